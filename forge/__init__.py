@@ -1,0 +1,1 @@
+"""The build tool: from locked sources to packages, a channel, locks and one self-installing file."""

@@ -1,0 +1,65 @@
+"""Files that are whole or not there: hashing, atomic replacement, links out of the cache."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
+    """A temporary neighbour of ``path`` that takes its name, with ``mode``, when the block ends without an error.
+
+    A reader sees the old file or the new one, never half of one; an interrupted block leaves ``path`` as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(mode)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, mode: int = 0o644) -> bool:
+    """Makes ``path`` hold ``text``; says whether anything had to change."""
+    if path.is_file() and path.read_text() == text:
+        return False
+    with replacing(path, mode) as temporary:
+        temporary.write_text(text)
+    return True
+
+
+def place(source: Path, target: Path) -> None:
+    """Puts ``source`` at ``target`` atomically: a hard link where the file system allows it, else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as temporary:
+        temporary.unlink()
+        try:
+            temporary.hardlink_to(source)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def tree_digest(*roots: Path) -> str:
+    """One sha256 over the names, modes and contents of every file below ``roots``, whatever their order on disk."""
+    digest = hashlib.sha256()
+    for root in roots:
+        files = sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        for path in files if root.is_dir() else [root]:
+            name = path.relative_to(root).as_posix() if path != root else path.name
+            executable = bool(path.stat().st_mode & 0o100)
+            digest.update(f"{name}\0{executable}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()

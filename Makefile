@@ -1,0 +1,27 @@
+# Every target runs one command of the build tool; `make hub` is the way in. See README.md.
+FORGE = sh forge/bootstrap.sh
+
+.PHONY: help hub hub-stop test lock channel installer bench lint clean
+
+help:
+	@echo 'make hub         build everything, install it into a scratch prefix, start the hub'
+	@echo 'make hub-stop    stop that hub'
+	@echo 'make test        run every check and test'
+	@echo 'make lock        refresh all locks, or one: make lock NAME=openssl'
+	@echo 'make channel     build dist/channel from the locks (FROZEN=1: never fall forward)'
+	@echo 'make installer   build dist/hub-installer.sh'
+	@echo 'make bench       measure what the README quotes'
+	@echo 'make lint        format, types and shell checks alone'
+	@echo 'make clean       remove dist/ (the cache stays)'
+
+hub hub-stop test bench lint:
+	@$(FORGE) $@
+
+channel installer:
+	@$(FORGE) $@ $(if $(FROZEN),--frozen)
+
+lock:
+	@$(FORGE) lock $(NAME)
+
+clean:
+	rm -rf dist

@@ -1,0 +1,71 @@
+#!/bin/sh
+# Runs `python -m forge "$@"` on a machine that may hold nothing but Debian's base system, make and this checkout:
+# first the Debian packages that the command needs, then a virtual environment of locked tools, then forge itself.
+set -eu
+
+checkout=$(cd "$(dirname "$0")/.." && pwd)
+lock=$checkout/lockfiles/pypi/forge.txt
+
+# Debian packages, by what needs them.
+tools="python3 python3-venv ca-certificates"
+compiling="gcc libc6-dev make patch perl m4 bison autoconf automake libtool pkg-config xz-utils binutils ncurses-bin"
+testing="docker.io mmdebstrap krb5-kdc krb5-admin-server krb5-user libpam-krb5 chromium shellcheck busybox zstd
+    iproute2 libpam0g openssl zsh fish"
+
+die() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+case ${1-} in
+    lock | hub-stop | --help | '') needed=$tools ;;
+    test | bench) needed="$tools $compiling $testing" ;;
+    *) needed="$tools $compiling" ;;
+esac
+
+missing=
+for package in $needed; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=absent
+    [ "$status" = installed ] || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+    install="apt-get install -y --no-install-recommends$missing"
+    if [ "$(id -u)" != 0 ]; then
+        die "This needs Debian packages that are not installed. As root, run this once, then the same command again:" \
+            "
+
+  apt-get update && $install
+"
+    fi
+    printf 'Installing Debian packages:%s\n' "$missing" >&2
+    export DEBIAN_FRONTEND=noninteractive
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    # shellcheck disable=SC2086  # the list is meant to be split
+    { apt-get update && $install; } >"$log" 2>&1 || {
+        tail -n 15 "$log" >&2
+        die "apt could not install:$missing
+Check that this machine's apt sources reach a Debian mirror: apt-get update"
+    }
+    rm -f "$log"
+    trap - EXIT
+fi
+
+# The virtual environment is named by what is in it, so that it is made once and never mended. The marker is written
+# last: an interrupted attempt is thrown away.
+version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+key=$(sha256sum <"$lock" | cut -c 1-16)
+tools_folder=${XDG_CACHE_HOME:-$HOME/.cache}/hubforge/tools/py$version-$key
+if [ ! -e "$tools_folder/complete" ]; then
+    printf 'Installing the build tools into %s\n' "$tools_folder" >&2
+    rm -rf "$tools_folder"
+    mkdir -p "$(dirname "$tools_folder")"
+    python3 -m venv "$tools_folder"
+    "$tools_folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
+        die "pip could not install the locked tools of $lock
+Check that this machine's pip configuration reaches a PyPI mirror: pip config list"
+    : >"$tools_folder/complete"
+fi
+
+cd "$checkout"
+exec "$tools_folder/bin/python" -m forge "$@"

@@ -1,0 +1,106 @@
+"""``make lint`` and ``make test``: every check and test, with what they need set up before and taken down after."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from forge import build
+from forge.errors import ForgeError
+from forge.paths import ROOT
+from forge.progress import say
+
+PYTHON_CODE = ("forge", "post_install", "recipes", "config", "tests", "bench")
+TYPED = ("forge", "post_install", "tests", "bench")
+SERVER_TESTS = "tests/server"
+
+
+def lint() -> None:
+    """Format, lint, types, shell scripts.
+
+    Raises:
+        ForgeError: a check failed; what it found is printed above.
+    """
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = [name for name in tracked.stdout.split("\0") if name and (ROOT / name).is_file()]
+    python = [sys.executable, "-m"]
+    _check("ruff check", *python, "ruff", "check", "--quiet", *PYTHON_CODE)
+    _check("ruff format", *python, "ruff", "format", "--quiet", "--check", *PYTHON_CODE)
+    _check("mypy", *python, "mypy", "--no-error-summary", *TYPED)
+    _check("shellcheck", "shellcheck", *(name for name in files if _is_shell(ROOT / name)))
+
+
+def test(arguments: Sequence[str]) -> None:
+    """Lint, build, then every test; with ``arguments``, only what they select, by pytest's own rules.
+
+    Raises:
+        ForgeError: a check or a test failed.
+    """
+    if not arguments:
+        lint()
+    build.make_installer()
+    environment = build.make_test_environment()
+    with docker_engine():
+        failed = [suite for suite in _suites(arguments) if not _pytest(suite, arguments, environment)]
+    if failed:
+        raise ForgeError(f"tests failed: {', '.join(failed)}", "What pytest printed above says which and why.")
+
+
+def _suites(arguments: Sequence[str]) -> list[str]:
+    """``tests/server`` runs in our own environment, the others on the build machine."""
+    if not arguments:
+        return ["tests/unit", SERVER_TESTS, "tests/integration", "tests/e2e"]
+    return [SERVER_TESTS if any(SERVER_TESTS in argument for argument in arguments) else "tests"]
+
+
+def _pytest(suite: str, arguments: Sequence[str], environment: Path) -> bool:
+    """Runs one suite; says whether it passed."""
+    python = environment / "bin" / "python" if suite == SERVER_TESTS else Path(sys.executable)
+    say(f"pytest {suite}" if not arguments else f"pytest {' '.join(arguments)}")
+    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *(arguments or [suite])]
+    search_path = f"{python.parent}:{os.environ['PATH']}"
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": search_path, "PYTHONDONTWRITEBYTECODE": "1"})
+    return result.returncode == 0
+
+
+@contextmanager
+def docker_engine(seconds: float = 60) -> Iterator[None]:
+    """A Docker Engine for the block: the one that answers, else one of our own, stopped at the end."""
+    if _docker_answers():
+        yield
+        return
+    with tempfile.TemporaryFile("w+") as log:
+        engine = subprocess.Popen(["dockerd"], stdout=log, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + seconds
+            while not _docker_answers():
+                if engine.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise ForgeError(f"no Docker Engine could be started:\n{log.read()[-2000:]}", "Run as root.")
+                time.sleep(0.5)
+            yield
+        finally:
+            engine.terminate()
+            engine.wait()
+
+
+def _docker_answers() -> bool:
+    return subprocess.run(["docker", "info"], capture_output=True).returncode == 0
+
+
+def _check(name: str, *command: str) -> None:
+    say(name)
+    if subprocess.run(command, cwd=ROOT).returncode:
+        raise ForgeError(f"{name} found faults", "They are listed above.")
+
+
+def _is_shell(path: Path) -> bool:
+    if path.suffix == ".sh":
+        return True
+    with path.open("rb") as file:
+        first = file.readline(80)
+    return first.startswith(b"#!") and first.rstrip().endswith((b"/sh", b"bash"))

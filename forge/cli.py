@@ -1,0 +1,95 @@
+"""The command line of the build tool: one command an arrow of the data's way."""
+
+import errno
+import sys
+from typing import Annotated
+
+import typer
+
+from forge.errors import ForgeError
+from forge.progress import say
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Frozen = Annotated[bool, typer.Option("--frozen", help="Refuse a locked source that the mirror no longer holds.")]
+
+
+@app.command()
+def lock(name: Annotated[str, typer.Argument(help="One package or environment; all when left out.")] = "") -> None:
+    """Refresh the locks of the sources."""
+    from forge import sources
+
+    sources.lock(name or None)
+
+
+@app.command()
+def channel(frozen: Frozen = False) -> None:
+    """Build dist/channel from the locked sources."""
+    from forge import build
+
+    build.make_channel(frozen=frozen)
+
+
+@app.command()
+def installer(frozen: Frozen = False) -> None:
+    """Build dist/hub-installer.sh and the channel that it carries."""
+    from forge import build
+
+    print(build.make_installer(frozen=frozen))
+
+
+@app.command()
+def hub() -> None:
+    """Install into a scratch prefix without network, start the hub, print its address."""
+    from forge import hub
+
+    hub.start()
+
+
+@app.command()
+def hub_stop() -> None:
+    """Stop the hub that `hub` started."""
+    from forge import hub
+
+    hub.stop()
+
+
+@app.command()
+def lint() -> None:
+    """Check format, types and shell scripts."""
+    from forge import checks
+
+    checks.lint()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run every check and test; further arguments go to pytest and then run only what they select."""
+    from forge import checks
+
+    checks.test(context.args)
+
+
+@app.command()
+def bench() -> None:
+    """Measure what the README quotes, into bench/results.json."""
+    from bench import run
+
+    run.main()
+
+
+def main() -> None:
+    """Runs the command line: errors for people on standard error, exit code 1; 130 when it was interrupted."""
+    try:
+        app()
+    except ForgeError as error:
+        say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("interrupted: the same command goes on from here")
+        sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        say(f"error: no space left on the disk of {error.filename or 'the cache'}\n  Make room, then run it again.")
+        sys.exit(1)

@@ -1,0 +1,121 @@
+"""``make hub``: the product tried on the build machine, without Docker, KDC or account.
+
+The installer runs with the network cut off and without root's rights, into a scratch prefix. The hub then serves
+`auth: shared-password` with `spawner: local`: every server runs as the user that the hub itself runs as.
+"""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from forge import build
+from forge.errors import ForgeError
+from forge.files import sha256_of
+from forge.progress import say
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The folder of the scratch hub: a prefix, the root that stands for the host's ``/``, and who owns both."""
+
+    folder: Path
+    user: pwd.struct_passwd
+
+    @property
+    def prefix(self) -> Path:
+        """The base prefix."""
+        return self.folder / "prefix"
+
+    @property
+    def root(self) -> Path:
+        """What the hub takes for ``/``: settings, state, logs."""
+        return self.folder / "root"
+
+    @property
+    def hubctl(self) -> Path:
+        """The installed command."""
+        return self.prefix / "envs" / "jupyterhubenv" / "bin" / "hubctl"
+
+    def run(self, *command: str | Path, offline: bool = False) -> int:
+        """Runs ``command`` as the owner, with nothing of our environment but the path; gives its exit code."""
+        wrapper: list[str] = []
+        if offline:
+            wrapper = ["unshare", "--net", "--"]
+            if os.geteuid() != 0:
+                wrapper[1:1] = ["--user", "--map-current-user"]
+        if os.geteuid() == 0:
+            identity = [f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--clear-groups"]
+            wrapper += ["setpriv", *identity, "--"]
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder), "LANG": "C.UTF-8"}
+        return subprocess.run([*wrapper, *command], env=environment, cwd=self.folder).returncode
+
+
+def start() -> None:
+    """Builds, installs and starts the hub; prints its address and how to log in.
+
+    Raises:
+        ForgeError: a step failed, by name.
+    """
+    installer = build.make_installer()
+    scratch = _scratch()
+    _install(scratch, installer)
+    _run(scratch, "setup", "--auth", "shared-password", "--spawner", "local")
+    _run(scratch, "start")
+    print("https://localhost:8000")
+    print("Log in with any user name; the password is in this file:")
+    print(f"  {scratch.root}/var/lib/jupyterhub/shared_password")
+    print("The certificate is self-signed: the browser asks once. `make hub-stop` ends the hub.")
+
+
+def stop() -> None:
+    """Stops the hub; says so when there is none."""
+    scratch = _scratch()
+    if scratch.hubctl.exists():
+        _run(scratch, "stop")
+    else:
+        say("There is no hub of `make hub` here.")
+
+
+def _scratch() -> Scratch:
+    """The folder, made when it is missing. Root hands it to `nobody`, so that no notebook runs as root."""
+    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    folder = Path(f"/var/tmp/hubforge-{user.pw_uid}")
+    try:
+        folder.mkdir(mode=0o755)
+        os.chown(folder, user.pw_uid, -1)
+    except FileExistsError:
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != user.pw_uid:
+            raise ForgeError(
+                f"{folder} is not a folder of {user.pw_name}", "Remove it: the scratch hub goes there."
+            ) from None
+    return Scratch(folder, user)
+
+
+def _install(scratch: Scratch, installer: Path) -> None:
+    """Installs where the scratch prefix is not already this very installer's."""
+    marker = scratch.folder / "installed.sha256"
+    wanted = sha256_of(installer)
+    if marker.exists() and marker.read_text() == wanted:
+        return
+    if scratch.hubctl.exists():
+        _run(scratch, "stop")
+    marker.unlink(missing_ok=True)
+    shutil.rmtree(scratch.prefix, ignore_errors=True)
+    copy = scratch.folder / installer.name
+    shutil.copyfile(installer, copy)
+    say(f"Installing {installer.name} into {scratch.prefix}, without network")
+    code = scratch.run("bash", copy, "-b", "-s", "-p", scratch.prefix, offline=True)
+    if code:
+        raise ForgeError(f"{installer.name} ended with exit code {code}", "What it printed above says why.")
+    marker.write_text(wanted)
+
+
+def _run(scratch: Scratch, *arguments: str) -> None:
+    code = scratch.run(scratch.hubctl, "--root", scratch.root, *arguments)
+    if code:
+        raise ForgeError(f"`hubctl {' '.join(arguments)}` ended with exit code {code}", "It says why above.")

@@ -1,0 +1,65 @@
+"""Bare servers: Debian root file systems from the machine's own mirror, as containers without network."""
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from forge.files import replacing
+from forge.paths import cache_dir
+
+
+@dataclass(frozen=True)
+class Container:
+    """A running container."""
+
+    id: str
+
+    def run(self, *command: str, check: bool = True, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs ``command`` in it as root, with ``text`` as its standard input; output and errors are captured."""
+        arguments = ["docker", "exec", *(["-i"] if text is not None else []), self.id, *command]
+        result = subprocess.run(arguments, input=text, capture_output=True, text=True)
+        if check and result.returncode:
+            raise AssertionError(f"{command} gave {result.returncode}:\n{result.stdout}\n{result.stderr}")
+        return result
+
+    def shell(self, script: str, check: bool = True) -> str:
+        """What ``script`` prints, run by its sh."""
+        return self.run("sh", "-euc", script, check=check).stdout
+
+
+def base_image(suite: str, packages: Sequence[str] = ()) -> str:
+    """The Docker image of a minimal Debian ``suite`` and ``packages``; made once, then kept in the cache."""
+    name = hashlib.sha256(" ".join([suite, *sorted(packages)]).encode()).hexdigest()[:16]
+    tag = f"hubforge-test:{suite}-{name}"
+    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True).returncode == 0:
+        return tag
+    archive = cache_dir("rootfs") / f"{suite}-{name}.tar"
+    if not archive.exists():
+        with replacing(archive) as temporary:
+            include = [f"--include={','.join(packages)}"] if packages else []
+            command = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", *include, suite, str(temporary)]
+            subprocess.run(command, check=True)
+    subprocess.run(["docker", "import", str(archive), tag], check=True, capture_output=True)
+    return tag
+
+
+@contextmanager
+def running(image: str, *options: str, mounts: dict[Path, str] | None = None) -> Iterator[Container]:
+    """A container of ``image`` that does nothing but wait, without network; removed when the block ends."""
+    volumes = [f"--volume={source}:{target}:ro" for source, target in (mounts or {}).items()]
+    command = ["docker", "run", "--detach", "--network=none", "--hostname=bare", *volumes, *options]
+    started = subprocess.run([*command, image, "sleep", "infinity"], check=True, capture_output=True, text=True)
+    container = Container(started.stdout.strip())
+    try:
+        yield container
+    finally:
+        subprocess.run(["docker", "rm", "--force", container.id], check=True, capture_output=True)
+
+
+def docker_runs() -> bool:
+    """Whether a Docker Engine answers."""
+    return bool(shutil.which("docker")) and subprocess.run(["docker", "info"], capture_output=True).returncode == 0

@@ -1,0 +1,48 @@
+"""What the integration tests start from: the built installer, installed here and in bare containers."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forge import paths
+from tests.containers import Container, base_image, running
+
+SUITES = ("bullseye", "bookworm", "trixie")
+"""An older glibc than the build machine's, the same, and a newer one."""
+
+PREFIX = "/opt/miniconda3"
+ENVIRONMENT = f"{PREFIX}/envs/jupyterhubenv"
+
+
+@pytest.fixture(scope="session")
+def installer() -> Path:
+    """The built installer."""
+    assert paths.INSTALLER.exists(), "run `make installer` first; `make test` does"
+    return paths.INSTALLER
+
+
+@pytest.fixture(scope="session")
+def channel() -> Path:
+    """The folder of the built channel."""
+    return paths.CHANNEL
+
+
+@pytest.fixture(scope="session")
+def prefix(installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A base prefix on this machine, host steps left out."""
+    folder = tmp_path_factory.mktemp("installed")
+    target = folder / "prefix"
+    subprocess.run(["bash", str(installer), "-b", "-s", "-p", str(target)], check=True)
+    yield target
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session", params=SUITES)
+def bare(request: pytest.FixtureRequest, installer: Path) -> Iterator[Container]:
+    """A bare Debian without network on which `bash hub-installer.sh -b` has run."""
+    with running(base_image(request.param), mounts={installer.parent: "/dist"}) as container:
+        container.run("bash", f"/dist/{installer.name}", "-b")
+        yield container

@@ -1,0 +1,102 @@
+"""A bare server without network after `bash hub-installer.sh -b`: the same on an older and a newer glibc."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.containers import Container
+from tests.integration.conftest import ENVIRONMENT, PREFIX
+
+LOGIN = Path(__file__).parent.parent / "login.py"
+
+MODES = {
+    "/etc/jupyterhub": "root root 755",
+    "/etc/jupyterhub/hub.yaml": "root root 640",
+    "/etc/jupyterhub/jupyterhub_config.d": "root root 755",
+    "/etc/jupyterhub/ssl": "root root 700",
+    "/etc/jupyterhub/ssl/hub.key": "root root 600",
+    "/etc/jupyterhub/ssl/hub.crt": "root root 600",
+    "/var/lib/jupyterhub": "root root 700",
+    "/var/lib/jupyterhub/cookie_secret": "root root 600",
+    "/var/lib/jupyterhub/proxy_token": "root root 600",
+    "/shared/jupyterhub": "root jupyterhub 2775",
+    f"{ENVIRONMENT}/jupyterhub_config.py": "root root 644",
+}
+
+
+@pytest.mark.parametrize("command", ["jupyterhub -h", "configurable-http-proxy -h", "hubctl --help", "klist -V"])
+def test_the_hubs_commands_answer(bare: Container, command: str) -> None:
+    assert bare.shell(f"{ENVIRONMENT}/bin/{command} 2>&1")
+
+
+def test_conda_knows_the_internal_channel_and_no_other(bare: Container) -> None:
+    info = json.loads(bare.shell(f"{PREFIX}/bin/conda info --json"))
+    assert info["root_prefix"] == PREFIX
+    assert info["conda_version"] == "24.7.1"
+    assert info["channels"] == ["file:///srv/conda/hubforge/linux-64", "file:///srv/conda/hubforge/noarch"]
+    assert f"{PREFIX}/envs/jupyterhubenv" in info["envs"]
+
+
+@pytest.mark.parametrize("environment", ["base", "jupyterhubenv"])
+def test_conda_list_shows_every_package_of_the_lock(bare: Container, environment: str) -> None:
+    from forge import locks
+
+    listed = json.loads(bare.shell(f"{PREFIX}/bin/conda list --json -n {environment}"))
+    assert {p["name"]: f"{p['version']} {p['build_string']}" for p in listed} == locks.read(environment)
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, ENVIRONMENT])
+def test_pip_finds_nothing_missing_and_nothing_in_conflict(bare: Container, prefix: str) -> None:
+    assert bare.shell(f"{prefix}/bin/python -m pip check").strip() == "No broken requirements found."
+
+
+def test_an_environment_can_be_made_offline_from_the_extracted_channel(bare: Container) -> None:
+    bare.shell("bash /dist/hub-installer.sh --extract-channel /srv/conda/hubforge")
+    bare.shell(f"{PREFIX}/bin/conda create --offline --yes --quiet -p /tmp/made python=3.13 requests")
+    assert bare.shell("/tmp/made/bin/python -c 'import requests; print(requests.__name__)'") == "requests\n"
+
+
+def test_every_folder_and_secret_has_its_owner_and_mode(bare: Container) -> None:
+    found = bare.shell(f"stat -c '%n %U %G %a' {' '.join(MODES)}").splitlines()
+    assert dict(line.split(" ", 1) for line in found) == MODES
+
+
+def test_a_second_run_of_the_host_steps_changes_nothing(bare: Container) -> None:
+    listing = "find /etc /shared /var/lib/jupyterhub -newer /tmp/before"
+    bare.shell("touch /tmp/before")
+    report = bare.shell(f"{ENVIRONMENT}/bin/hubctl setup")
+    assert "changed" not in report
+    assert bare.shell(listing) == ""
+    bare.shell(f"{ENVIRONMENT}/bin/hubctl setup --check")
+
+
+def test_the_installer_leaves_an_existing_prefix_alone(bare: Container) -> None:
+    before = bare.shell(f"find {PREFIX} -newermt @0 -printf '%p %T@\\n' | sort | sha256sum")
+    refused = bare.run("bash", "/dist/hub-installer.sh", "-b", check=False)
+    assert refused.returncode == 1
+    assert PREFIX in refused.stderr
+    assert bare.shell(f"find {PREFIX} -newermt @0 -printf '%p %T@\\n' | sort | sha256sum") == before
+
+
+def test_openssl_finds_the_prefixs_certificates_with_an_empty_environment(bare: Container) -> None:
+    script = "import ssl; print(ssl.create_default_context().cert_store_stats()['x509_ca'])"
+    found = bare.run("env", "-i", f"{ENVIRONMENT}/bin/python", "-c", script).stdout
+    assert int(found) > 100
+
+
+def test_a_user_logs_in_and_reaches_jupyterlab(bare: Container) -> None:
+    bare.shell("useradd -m -s /bin/bash -G jupyterhub alice; echo alice:correct-horse | chpasswd")
+    bare.run("sh", "-c", "cat > /tmp/login.py", text=LOGIN.read_text())
+    bare.shell(f"{ENVIRONMENT}/bin/hubctl start")
+    log_in = (f"{ENVIRONMENT}/bin/python", "/tmp/login.py", "https://localhost:8000", "alice")
+    try:
+        wrong = bare.run(*log_in, text="wrong\n", check=False)
+        assert wrong.returncode == 1
+        assert "refused" in wrong.stderr
+        assert bare.run(*log_in, text="correct-horse\n").stdout.startswith("2.")
+        assert bare.shell("find /proc -maxdepth 1 -user alice"), "her server runs as herself"
+    finally:
+        log = bare.shell("cat /var/log/jupyterhub/jupyterhub.log || true", check=False)
+        bare.shell(f"{ENVIRONMENT}/bin/hubctl stop")
+    assert "correct-horse" not in log

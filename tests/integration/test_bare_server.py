@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers import Container
-from tests.integration.conftest import ENVIRONMENT, PREFIX
+from tests.conftest import ENVIRONMENT, PREFIX
 
 LOGIN = Path(__file__).parent.parent / "login.py"
 

@@ -1,4 +1,4 @@
-"""What the integration tests start from: the built installer, installed here and in bare containers."""
+"""What tests of the product start from: the built installer, installed here and in bare containers."""
 
 import shutil
 import subprocess

@@ -1,0 +1,65 @@
+"""A release: the metapackage that pins every package of the hub's environment."""
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+import rattler
+from ruamel.yaml import YAML
+
+from forge import condapkg
+from forge.errors import ForgeError
+from forge.files import sha256_of
+from forge.paths import RECIPES, ROOT, cache_dir
+
+METAPACKAGE = "hubforge"
+
+
+def epoch(version: str) -> int:
+    """The date of everything in release ``YYYY.MM``: the first of that month, in seconds since 1970.
+
+    Raises:
+        ForgeError: the version has another form.
+    """
+    try:
+        day = datetime.datetime.strptime(".".join(version.split(".")[:2]), "%Y.%m").replace(tzinfo=datetime.UTC)
+    except ValueError:
+        raise ForgeError(f"version {version} is not of the form YYYY.MM", "Mend it in construct.yaml.") from None
+    return int(day.timestamp())
+
+
+def requirements() -> list[str]:
+    """The match specs that the metapackage's recipe asks for."""
+    recipe = YAML(typ="safe").load(RECIPES / METAPACKAGE / "recipe.yaml")
+    return list(recipe["requirements"]["run"])
+
+
+def metapackage(version: str, records: Sequence[rattler.RepoDataRecord]) -> Path:
+    """The metapackage that pins ``records``, in the cache."""
+    pins = tuple(f"{record.name.normalized} =={record.version} {record.build}" for record in records)
+    index = condapkg.Index(
+        name=METAPACKAGE,
+        version=version,
+        build="0",
+        depends=pins,
+        noarch="generic",
+        license="BSD-3-Clause",
+    )
+    about = condapkg.About(summary=f"Hubforge {version}: every package of the hub, pinned", license="BSD-3-Clause")
+    licenses = {"LICENSE": (ROOT / "LICENSE").read_bytes()}
+    folder = cache_dir("packages") / "metapackage"
+    return condapkg.write(folder, index, [], epoch=epoch(version), about=about, licenses=licenses)
+
+
+def changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """One line a package that differs between two environments (name to ``version build``)."""
+    return [
+        f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def write_checksum(file: Path) -> None:
+    """Writes ``FILE.sha256`` in the form that ``sha256sum --check`` reads."""
+    file.with_name(f"{file.name}.sha256").write_text(f"{sha256_of(file)}  {file.name}\n")

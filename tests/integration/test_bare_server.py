@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import Container
 from tests.conftest import ENVIRONMENT, PREFIX
+from tests.containers import Container
 
 LOGIN = Path(__file__).parent.parent / "login.py"
 

@@ -1,0 +1,27 @@
+"""What a release pins and how it is dated."""
+
+import pytest
+
+from forge import release
+from forge.errors import ForgeError
+
+
+def test_a_release_is_dated_by_its_version_and_not_by_the_clock() -> None:
+    assert release.epoch("2026.11") == 1793491200
+    assert release.epoch("2026.11.2") == release.epoch("2026.11")
+
+
+def test_a_version_of_another_form_is_refused() -> None:
+    with pytest.raises(ForgeError, match=r"YYYY\.MM"):
+        release.epoch("1.0")
+
+
+def test_the_metapackage_asks_for_what_a_hub_needs() -> None:
+    names = {spec.split()[0] for spec in release.requirements()}
+    assert {"jupyterhub", "configurable-http-proxy", "dockerspawner", "hubctl", "jupyterlab"} <= names
+
+
+def test_changes_name_what_came_went_and_moved() -> None:
+    before = {"same": "1 0", "gone": "1 0", "moved": "1 0"}
+    after = {"same": "1 0", "moved": "2 0", "new": "1 0"}
+    assert release.changes(before, after) == ["gone: 1 0 -> absent", "moved: 1 0 -> 2 0", "new: absent -> 1 0"]

@@ -1,0 +1,1 @@
+"""The figures that the README quotes, and how to get them again: `make bench`."""

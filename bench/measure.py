@@ -1,0 +1,66 @@
+"""What one command costs: wall and CPU seconds, and the memory of all its processes together."""
+
+import os
+import resource
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """``wall`` and ``cpu`` in seconds; ``peak`` in bytes: the largest sum of resident memory that was seen."""
+
+    wall: float
+    cpu: float
+    peak: int
+
+
+def cost(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Cost:
+    """Runs ``command`` to its end and says what it cost.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; a figure of a failure means nothing.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
+    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, start_new_session=True)
+    peak = _Peak(process.pid)
+    peak.start()
+    code = process.wait()
+    wall = time.monotonic() - start
+    peak.stop()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+    return Cost(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak.bytes)
+
+
+class _Peak(threading.Thread):
+    """Watches the resident memory of a session's processes, ten times a second."""
+
+    def __init__(self, session: int) -> None:
+        super().__init__(daemon=True)
+        self.bytes = 0
+        self._session = session
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(0.1):
+            self.bytes = max(self.bytes, sum(self._resident(entry) for entry in Path("/proc").glob("[0-9]*")))
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+    def _resident(self, process: Path) -> int:
+        try:
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended while we looked
+            return 0
+        return int(fields[21]) * PAGE if int(fields[3]) == self._session else 0

@@ -10,9 +10,9 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from forge.errors import ForgeError
@@ -35,11 +35,13 @@ class Source:
         series: the upstream versions that a pin may move within; empty where the version is a date.
         upstream_only: Debian's part of the source package is not needed. Only for a package whose Debian patches hold
             no security fix, and whose Debian tarball mirrors are known to have lost.
+        also: Debian's patches that fix a CVE without naming it, each with that CVE (see forge.sources.patches).
     """
 
     name: str
     series: str = ""
     upstream_only: bool = False
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 SOURCES = (
@@ -49,14 +51,22 @@ SOURCES = (
     Source("libffi", "3.4"),
     Source("libzstd", "1.5"),
     Source("ncurses", "6.5"),
-    Source("openssl", "3.5"),
+    Source("openssl", "3.5", also={"Don-t-store-ACK-only-frames-in-TX-history-for-QUIC.patch": "CVE-2026-63075"}),
     Source("python3.13", "3.13"),
     # Debian's patches are upstream's numbered bug fixes and the layout of its packages.
     Source("readline", "8.2", upstream_only=True),
     Source("sqlite3", "3.46"),
     Source("tzdata"),
-    Source("util-linux", "2.41"),
-    Source("xz-utils", "5.8"),
+    Source(
+        "util-linux",
+        "2.41",
+        also={"upstream/loopdev-use-openat2-RESOLVE_NO_SYMLINKS-for-backing-file.patch": "CVE-2026-27456"},
+    ),
+    Source(
+        "xz-utils",
+        "5.8",
+        also={"0001-liblzma-Fix-a-buffer-overflow-in-lzma_index_append.patch": "CVE-2026-34743"},
+    ),
     Source("zlib", "1.3"),
 )
 
@@ -83,6 +93,8 @@ class Pin:
     version: str
     files: tuple[PoolFile, ...]
     patches: tuple[str, ...] = ()
+    unaccounted: tuple[str, ...] = ()
+    """CVEs that Debian's changelog names for this upstream version, fixed by no patch: upstream itself has the fix."""
 
     @property
     def upstream(self) -> str:
@@ -129,6 +141,7 @@ def read_lock() -> dict[str, Pin]:
             entry["version"],
             tuple(PoolFile(**file) for file in entry["files"]),
             tuple(entry["patches"]),
+            tuple(entry["unaccounted"]),
         )
         for name, entry in packages.items()
     }
@@ -213,7 +226,9 @@ def lock(names: Iterable[str] = ()) -> list[Move]:
     moves, pins = [], []
     for source in wanted:
         current = old.get(source.name)
-        pin = _newest(apt, source, above=current.version if current else "") or current
+        pin = _newest(apt, source, above=current.version if current else "")
+        if pin is None and current is not None:
+            pin = _with_patches(_download(apt, current), current, source)
         if pin is None:
             raise ForgeError(f"The mirror has no {source.name} {source.series} of Debian {RELEASE}")
         pins.append(pin)
@@ -255,12 +270,25 @@ def _newest(apt: Apt, source: Source, above: str) -> Pin | None:
         if above and _compare(pin.version, above) <= 0:
             return None
         try:
-            _download(apt, pin)
+            pin = _with_patches(_download(apt, pin), pin, source)
         except GoneError as gone:
             say(f"{source.name} {pin.version}: {gone.what}; looking for an older one")
             continue
+        for cve in pin.unaccounted:
+            say(f"{source.name} {pin.version}: no patch taken names {cve}: fixed upstream, or see Source.also")
         return pin
     return None
+
+
+def _with_patches(files: Mapping[str, Path], pin: Pin, source: Source) -> Pin:
+    """``pin`` with the security patches that its Debian tarball holds."""
+    if pin.debian_tarball is None:
+        return pin
+    series, changelog = patches.read_series(files[pin.debian_tarball.name])
+    taken = patches.security(series, source.also)
+    also = [source.also[patch.name] for patch in taken if patch.name in source.also]
+    unaccounted = patches.unaccounted(changelog, taken, also)
+    return replace(pin, patches=tuple(patch.name for patch in taken), unaccounted=tuple(unaccounted))
 
 
 def _download(apt: Apt, pin: Pin) -> dict[str, Path]:

@@ -1,0 +1,5 @@
+#!/bin/sh
+set -eu
+# Byte code is written once, at the end, by build.py itself.
+export PYTHONDONTWRITEBYTECODE=1
+"$PREFIX/bin/python" "$RECIPE_DIR/build.py" "$PKG_VERSION"

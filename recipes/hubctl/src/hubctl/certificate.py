@@ -1,0 +1,33 @@
+"""The certificate that the hub shows to browsers."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from hubctl.errors import HubError
+
+
+def load(path: Path) -> x509.Certificate:
+    """The first certificate of a PEM file: the server's own, its chain follows.
+
+    Raises:
+        HubError: there is none.
+    """
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except OSError as error:
+        raise HubError(f"{path} can't be read: {error.strerror}", "`hubctl setup` makes it") from None
+    except ValueError:
+        raise HubError(f"{path} holds no PEM certificate", "`hubctl setup` makes one where none is") from None
+
+
+def der(path: Path) -> bytes:
+    """The certificate as it comes over the wire."""
+    return load(path).public_bytes(Encoding.DER)
+
+
+def days_left(certificate: x509.Certificate) -> int:
+    """Whole days until it expires; negative when it has."""
+    return (certificate.not_valid_after_utc - datetime.now(UTC)).days

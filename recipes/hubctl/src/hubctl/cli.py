@@ -1,0 +1,250 @@
+"""``hubctl``: the administrator's command."""
+
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from ruamel.yaml import YAML
+
+from hubctl import __version__, api, daemon, systemd
+from hubctl import layout as places
+from hubctl import settings as hub_settings
+from hubctl import status as hub_status
+from hubctl.daemon import AlreadyRunningError, Daemon
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+
+EXIT_CODES = "Exit codes: 0 done; 1 failed, one line says why; 2 wrong usage; 3 (status) the hub does not run."
+NOT_RUNNING = 3
+"""As the Linux Standard Base has it for `status`."""
+
+
+def _app(text: str) -> typer.Typer:
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        pretty_exceptions_enable=False,
+    )
+
+
+app = _app(f"Sets up, starts, stops and shows the hub.\n\n{EXIT_CODES}\n\nExample: hubctl status")
+config_app = _app("Checks and shows the settings.\n\nExample: hubctl config validate")
+app.add_typer(config_app, name="config")
+
+
+class Auth(StrEnum):
+    """Values of the setting ``auth``."""
+
+    KERBEROS = "kerberos"
+    PAM = "pam"
+    SHARED_PASSWORD = "shared-password"
+
+
+class Spawner(StrEnum):
+    """Values of the setting ``spawner``."""
+
+    DOCKER = "docker"
+    LOCAL = "local"
+
+
+def main() -> None:
+    """Runs the command line; a ``HubError`` becomes a message and exit code 1."""
+    try:
+        app(prog_name="hubctl")
+    except HubError as error:
+        print(f"hubctl: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"hubctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    root: Annotated[
+        Path | None, typer.Option(help="Work below this folder instead of /. Also: HUBFORGE_ROOT.", metavar="DIR")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    if root is not None:
+        os.environ["HUBFORGE_ROOT"] = str(root.absolute())
+
+
+def _daemon() -> Daemon:
+    layout = Layout.current()
+    return Daemon(layout, hub_settings.load(layout.settings))
+
+
+@app.command()
+def setup(
+    check: Annotated[bool, typer.Option("--check", help="Only say what is not as it should be.")] = False,
+    auth: Annotated[Auth | None, typer.Option(help="Who checks passwords, for a new hub.yaml.")] = None,
+    spawner: Annotated[Spawner | None, typer.Option(help="Where notebooks run, for a new hub.yaml.")] = None,
+) -> None:
+    """Prepare the host: folders, certificate, secrets, settings, service. Changes only what is not as it should be.
+
+    Exits with the code of the steps: 0 when everything is as it should be.
+
+    Example: hubctl setup --check
+    """
+    layout = Layout.current()
+    steps = places.shipped("post_install")
+    if not steps.is_dir():
+        raise HubError(f"{steps} is not there", "this environment's package hubctl is incomplete: install it again")
+    arguments = ["--root", str(layout.root), "--prefix", str(places.base_prefix())]
+    arguments += ["--check"] if check else []
+    arguments += ["--auth", auth.value] if auth else []
+    arguments += ["--spawner", spawner.value] if spawner else []
+    raise typer.Exit(subprocess.run([sys.executable, str(steps), *arguments]).returncode)
+
+
+@app.command()
+def start(
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay in the foreground.")] = False,
+) -> None:
+    """Start the hub, wait until it answers, print its address.
+
+    Where systemd has the hub's unit, through systemctl; else in the background, with a pid file and a log file.
+
+    Example: hubctl start
+    """
+    hub = _daemon()
+    if foreground:
+        hub.run()
+    if systemd.runs_the_hub(hub.layout):
+        systemd.systemctl("start")
+        print(f"The hub was started by systemd: {api.public_url(hub.settings)}")
+        return
+    try:
+        process = hub.start()
+    except AlreadyRunningError as error:
+        print(error)
+        return
+    print(f"The hub runs (process {process.pid}): {api.public_url(hub.settings)}")
+    if hub.settings.auth == "shared-password":
+        print(f"Log in with any user name; the password is in {hub.layout.shared_password}")
+
+
+@app.command()
+def stop() -> None:
+    """Stop the hub and its proxy. Users' containers go on; users' processes of `spawner: local` end with the hub.
+
+    Example: hubctl stop
+    """
+    hub = _daemon()
+    if systemd.runs_the_hub(hub.layout) and systemd.main_process():
+        systemd.systemctl("stop")
+        print("The hub was stopped by systemd.")
+        return
+    print("The hub was stopped." if hub.stop() else "The hub does not run.")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show the hub, its proxy, users' servers, the certificate's days, versions. Exits with 3 when it does not run.
+
+    Example: hubctl status --json
+    """
+    layout = Layout.current()
+    found = hub_status.gather(hub_settings.load(layout.settings), layout)
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found), indent=2))
+    else:
+        _print_status(found)
+    if not found.good:
+        raise typer.Exit(NOT_RUNNING)
+
+
+def _certificate_words(days: int | None) -> str:
+    if days is None:
+        return "is not there"
+    return f"{days} days left" if days >= 0 else f"expired {-days} days ago"
+
+
+def _print_status(found: hub_status.Status) -> None:
+    rows = [
+        ("hub", f"runs (process {found.hub_pid})" if found.hub_pid else "does not run"),
+        ("proxy", f"runs (process {found.proxy_pid})" if found.proxy_pid else "does not run"),
+        ("address", f"{found.url} {'answers' if found.answers else 'does not answer'}"),
+        ("servers", "can't be asked" if found.servers is None else str(len(found.servers))),
+        ("certificate", _certificate_words(found.certificate_days)),
+        ("login", found.auth),
+        ("notebooks", found.spawner),
+        ("versions", ", ".join(f"{name} {number}" for name, number in found.versions.items())),
+    ]
+    servers = [
+        (entry.user, entry.name or "-", "ready" if entry.ready else "starting", entry.last_activity or "-")
+        for entry in found.servers or []
+    ]
+    if not sys.stdout.isatty():
+        print("\n".join(f"{name}: {value}" for name, value in rows))
+        print("".join("server: {} {} {} {}\n".format(*row) for row in servers), end="")
+        return
+    console = Console()
+    table = Table(show_header=False, box=None)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    if servers:
+        users = Table("user", "server", "state", "last activity", box=None)
+        for entry in servers:
+            users.add_row(*entry)
+        console.print(users)
+
+
+@app.command()
+def logs(
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on showing what comes.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 50,
+) -> None:
+    """Show the hub's and the proxy's log.
+
+    Example: hubctl logs -n 200 -f
+    """
+    layout = Layout.current()
+    if systemd.runs_the_hub(layout):
+        command = systemd.journal(follow, lines)
+    else:
+        command = ["tail", f"--lines={lines}", *(["-F"] if follow else []), "--", str(daemon.log_path(layout))]
+    sys.stdout.flush()
+    os.execvp(command[0], command)
+
+
+@config_app.command()
+def validate(
+    file: Annotated[Path | None, typer.Argument(help="Another file than the hub's own.", metavar="[FILE]")] = None,
+) -> None:
+    """Check hub.yaml: each mistake with its line, its key, and what was expected.
+
+    Example: hubctl config validate
+    """
+    path = file or Layout.current().settings
+    hub_settings.load(path)
+    print(f"{path}: in order")
+
+
+@config_app.command()
+def show() -> None:
+    """Print all settings that are in force, the defaults included, as YAML.
+
+    Example: hubctl config show
+    """
+    settings = hub_settings.load(Layout.current().settings)
+    text = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.dump(settings.model_dump(mode="json"), text)
+    print(text.getvalue(), end="")

@@ -1,0 +1,140 @@
+"""JupyterHub's configuration: the shipped defaults, then ``hub.yaml``, then the administrator's Python files."""
+
+import os
+import runpy
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hubctl import containers, login, tokens
+from hubctl.errors import HubError
+from hubctl.layout import Layout, environment
+from hubctl.proxy import OwnProxy
+from hubctl.settings import Settings, load
+
+
+def configure(c: Any) -> None:
+    """Fills JupyterHub's configuration object. Called by ``jupyterhub_config.py``.
+
+    Ends the program with one line for the administrator, not a traceback, when the settings are wrong.
+    """
+    layout = Layout.current()
+    try:
+        settings = load(layout.settings)
+        apply(c, settings, layout)
+        for path in sorted(layout.config_folder.glob("*.py")):
+            _execute(path, c)
+    except HubError as error:
+        raise SystemExit(f"hubctl: {error}") from None
+
+
+def apply(c: Any, settings: Settings, layout: Layout) -> None:
+    """Sets everything that the settings and the layout decide.
+
+    Raises:
+        HubError: something on the host does not fit the settings.
+    """
+    check(settings, layout)
+    _hub(c, settings, layout)
+    _proxy(c, settings, layout)
+    login.configure(c, settings, layout)
+    _servers(c, settings, layout)
+    _services(c, settings, layout)
+
+
+def check(settings: Settings, layout: Layout) -> None:
+    """Refuses what would be unsafe or can't work.
+
+    Raises:
+        HubError: names what, and what to do.
+    """
+    root = os.geteuid() == 0
+    if settings.auth == "shared-password" and settings.spawner == "local" and root:
+        raise HubError(
+            "`auth: shared-password` with `spawner: local` would run notebooks as root",
+            "start the hub as an ordinary user, or set `auth: pam` or `spawner: docker` in hub.yaml",
+        )
+    if settings.auth != "shared-password" and settings.spawner == "local" and not root:
+        raise HubError(
+            f"`auth: {settings.auth}` with `spawner: local` starts servers as the users, and only root can",
+            "start the hub as root, or set `auth: shared-password` in hub.yaml to try it",
+        )
+    for path in (layout.below(settings.tls.key), layout.below(settings.tls.cert)):
+        if not os.access(path, os.R_OK):
+            problem = "can't be read" if path.exists() else "is not there"
+            raise HubError(f"{path} {problem}", "`hubctl setup` makes a key and a certificate; `tls:` names others")
+    if not os.access(layout.state, os.W_OK):
+        problem = "can't be written to" if layout.state.exists() else "is not there"
+        raise HubError(f"{layout.state} {problem}", "`hubctl setup` makes it, as the user that the hub runs as")
+
+
+def _hub(c: Any, settings: Settings, layout: Layout) -> None:
+    hub = c.JupyterHub
+    address = str(settings.bind)
+    hub.bind_url = f"https://{f'[{address}]' if ':' in address else address}:{settings.port}"
+    hub.hub_bind_url = f"http://127.0.0.1:{settings.internal_ports.hub}"
+    hub.ssl_key = str(layout.below(settings.tls.key))
+    hub.ssl_cert = str(layout.below(settings.tls.cert))
+    hub.db_url = f"sqlite:///{layout.database}"
+    hub.cookie_secret_file = str(layout.cookie_secret)
+    hub.allow_named_servers = settings.named_servers > 0
+    hub.named_server_limit_per_user = settings.named_servers
+    c.Spawner.default_url = "/lab"
+
+
+def _proxy(c: Any, settings: Settings, layout: Layout) -> None:
+    programs = environment() / "bin"
+    # the proxy is a script of node's, and the hub may have been started without the environment being activated
+    os.environ["PATH"] = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
+    c.JupyterHub.proxy_class = OwnProxy
+    proxy = c.ConfigurableHTTPProxy
+    proxy.command = [str(programs / "configurable-http-proxy")]
+    proxy.api_url = f"http://127.0.0.1:{settings.internal_ports.proxy_api}"
+    proxy.auth_token = tokens.read_or_make(layout.proxy_token)  # reaches the proxy in its environment, never argv
+    layout.runtime.mkdir(parents=True, exist_ok=True)
+    proxy.pid_file = str(layout.proxy_pid)
+
+
+def _servers(c: Any, settings: Settings, layout: Layout) -> None:
+    for mount in containers.skipped_mounts(settings, layout) if settings.spawner == "docker" else []:
+        print(f"hubctl: {mount.host} is not on this host: not mounted", file=sys.stderr)
+    if settings.spawner == "docker":
+        containers.configure(c, settings, layout)
+        return
+    # users' servers are children of the hub here, and end with it
+    c.JupyterHub.cleanup_servers = True
+    c.LocalProcessSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+    c.LocalProcessSpawner.notebook_dir = "~"
+    if settings.auth == "shared-password":
+        layout.homes.mkdir(mode=0o700, exist_ok=True)
+        c.JupyterHub.spawner_class = "simple"
+        c.SimpleLocalProcessSpawner.home_dir_template = str(layout.homes / "{username}")
+    else:
+        c.JupyterHub.spawner_class = "localprocess"
+
+
+def _services(c: Any, settings: Settings, layout: Layout) -> None:
+    services: list[dict[str, Any]] = [{"name": "hubctl", "api_token": tokens.read_or_make(layout.hubctl_token)}]
+    roles: list[dict[str, Any]] = [
+        {"name": "hubctl", "services": ["hubctl"], "scopes": ["list:users", "read:servers", "read:hub"]}
+    ]
+    if settings.idle_culler.enabled:
+        timeout = int(settings.idle_culler.timeout.total_seconds())
+        command = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={timeout}"]
+        services.append({"name": "idle-culler", "command": command})
+        scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
+        roles.append({"name": "idle-culler", "services": ["idle-culler"], "scopes": scopes})
+    c.JupyterHub.services = services
+    c.JupyterHub.load_roles = roles
+
+
+def _execute(path: Path, c: Any) -> None:
+    """Runs one of the administrator's files with ``c`` and ``get_config()``, as JupyterHub does with its own."""
+    try:
+        runpy.run_path(str(path), init_globals={"c": c, "get_config": lambda: c})
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
+        line = line or (frames[-1].lineno if frames else 1)
+        raise HubError(f"{path}:{line}: {type(error).__name__}: {error}") from None

@@ -1,0 +1,223 @@
+"""The hub without systemd: started in a session of its own, ended by its pid file and nothing else."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from hubctl import api, configuration, logfile
+from hubctl import layout as places
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+from hubctl.processes import (
+    Process,
+    command_line,
+    descendants,
+    read_pid_file,
+    wait_ended,
+    write_pid_file,
+)
+from hubctl.settings import Settings
+
+READY_SECONDS = 90
+"""How long a start may take until the hub answers; the first one makes the database."""
+END_SECONDS = 30
+"""How long the hub may take to end its proxy and servers before it is killed."""
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """The hub of one root."""
+
+    layout: Layout
+    settings: Settings
+
+    def running(self) -> Process | None:
+        """The hub's process, when it runs."""
+        process = read_pid_file(self.layout.hub_pid)
+        return process if process and process.alive else None
+
+    def start(self) -> Process:
+        """Starts the hub in the background and waits until it answers.
+
+        Raises:
+            HubError: it runs already, its ports are taken, it ended, or it does not answer in time.
+        """
+        with self._alone():
+            self._check_can_start()
+            with logfile.open_for_hub(self.layout.log) as log:
+                offset = log.seek(0, os.SEEK_END)
+                child = subprocess.Popen(
+                    _command(),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.layout.state,
+                    start_new_session=True,
+                )
+            process = Process.of(child.pid)
+            if process:
+                write_pid_file(self.layout.hub_pid, process)
+            return self._wait_ready(child, process, offset)
+
+    def run(self) -> NoReturn:
+        """Becomes the hub, in the foreground.
+
+        Raises:
+            HubError: it runs already, or its ports are taken.
+        """
+        with self._alone():
+            self._check_can_start()
+            process = Process.of(os.getpid())
+            assert process
+            write_pid_file(self.layout.hub_pid, process)
+        os.chdir(self.layout.state)
+        os.execv(_command()[0], _command())
+
+    def stop(self) -> bool:
+        """Ends the hub, its proxy and its services; users' local servers, too, but not their containers.
+
+        Returns:
+            Whether anything had to be ended.
+
+        Raises:
+            HubError: something could not be ended.
+        """
+        if not self.layout.runtime.is_dir():
+            return False
+        with self._alone():
+            hub = self.running()
+            family = ([hub, *descendants(hub)] if hub else []) + self._leftover_proxy()
+            if hub:
+                hub.signal(signal.SIGTERM)
+                wait_ended([hub], END_SECONDS)
+            _end(family)
+            self.layout.hub_pid.unlink(missing_ok=True)
+            if family:
+                self.layout.proxy_pid.unlink(missing_ok=True)
+            return bool(family)
+
+    def _leftover_proxy(self) -> list[Process]:
+        """The proxy of a hub that was killed: it has our certificate's port still."""
+        proxy = proxy_process(self.layout, self.settings)
+        return [proxy] if proxy else []
+
+    def _check_can_start(self) -> None:
+        if hub := self.running():
+            raise AlreadyRunningError(hub, api.public_url(self.settings))
+        configuration.check(self.settings, self.layout)
+        _end(self._leftover_proxy())
+        ports = self.settings.internal_ports
+        _check_free(str(self.settings.bind), self.settings.port, "port")
+        _check_free("127.0.0.1", ports.hub, "internal_ports.hub")
+        _check_free("127.0.0.1", ports.proxy_api, "internal_ports.proxy_api")
+
+    def _wait_ready(self, child: subprocess.Popen[bytes], process: Process | None, offset: int) -> Process:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            code = child.poll()
+            if code is not None or process is None:
+                self.layout.hub_pid.unlink(missing_ok=True)
+                raise HubError(f"The hub ended with exit code {code}. {self._last_words(offset)}")
+            if api.healthy(self.settings, self.layout):
+                return process
+            time.sleep(0.2)
+        _end([process, *descendants(process)] if process else [])
+        self.layout.hub_pid.unlink(missing_ok=True)
+        raise HubError(f"The hub did not answer in {READY_SECONDS} s and was ended. {self._last_words(offset)}")
+
+    def _last_words(self, offset: int) -> str:
+        lines = "\n".join(f"  {line}" for line in logfile.since(self.layout.log, offset, 15))
+        return f"{self.layout.log} says:\n{lines}"
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Holds the lock of this root: two starts at a time would both find the ports free."""
+        try:
+            self.layout.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
+            handle = os.open(self.layout.start_lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise HubError(
+                f"{self.layout.runtime} can't be used: {error.strerror}", "run this as the user that the hub runs as"
+            ) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+class AlreadyRunningError(HubError):
+    """There is a hub already."""
+
+    def __init__(self, hub: Process, url: str) -> None:
+        super().__init__(f"The hub runs already (process {hub.pid}) on {url}")
+
+
+def proxy_process(layout: Layout, settings: Settings) -> Process | None:
+    """The proxy that JupyterHub's pid file names, when it is this hub's and runs."""
+    try:
+        process = Process.of(int(layout.proxy_pid.read_text()))
+    except (OSError, ValueError):
+        return None
+    if process is None:
+        return None
+    arguments = command_line(process.pid)
+    port = str(settings.internal_ports.proxy_api)
+    ours = str(places.environment() / "bin" / "configurable-http-proxy") in arguments and port in arguments
+    return process if ours else None
+
+
+def _command() -> list[str]:
+    return [sys.executable, "-m", "jupyterhub", "--config", str(places.hub_config())]
+
+
+def _end(processes: list[Process]) -> None:
+    """SIGTERM, a while, SIGKILL, to exactly these.
+
+    Raises:
+        HubError: one is still there.
+    """
+    for number, seconds in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+        processes = [process for process in processes if process.alive]
+        for process in processes:
+            process.signal(number)
+        processes = wait_ended(processes, seconds)
+    if processes:
+        pids = ", ".join(str(process.pid) for process in processes)
+        raise HubError(f"These processes can't be ended: {pids}", "the kernel holds them; look at `ps -o stat,wchan`")
+
+
+def _check_free(host: str, port: int, setting: str) -> None:
+    """Raises a HubError where another program listens."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                do = f"`ss -ltnp` shows which; end it, or change `{setting}` in hub.yaml"
+                raise HubError(f"Port {port} is taken by another program", do) from None
+            do = f"change `{setting}` in hub.yaml"
+            raise HubError(f"Can't listen on {host}, port {port} ({error.strerror})", do) from None
+
+
+def log_path(layout: Layout) -> Path:
+    """The file that ``hubctl logs`` shows.
+
+    Raises:
+        HubError: there is none yet.
+    """
+    if not layout.log.exists():
+        raise HubError(f"{layout.log} is not there", "the hub has not been started yet by `hubctl start`")
+    return layout.log

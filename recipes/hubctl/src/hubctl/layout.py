@@ -1,0 +1,143 @@
+"""Where things are on the server, below one root."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The server's paths below ``root``: ``/`` on a real server, a folder of its own for a hub that is being tried."""
+
+    root: Path
+
+    @classmethod
+    def current(cls) -> "Layout":
+        """The layout that ``HUBFORGE_ROOT`` names; the server's own where it is not set."""
+        return cls(Path(os.environ.get("HUBFORGE_ROOT") or "/").absolute())
+
+    @property
+    def is_server(self) -> bool:
+        """Whether this is the server itself, not a folder that stands for it."""
+        return self.root == Path("/")
+
+    def below(self, path: str | PurePath) -> Path:
+        """``path``, absolute on the server, as it is below this root."""
+        return self.root / str(path).lstrip("/")
+
+    @property
+    def settings(self) -> Path:
+        """The administrator's settings."""
+        return self.below("/etc/jupyterhub/hub.yaml")
+
+    @property
+    def config_folder(self) -> Path:
+        """The administrator's Python files, executed after the settings."""
+        return self.below("/etc/jupyterhub/jupyterhub_config.d")
+
+    @property
+    def pam_service(self) -> Path:
+        """The hub's own PAM service, where one is installed."""
+        return self.below("/etc/pam.d/jupyterhub")
+
+    @property
+    def unit(self) -> Path:
+        """The systemd unit, where systemd runs the hub."""
+        return self.below("/etc/systemd/system/jupyterhub.service")
+
+    @property
+    def state(self) -> Path:
+        """The hub's state: database and secrets (0700)."""
+        return self.below("/var/lib/jupyterhub")
+
+    @property
+    def database(self) -> Path:
+        """JupyterHub's database."""
+        return self.state / "jupyterhub.sqlite"
+
+    @property
+    def cookie_secret(self) -> Path:
+        """Signs the login cookies (0600)."""
+        return self.state / "cookie_secret"
+
+    @property
+    def proxy_token(self) -> Path:
+        """What the hub shows to the proxy's API (0600)."""
+        return self.state / "proxy_token"
+
+    @property
+    def hubctl_token(self) -> Path:
+        """What ``hubctl`` shows to the hub's API (0600)."""
+        return self.state / "hubctl_token"
+
+    @property
+    def shared_password(self) -> Path:
+        """The users' password of ``auth: shared-password`` (0600)."""
+        return self.state / "shared_password"
+
+    @property
+    def shared_admin_password(self) -> Path:
+        """The administrators' password of ``auth: shared-password`` (0600)."""
+        return self.state / "shared_admin_password"
+
+    @property
+    def homes(self) -> Path:
+        """Homes of users who have no account on the host (``auth: shared-password``)."""
+        return self.state / "homes"
+
+    @property
+    def log(self) -> Path:
+        """The hub's and the proxy's log where there is no journal."""
+        return self.below("/var/log/jupyterhub/jupyterhub.log")
+
+    @property
+    def runtime(self) -> Path:
+        """What lives as long as the hub runs."""
+        return self.below("/run/jupyterhub")
+
+    @property
+    def hub_pid(self) -> Path:
+        """The hub's process, written by ``hubctl start``."""
+        return self.runtime / "hub.pid"
+
+    @property
+    def proxy_pid(self) -> Path:
+        """The proxy's process, written by JupyterHub."""
+        return self.runtime / "proxy.pid"
+
+    @property
+    def start_lock(self) -> Path:
+        """Held while a hub is being started or stopped."""
+        return self.runtime / "hub.lock"
+
+    @property
+    def tickets(self) -> Path:
+        """One folder a user, with that user's Kerberos ticket."""
+        return self.runtime / "tickets"
+
+    @property
+    def shared(self) -> Path:
+        """What users share among each other."""
+        return self.below("/shared/jupyterhub")
+
+
+def environment() -> Path:
+    """The environment that this program runs from: ``PREFIX/envs/jupyterhubenv``."""
+    return Path(sys.prefix)
+
+
+def base_prefix() -> Path:
+    """The base prefix above that environment; the environment itself where it is not one of conda's ``envs``."""
+    return environment().parent.parent if environment().parent.name == "envs" else environment()
+
+
+def shipped(name: str) -> Path:
+    """A file or folder that the package ``hubctl`` carries: ``post_install`` or one below ``config``."""
+    return environment() / "share" / "hubforge" / name
+
+
+def hub_config() -> Path:
+    """JupyterHub's configuration file: the administrator's in the environment, else the shipped one."""
+    installed = environment() / "jupyterhub_config.py"
+    return installed if installed.exists() else shipped("config") / installed.name

@@ -1,0 +1,114 @@
+"""Processes told apart by pid and start time, so that a pid in use again is not taken for the old process."""
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of this boot.
+
+    Attributes:
+        pid: its number.
+        started: when it started, in clock ticks since boot (proc(5), `starttime`).
+        boot: the boot that it belongs to.
+    """
+
+    pid: int
+    started: int
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> "Process | None":
+        """The living process with this number."""
+        fields = _stat(pid)
+        if fields is None or fields[0] in ("Z", "X"):
+            return None
+        return cls(pid, int(fields[19]), _boot_id())
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        return Process.of(self.pid) == self
+
+    def signal(self, number: int) -> None:
+        """Sends a signal; nothing happens when the process has ended."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        try:
+            if self.alive:  # asked after the descriptor was opened: it can't be another process any more
+                signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(handle)
+
+
+def read_pid_file(path: Path) -> Process | None:
+    """The process that a pid file names; None where the file is missing or not one of ours."""
+    try:
+        pid, started, boot = path.read_text(encoding="ascii").split()
+        return Process(int(pid), int(started), boot)
+    except (OSError, ValueError):
+        return None
+
+
+def write_pid_file(path: Path, process: Process) -> None:
+    """Writes three lines: pid (what other programs look for), start time, boot."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(f"{process.pid}\n{process.started}\n{process.boot}\n", encoding="ascii")
+    temporary.replace(path)
+
+
+def descendants(process: Process) -> list[Process]:
+    """The process's children, their children, and so on, as they are now."""
+    children: dict[int, list[int]] = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: list[Process] = []
+    waiting = [process.pid]
+    while waiting:
+        for pid in children.get(waiting.pop(), []):
+            waiting.append(pid)
+            if child := Process.of(pid):
+                found.append(child)
+    return found
+
+
+def wait_ended(processes: Iterable[Process], seconds: float) -> list[Process]:
+    """Waits at most ``seconds``; gives those that still run."""
+    deadline = time.monotonic() + seconds
+    left = [process for process in processes if process.alive]
+    while left and time.monotonic() < deadline:
+        time.sleep(0.1)
+        left = [process for process in left if process.alive]
+    return left
+
+
+def command_line(pid: int) -> list[str]:
+    """The process's arguments; empty when it has ended."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of proc(5) `stat` after the name: state, ppid, … (index 19: starttime)."""
+    try:
+        return (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def _boot_id() -> str:
+    return (PROC / "sys/kernel/random/boot_id").read_text().strip()

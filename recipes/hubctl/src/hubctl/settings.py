@@ -1,0 +1,308 @@
+"""The administrator's settings: ``hub.yaml`` as types. The help of each field is its documentation."""
+
+import re
+from difflib import get_close_matches
+from ipaddress import IPv4Address
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from hubctl import yamlfile
+from hubctl.errors import HubError
+from hubctl.units import Duration, Memory, format_memory, parse_duration, parse_memory
+
+DRIVER_SHARE = 0.8
+"""The part of a server's memory limit that a Spark driver's heap may take: the JVM and Python need the rest."""
+
+
+def _absolute(path: PurePosixPath) -> PurePosixPath:
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"expected an absolute path without `..`, got {str(path)!r}")
+    return path
+
+
+def _account(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", name):
+        raise ValueError(f"expected a user or group name, got {name!r}")
+    return name
+
+
+AbsolutePath = Annotated[PurePosixPath, AfterValidator(_absolute)]
+AccountName = Annotated[str, AfterValidator(_account)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Tls(_Section):
+    """The certificate that browsers see."""
+
+    key: AbsolutePath = Field(
+        default=PurePosixPath("/etc/jupyterhub/ssl/hub.key"), description="Private key, PEM, not encrypted."
+    )
+    cert: AbsolutePath = Field(
+        default=PurePosixPath("/etc/jupyterhub/ssl/hub.crt"), description="Certificate and its chain, PEM."
+    )
+
+
+class Kerberos(_Section):
+    """Tickets of `auth: kerberos`."""
+
+    realm: str | None = Field(default=None, description="The users' realm; without it, default_realm of krb5.conf.")
+    keytab: AbsolutePath = Field(
+        default=PurePosixPath("/etc/krb5.keytab"),
+        description="The host's keytab: proves that the KDC is the real one. Used where it exists.",
+    )
+    ticket_lifetime: Duration = Field(default=parse_duration("10h"), description="How long a ticket is good for.")
+    renewable_lifetime: Duration = Field(
+        default=parse_duration("7d"), description="How long a ticket can be renewed without the password."
+    )
+
+    @model_validator(mode="after")
+    def _renewable_covers_lifetime(self) -> "Kerberos":
+        if self.renewable_lifetime < self.ticket_lifetime:
+            raise ValueError("expected renewable_lifetime to be at least ticket_lifetime")
+        return self
+
+
+class Image(_Section):
+    """One image that users can choose."""
+
+    name: str = Field(min_length=1, description="What users see in the list.")
+    image: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$", description="What Docker calls it; never pulled.")
+    description: str = Field(default="", description="One line for the list.")
+    memory: Memory | None = Field(default=None, description="Memory limit instead of limits.memory.")
+
+
+class PortRange(_Section):
+    """Ports of the users' servers on the host network."""
+
+    first: Annotated[int, Field(ge=1024, le=65535)] = Field(default=20000, description="The lowest port.")
+    last: Annotated[int, Field(ge=1024, le=65535)] = Field(
+        default=29999, description="The highest port; below the kernel's ip_local_port_range."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "PortRange":
+        if self.last < self.first:
+            raise ValueError(f"expected last to be at least first, got {self.first} and {self.last}")
+        return self
+
+
+class Docker(_Section):
+    """Containers of `spawner: docker`."""
+
+    network: Literal["bridge", "host"] = Field(
+        default="bridge",
+        description="bridge: a network of their own. host: the host's, which a cluster reaches.",
+    )
+    images: list[Image] = Field(
+        default=[Image(name="Notebook", image="hubforge/notebook")],
+        min_length=1,
+        description="The images to choose from; the first is the default.",
+    )
+    port_range: PortRange = Field(
+        default=PortRange(), description="Ports of the users' servers; only for network: host."
+    )
+
+    @field_validator("images")
+    @classmethod
+    def _different_names(cls, images: list[Image]) -> list[Image]:
+        names = [image.name for image in images]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"expected each name once, got {', '.join(twice)} more than once")
+        return images
+
+
+class Limits(_Section):
+    """What one user's server may take; enforced for containers."""
+
+    memory: Memory = Field(default=parse_memory("4g"), description="Memory; more is killed.")
+    cpu: float = Field(default=2, gt=0, description="Processors.")
+    pids: int = Field(default=512, ge=32, description="Processes and threads.")
+
+
+class Mount(_Section):
+    """A folder or file of the host inside the containers."""
+
+    host: AbsolutePath = Field(description="The path on the host; skipped, and logged once, where it does not exist.")
+    container: AbsolutePath | None = Field(default=None, description="The path inside; without it, the same.")
+    writable: bool = Field(default=False, description="Whether users may write there.")
+
+
+class PySpark(_Section):
+    """Kernels with Spark."""
+
+    driver_memory: list[Memory] = Field(
+        default=[parse_memory("1g"), parse_memory("2g")],
+        description=f"Heap of the driver, one kernel a size; none above {DRIVER_SHARE} of limits.memory.",
+    )
+    master: str = Field(
+        default="local[*]", pattern=r"^(local(\[.+\])?|yarn|k8s://.+|spark://.+)$", description="Spark's master."
+    )
+    spark_home: AbsolutePath | None = Field(
+        default=None, description="The cluster's Spark on the host; without it, the image's own."
+    )
+    conf: dict[str, str] = Field(default={}, description="Further Spark properties.")
+
+
+class IdleCuller(_Section):
+    """Ends servers that nobody uses."""
+
+    enabled: bool = Field(default=True, description="Whether idle servers are ended.")
+    timeout: Duration = Field(default=parse_duration("12h"), description="How long a server may be idle.")
+
+
+class InternalPorts(_Section):
+    """Ports that nobody but this host uses; change them where another program has them."""
+
+    hub: Port = Field(default=8081, description="The hub behind the proxy.")
+    proxy_api: Port = Field(default=8001, description="The proxy's control port.")
+
+
+class Settings(_Section):
+    """All of ``hub.yaml``."""
+
+    auth: Literal["kerberos", "pam", "shared-password"] = Field(
+        default="pam",
+        description="Who checks passwords. kerberos: PAM, then a ticket. pam: PAM alone. "
+        "shared-password: one password for all, to try the hub.",
+    )
+    spawner: Literal["docker", "local"] = Field(
+        default="local",
+        description="Where notebooks run. docker: a container each. local: processes on this host.",
+    )
+    admin_users: list[AccountName] = Field(default=[], description="Users with the admin page.")
+    allowed_groups: list[AccountName] = Field(
+        default=["jupyterhub"], description="Members of these groups may log in (not with shared-password)."
+    )
+    port: Port = Field(default=8000, description="The port that browsers use.")
+    bind: IPvAnyAddress = Field(default=IPv4Address("0.0.0.0"), description="The address to listen on.")
+    tls: Tls = Field(default=Tls(), description="The certificate that browsers see.")
+    kerberos: Kerberos = Field(default=Kerberos(), description="Tickets.")
+    docker: Docker = Field(default=Docker(), description="Containers.")
+    limits: Limits = Field(default=Limits(), description="What one user's server may take; enforced for containers.")
+    mounts: list[Mount] = Field(default=[], description="Paths of the host inside the containers.")
+    pyspark: PySpark = Field(default=PySpark(), description="Kernels with Spark.")
+    idle_culler: IdleCuller = Field(default=IdleCuller(), description="Ends servers that nobody uses.")
+    named_servers: int = Field(default=0, ge=0, description="Servers a user may have beside the first.")
+    internal_ports: InternalPorts = Field(default=InternalPorts(), description="Ports that only this host uses.")
+
+    @property
+    def driver_sizes(self) -> list[int]:
+        """Sizes of the PySpark kernels in bytes; of the defaults, those that fit into a server."""
+        return [size for size in self.pyspark.driver_memory if size <= DRIVER_SHARE * self.limits.memory]
+
+
+def load(path: Path) -> Settings:
+    """Reads and checks ``hub.yaml``.
+
+    Raises:
+        HubError: everything that is wrong, one line each: file, line, key path, what was expected.
+    """
+    document = yamlfile.read(path)
+    problems: list[tuple[int, str]] = []
+    settings = None
+    try:
+        settings = Settings.model_validate(document.values)
+    except ValidationError as error:
+        for detail in error.errors():
+            where = detail["loc"]
+            problems.append((document.line(where), f"{_dotted(where)}: {_expected(detail, where)}"))
+    problems += [(document.line(where), f"{_dotted(where)}: {text}") for where, text in _oversized(document.values)]
+    if problems or settings is None:
+        lines = [f"{path}:{line}: {text}" for line, text in sorted(set(problems))]
+        raise HubError("\n".join(lines))
+    return settings
+
+
+def _oversized(values: dict[str, Any]) -> list[tuple[yamlfile.KeyPath, str]]:
+    """Written Spark sizes above their share of the limit. Checked on the file's values, so that each error has its own
+    line and is told together with all others.
+    """
+    try:
+        limits = Limits.model_validate(values.get("limits", {}))
+        spark = PySpark.model_validate(values.get("pyspark", {}))
+    except ValidationError:
+        return []
+    sizes = spark.driver_memory if "driver_memory" in spark.model_fields_set else []
+    return [
+        (
+            ("pyspark", "driver_memory", index),
+            f"expected at most {DRIVER_SHARE} of limits.memory, which is {format_memory(limits.memory)}, "
+            f"got {format_memory(size)}",
+        )
+        for index, size in enumerate(sizes)
+        if size > DRIVER_SHARE * limits.memory
+    ]
+
+
+def _dotted(where: yamlfile.KeyPath) -> str:
+    text = ""
+    for part in where:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "list_type": "a list (`- item`, or `[item, item]`)",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "path_type": "a path",
+    "ip_any_address": "an IP address",
+}
+
+
+def _expected(detail: ErrorDetails, where: yamlfile.KeyPath) -> str:
+    """What the file should say there, in words that an administrator uses."""
+    kind, context, got = detail["type"], detail.get("ctx", {}), detail["input"]
+    if kind == "extra_forbidden":
+        return _unknown_key(where)
+    if kind == "missing":
+        return "is missing"
+    if kind == "literal_error":
+        return f"expected {context['expected']}, got {got!r}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "string_pattern_mismatch":
+        return f"expected text like {context['pattern']}, got {got!r}"
+    for bound, words in (("ge", "at least"), ("gt", "more than"), ("le", "at most")):
+        if bound in context:
+            return f"expected {words} {context[bound]}, got {got!r}"
+    return f"expected {_EXPECTED[kind]}, got {got!r}" if kind in _EXPECTED else detail["msg"]
+
+
+def _unknown_key(where: yamlfile.KeyPath) -> str:
+    section: Any = Settings
+    for part in where[:-1]:
+        if isinstance(part, str):
+            section = _section_of(section.model_fields[part].annotation)
+    known = sorted(section.model_fields)
+    near = get_close_matches(str(where[-1]), known, 1)
+    return f"unknown key, did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
+
+
+def _section_of(annotation: Any) -> Any:
+    """The model inside ``list[Model]`` or ``Model``."""
+    return next(iter(get_args(annotation)), annotation)

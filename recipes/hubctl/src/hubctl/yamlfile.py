@@ -1,0 +1,76 @@
+"""YAML files whose mistakes can be shown with their line."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from hubctl.errors import HubError
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's values, and the line (counted from 1) of each key path."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: dict[KeyPath, int]
+
+    def line(self, where: KeyPath) -> int:
+        """The line of ``where``, or of the nearest key above it that the file holds."""
+        while where and where not in self.lines:
+            where = where[:-1]
+        return self.lines.get(where, 1)
+
+
+def read(path: Path) -> Document:
+    """Reads a YAML file whose top level is keys and values. A key without a value counts as not written.
+
+    Raises:
+        HubError: the file can't be read, or is not such YAML; names file and line.
+    """
+    try:
+        tree = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        problem = " ".join(str(error.problem or error.context).split())
+        raise HubError(f"{path}:{line}: not valid YAML: {problem}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise HubError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except FileNotFoundError:
+        raise HubError(f"{path} is not there", "`hubctl setup` writes it") from None
+    except OSError as error:
+        raise HubError(f"{path} can't be read: {error.strerror}") from None
+    if tree is None:
+        return Document(path, {}, {})
+    if not isinstance(tree, CommentedMap):
+        raise HubError(f"{path}:1: expected keys and values (`port: 8000`), got {type(tree).__name__}")
+    return Document(path, _plain(tree), dict(_lines(tree, ())))
+
+
+def _plain(node: Any) -> Any:
+    """The node without comments, and without the keys that have no value."""
+    if isinstance(node, CommentedMap):
+        return {key if isinstance(key, str) else str(key): _plain(v) for key, v in node.items() if v is not None}
+    if isinstance(node, CommentedSeq):
+        return [_plain(item) for item in node]
+    return node
+
+
+def _lines(node: Any, where: KeyPath) -> Iterator[tuple[KeyPath, int]]:
+    if isinstance(node, CommentedMap):
+        for key, value in node.items():
+            inside = (*where, key if isinstance(key, str) else str(key))
+            yield inside, node.lc.key(key)[0] + 1
+            yield from _lines(value, inside)
+    elif isinstance(node, CommentedSeq):
+        for index, value in enumerate(node):
+            yield (*where, index), node.lc.item(index)[0] + 1
+            yield from _lines(value, (*where, index))

@@ -1,0 +1,69 @@
+"""What this host offers: how users can log in, and where their servers can run."""
+
+import re
+import socket
+from dataclasses import dataclass
+
+from post_install.host import Host
+
+AUTHS = ("kerberos", "pam", "shared-password")
+SPAWNERS = ("docker", "local")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value of ``hub.yaml``, and why it was chosen."""
+
+    value: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.why})"
+
+
+def choose_auth(host: Host, before: str) -> Choice:
+    """How users log in: as told, else as chosen ``before``, else Kerberos where the host belongs to a realm.
+
+    A ``default_realm`` alone does not make a member: krb5's packages bring one along. A host keytab or the address
+    of that realm's KDC does.
+    """
+    if host.auth:
+        return Choice(host.auth, "as asked for")
+    if before in AUTHS:
+        return Choice(before, "as chosen before")
+    config = host.at("/etc/krb5.conf")
+    text = config.read_text(errors="replace") if config.is_file() else ""
+    realm = re.search(r"^\s*default_realm\s*=\s*(\S+)", text, re.MULTILINE)
+    if realm is None:
+        return Choice("pam", "/etc/krb5.conf names no default_realm")
+    if host.at("/etc/krb5.keytab").exists():
+        return Choice("kerberos", f"realm {realm[1]}, with a keytab")
+    section = re.search(rf"^\s*{re.escape(realm[1])}\s*=\s*\{{([^}}]*)\}}", text, re.MULTILINE)
+    if section and re.search(r"^\s*kdc\s*=", section[1], re.MULTILINE):
+        return Choice("kerberos", f"realm {realm[1]}, with its KDC")
+    return Choice("pam", f"realm {realm[1]}, but neither /etc/krb5.keytab nor its KDC in /etc/krb5.conf")
+
+
+def choose_spawner(host: Host, before: str) -> Choice:
+    """Where users' servers run: as told, else as chosen ``before``, else in Docker where it answers."""
+    if host.spawner:
+        return Choice(host.spawner, "as asked for")
+    if before in SPAWNERS:
+        return Choice(before, "as chosen before")
+    for path in ("/run/docker.sock", "/var/run/docker.sock"):
+        if _docker_answers(str(host.at(path))):
+            return Choice("docker", f"{path} answers")
+    return Choice("local", "no Docker Engine answers")
+
+
+def _docker_answers(path: str) -> bool:
+    """Whether a Docker Engine says that it is there (Docker Engine API, ``GET /_ping``), within two seconds."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(2)
+        try:
+            connection.connect(path)
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            answer = connection.recv(64)
+        except OSError:  # no socket, nobody listens, or a path longer than a socket's may be
+            return False
+    return re.match(rb"HTTP/1\.\d 200 ", answer) is not None

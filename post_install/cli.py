@@ -1,0 +1,133 @@
+"""The command line: runs the steps, one line each."""
+
+import argparse
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from post_install.choices import AUTHS, SPAWNERS
+from post_install.host import Host, StepError
+from post_install.steps import STEPS
+
+HERE = Path(__file__).resolve().parent
+MISSING = 1
+FAILED = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs what the command line asks for.
+
+    Returns:
+        0: everything is in place (what can't be done without root, or does not apply here, is skipped and said);
+        1: ``--check`` found something missing; 5: a step failed.
+    """
+    # Ended from outside, a step still takes its half-written files away.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    options = _parser().parse_args(arguments)
+    host = Host(
+        prefix=options.prefix.resolve(),
+        config=HERE.parent / "config",
+        root=options.root.resolve(),
+        auth=options.auth,
+        spawner=options.spawner,
+    )
+    if options.check:
+        return check(host)
+    return ensure(host, _again(options))
+
+
+def check(host: Host) -> int:
+    """Says what is missing, and changes nothing."""
+    missing = 0
+    for step in STEPS:
+        reason = step.unless(host)
+        if reason:
+            print(f"{step.name}: skipped: {reason}")
+            continue
+        problems = _attempt(step.check, host)
+        found = [str(problems)] if isinstance(problems, StepError) else problems
+        print(f"{step.name}: {'missing: ' + '; '.join(found) if found else 'ok'}")
+        missing += bool(found)
+    print(f"{missing} of {len(STEPS)} steps have something to do" if missing else "everything is in place")
+    return MISSING if missing else 0
+
+
+def ensure(host: Host, again: str) -> int:
+    """Runs every step; ``again`` is the command that does so once more."""
+    _say_limits(host)
+    changed = 0
+    failed: list[str] = []
+    for step in STEPS:
+        reason = step.unless(host)
+        if reason:
+            print(f"{step.name}: skipped: {reason}", flush=True)
+            continue
+        changes = _attempt(step.ensure, host)
+        if isinstance(changes, StepError):
+            print(f"{step.name}: failed: {changes}", flush=True)
+            failed.append(step.name)
+            if step.carries:
+                break
+            continue
+        print(f"{step.name}: {'changed: ' + '; '.join(changes) if changes else 'ok'}", flush=True)
+        changed += bool(changes)
+    if failed:
+        print(f"failed: {', '.join(failed)}. When it is put right, run again: {again}", file=sys.stderr)
+        return FAILED
+    print(f"{changed} of {len(STEPS)} steps changed something" if changed else "nothing changed")
+    return 0
+
+
+def _attempt(call: Callable[[Host], list[str]], host: Host) -> list[str] | StepError:
+    """What a step says; what the system refused it (no space, no right, no such file) becomes a sentence."""
+    try:
+        return call(host)
+    except StepError as error:
+        return error
+    except OSError as error:
+        return StepError(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _say_limits(host: Host) -> None:
+    if host.is_root:
+        return
+    if host.is_real:
+        print("Not root: only what lies in the prefix is set up. Run `hubctl setup` as root for the rest.")
+    else:
+        print("Not root: files and folders belong to you; owners and groups are not checked.")
+
+
+def _again(options: argparse.Namespace) -> str:
+    """The command that runs the same steps once more."""
+    command = [sys.executable, str(HERE), "--prefix", str(options.prefix)]
+    if options.root != Path("/"):
+        command += ["--root", str(options.root)]
+    command += [
+        word for name in ("auth", "spawner") if getattr(options, name) for word in (f"--{name}", getattr(options, name))
+    ]
+    return shlex.join(command)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="post_install", description="Sets this host up for the hub.")
+    # PREFIX/envs/jupyterhubenv is the environment that runs this; elsewhere the environment is all there is.
+    here = Path(sys.prefix)
+    base = here.parent.parent if here.parent.name == "envs" else here
+    parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="what stands for / (default: /)")
+    parser.add_argument(
+        "--prefix", type=Path, default=base, metavar="BASE", help="the base prefix (default: the one this runs from)"
+    )
+    parser.add_argument("--check", action="store_true", help="only say what is missing (exit code 1); change nothing")
+    parser.add_argument("--auth", choices=AUTHS, default="", help="how users log in (default: what the host has)")
+    parser.add_argument(
+        "--spawner", choices=SPAWNERS, default="", help="where users' servers run (default: docker where it answers)"
+    )
+    return parser

@@ -1,0 +1,146 @@
+"""The machine that is set up, and the words that a step speaks about it."""
+
+import grp
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+GROUP = "jupyterhub"
+"""Members may log in and write to the shared folder."""
+
+
+class StepError(Exception):
+    """What is wrong with which thing, and what the administrator can do about it."""
+
+    def __init__(self, what: str, do: str = "") -> None:
+        super().__init__(f"{what}; {do}" if do else what)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that ended: its exit code, its standard output, and the last line it said on standard error."""
+
+    code: int
+    output: str
+    complaint: str
+
+
+Runner = Callable[[Sequence[str]], Ran]
+
+
+def run_command(command: Sequence[str]) -> Ran:
+    """Runs ``command`` with a plain environment and no input; files that it makes are readable by their owner alone.
+
+    Raises:
+        StepError: the command is not there, or takes longer than a minute.
+    """
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+    try:
+        ended = subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            umask=0o077,
+            timeout=60,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise StepError(f"the command {command[0]} is missing", "install it") from None
+    except subprocess.TimeoutExpired:
+        raise StepError(f"{' '.join(command)} did not end within a minute") from None
+    lines = ended.stderr.strip().splitlines()
+    return Ran(ended.returncode, ended.stdout, lines[-1] if lines else "")
+
+
+@dataclass
+class Host:
+    """Where the steps work.
+
+    Attributes:
+        prefix: the base prefix; the hub's environment is ``envs/jupyterhubenv`` below it.
+        config: the folder with the shipped defaults.
+        root: what stands for ``/``.
+        is_root: whether owners can be changed (uid 0).
+        auth: the authenticator that the caller insists on, empty: what was chosen before, else what the host has.
+        spawner: the same for the spawner.
+        run: runs a command; the tests replace it.
+    """
+
+    prefix: Path
+    config: Path
+    root: Path = Path("/")
+    is_root: bool = field(default_factory=lambda: os.geteuid() == 0)
+    auth: str = ""
+    spawner: str = ""
+    run: Runner = run_command
+
+    @property
+    def env(self) -> Path:
+        """The prefix of the environment that the hub runs in; ``prefix`` itself where it has no such environment."""
+        named = self.prefix / "envs" / "jupyterhubenv"
+        return named if named.is_dir() else self.prefix
+
+    @property
+    def is_real(self) -> bool:
+        """Whether ``/`` itself is set up, and not a folder that stands for it."""
+        return self.root == Path("/")
+
+    def at(self, path: str) -> Path:
+        """Where the host's absolute ``path`` lies; paths in the prefix do not move with the root."""
+        if Path(path).is_relative_to(self.prefix):
+            return Path(path)
+        return self.root / path.lstrip("/")
+
+    def group_id(self, name: str) -> int | None:
+        """The id of a group of this host; ``None`` when there is no such group."""
+        if name == "root":
+            return 0
+        if self.is_real:
+            try:
+                return grp.getgrnam(name).gr_gid
+            except KeyError:
+                return None
+        path = self.at("/etc/group")
+        lines = path.read_text().splitlines() if path.is_file() else []
+        entries = [line.split(":") for line in lines]
+        return next((int(entry[2]) for entry in entries if entry[0] == name and len(entry) > 2), None)
+
+    def must(self, *command: str) -> str:
+        """Runs a command that has to succeed; gives its output.
+
+        Raises:
+            StepError: it did not; with its own words.
+        """
+        ran = self.run(command)
+        if ran.code:
+            raise StepError(f"{' '.join(command)} ended with exit code {ran.code}: {ran.complaint}")
+        return ran.output
+
+
+def needs_host(host: Host) -> str:
+    """Why the host itself can't be set up; empty when it can."""
+    return "" if host.is_root or not host.is_real else "needs root"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One concern of the host.
+
+    Attributes:
+        name: how messages call it.
+        check: what is missing or wrong, a line each; changes nothing.
+        ensure: repairs it; what was changed, a line each.
+        unless: why the step does not apply to this host; empty when it does.
+        carries: whether the steps after it build on it, so that none of them runs when it fails.
+    """
+
+    name: str
+    check: Callable[[Host], list[str]]
+    ensure: Callable[[Host], list[str]]
+    unless: Callable[[Host], str] = needs_host
+    carries: bool = False

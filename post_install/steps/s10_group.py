@@ -1,0 +1,22 @@
+"""The group whose members may log in."""
+
+from post_install.files import make_parents
+from post_install.host import GROUP, Host, Step
+
+
+def check(host: Host) -> list[str]:
+    """Whether the group is there, on this host or in its domain."""
+    return [] if host.group_id(GROUP) is not None else [f"the group {GROUP} is missing"]
+
+
+def ensure(host: Host) -> list[str]:
+    """Makes the group; a group of that name which is there already is taken as it is."""
+    if not check(host):
+        return []
+    make_parents(host, "/etc/group")
+    where = [] if host.is_real else ["--prefix", str(host.root)]
+    host.must("groupadd", *where, "--system", GROUP)
+    return [f"made the group {GROUP}"]
+
+
+STEP = Step("group", check, ensure, lambda host: "" if host.is_root else "needs root", carries=True)

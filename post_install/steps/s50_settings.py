@@ -1,0 +1,54 @@
+"""``/etc/jupyterhub/hub.yaml``, with the authenticator and the spawner that this host has."""
+
+import re
+
+from post_install.choices import choose_auth, choose_spawner
+from post_install.host import Host, Step, StepError
+from post_install.record import Default, Record, load
+
+PATH = "/etc/jupyterhub/hub.yaml"
+
+
+def check(host: Host) -> list[str]:
+    """Whether the settings are there, and as new as what is shipped."""
+    record = load(host)
+    return _settings(host, record)[0].check(host, record)
+
+
+def ensure(host: Host) -> list[str]:
+    """Writes the shipped settings; an edited file stays, and a changed default arrives beside it."""
+    record = load(host)
+    settings, choices = _settings(host, record)
+    changes = settings.ensure(host, record)
+    record.save(host)
+    return [*changes, choices] if changes else []
+
+
+def _settings(host: Host, record: Record) -> tuple[Default, str]:
+    """The file as it is for this host, and the choices that were made for it. They are kept in ``record``: a Docker
+    Engine that is installed later does not change how users work without being asked to."""
+    auth = choose_auth(host, record.choices.get("auth", ""))
+    spawner = choose_spawner(host, record.choices.get("spawner", ""))
+    record.choices |= {"auth": auth.value, "spawner": spawner.value}
+    text = (host.config / "hub.yaml").read_text()
+    text = _set(_set(text, "auth", auth.value), "spawner", spawner.value)
+    return Default(PATH, text.encode(), 0o640), f"auth: {auth}, spawner: {spawner}"
+
+
+def _set(text: str, key: str, value: str) -> str:
+    """Sets one top-level key of the shipped YAML, which holds it once, as a plain scalar."""
+    text, count = re.subn(rf"^{key}:[ \t]*[^\s#]+", f"{key}: {value}", text, flags=re.MULTILINE)
+    if count != 1:
+        raise StepError(f"the shipped hub.yaml has {count} lines that set `{key}`, not one")
+    return text
+
+
+def auth_in_force(host: Host) -> str:
+    """The authenticator that the installed settings name; empty when they name none."""
+    file = host.at(PATH)
+    text = file.read_text(errors="replace") if file.is_file() else ""
+    found = re.search(r"^auth:[ \t]*['\"]?([\w-]+)", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+STEP = Step("settings", check, ensure)

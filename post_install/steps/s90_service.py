@@ -1,0 +1,56 @@
+"""The systemd unit, and its folder below ``/run``."""
+
+from post_install.host import Host, Step, needs_host
+from post_install.record import Default, Record, load
+
+UNIT = "jupyterhub.service"
+UNIT_PATH = f"/etc/systemd/system/{UNIT}"
+TMPFILES_PATH = "/etc/tmpfiles.d/jupyterhub.conf"
+
+
+def check(host: Host) -> list[str]:
+    """Whether both files are there, and as new as what is shipped."""
+    record = load(host)
+    problems = [problem for default in _defaults(host) for problem in default.check(host, record)]
+    if not _was_enabled(record):
+        problems.append(f"{UNIT} was never enabled")
+    return problems
+
+
+def ensure(host: Host) -> list[str]:
+    """Writes both files, tells systemd, and enables the unit once: an administrator who disables it is obeyed.
+
+    It is not started: the settings want to be read first.
+    """
+    record = load(host)
+    changes = [change for default in _defaults(host) for change in default.ensure(host, record)]
+    if host.is_real and (changes or not _was_enabled(record)):
+        host.must("systemctl", "daemon-reload")
+        host.must("systemd-tmpfiles", "--create", TMPFILES_PATH)
+    if not _was_enabled(record):
+        host.must("systemctl", *([] if host.is_real else [f"--root={host.root}"]), "enable", UNIT)
+        record.choices["service"] = "enabled"
+        changes.append(f"enabled {UNIT}; start it with `hubctl start`")
+    record.save(host)
+    return changes
+
+
+def _was_enabled(record: Record) -> bool:
+    return record.choices.get("service") == "enabled"
+
+
+def _defaults(host: Host) -> list[Default]:
+    # `%` starts a specifier in a unit file (systemd.unit(5)).
+    env = str(host.env).replace("%", "%%")
+    unit = (host.config / UNIT).read_text().replace("@ENV@", env)
+    return [
+        Default(UNIT_PATH, unit.encode()),
+        Default(TMPFILES_PATH, (host.config / "tmpfiles-jupyterhub.conf").read_bytes()),
+    ]
+
+
+def _unless(host: Host) -> str:
+    return needs_host(host) or ("" if host.at("/run/systemd/system").is_dir() else "systemd does not run here")
+
+
+STEP = Step("service", check, ensure, _unless)

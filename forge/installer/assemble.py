@@ -1,0 +1,333 @@
+"""Puts the installer file together: header, parts, packages; the same plan gives the same bytes.
+
+The file is the shell text of ``header.sh``, padded with empty lines; then the parts, one after the other, which the
+header knows by name, offset, length and sha256; then the ``.conda`` files as they are in the channel, largest first.
+"""
+
+import hashlib
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from forge import condapkg
+from forge.condapkg import PLACEHOLDER, Index, PathEntry, Span
+from forge.errors import ForgeError
+from forge.files import replacing, sha256_of, write_text
+from forge.installer import build_helper
+
+FOLDER = Path(__file__).parent
+
+GLIBC = "2.28"
+"""The oldest C library that the packages run on."""
+
+SUBDIRS = ("linux-64", "noarch")
+
+FILE_SYSTEM_BLOCK = 4096
+"""Bytes: what a file takes on disk is rounded up to this; so is the header's length."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment that the installer makes.
+
+    ``base`` is the prefix itself, any other name a folder below its ``envs``. ``specs`` are what conda will remember
+    as asked for; ``packages`` are all of the environment's ``.conda`` files.
+    """
+
+    name: str
+    specs: tuple[str, ...]
+    packages: tuple[Path, ...]
+
+    @property
+    def subfolder(self) -> str:
+        """Its prefix, relative to the installation's; empty for base."""
+        return "" if self.name == "base" else f"/envs/{self.name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the installer's bytes.
+
+    Args:
+        name: what is installed, as people read it.
+        version: the release.
+        license_text: shown, and accepted before an interactive installation.
+        default_prefix: where it goes when nobody says otherwise.
+        channel_name: the channel as conda's history names it (its canonical name under ``condarc``).
+        channel_url: the channel that installed packages remember.
+        condarc: the text of ``PREFIX/.condarc``.
+        environments: ``base`` among them, with ``python`` and ``py-rattler``.
+        post_install: a shell script, run in the prefix with constructor's variables; empty for none.
+        conclusion: shown at the end; ``{PREFIX}`` stands for the prefix.
+    """
+
+    name: str
+    version: str
+    license_text: str
+    default_prefix: str
+    channel_name: str
+    channel_url: str
+    condarc: str
+    environments: tuple[Environment, ...]
+    post_install: str
+    conclusion: str
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A package that the installer carries, and the environments that hold it."""
+
+    path: Path
+    index: Index
+    record: Mapping[str, Any]
+    paths: tuple[PathEntry, ...]
+    environments: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Its place in the channel."""
+        return f"{self.index.subdir}/{self.index.file_name}"
+
+    @cached_property
+    def spans(self) -> tuple[Span, Span]:
+        """Where its two archives lie within the file."""
+        parts = condapkg.parts(self.path)
+        return parts.pkg, parts.info
+
+    def has_below(self, folder: str) -> bool:
+        """Whether it installs anything below ``folder``."""
+        return any(entry.path.startswith(f"{folder}/") for entry in self.paths)
+
+    @property
+    def has_libraries(self) -> bool:
+        """Whether it installs shared libraries into ``lib``."""
+        return any(re.fullmatch(r"lib/[^/]+\.so(\.[^/]*)?", entry.path) for entry in self.paths)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of the file that the header knows by name."""
+
+    name: str
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Of the data, in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def assemble(plan: Plan, target: Path) -> None:
+    """Writes ``target``, executable, and ``target.sha256`` for ``sha256sum --check``.
+
+    Raises:
+        ForgeError: base lacks ``python`` or ``py-rattler``, a package is damaged or misnamed, or the helper cannot be
+            compiled.
+    """
+    packages = _carried(plan.environments)
+    parts = _parts(plan, packages, build_helper.helper().read_bytes())
+    header = _header(plan, packages, parts)
+    with replacing(target, mode=0o755) as temporary, temporary.open("wb") as file:
+        file.write(header)
+        for part in parts:
+            file.write(part.data)
+        for package in packages:
+            with package.path.open("rb") as source:
+                shutil.copyfileobj(source, file)
+    write_text(target.with_name(f"{target.name}.sha256"), f"{sha256_of(target)}  {target.name}\n")
+
+
+# ---- packages ----
+
+
+def _carried(environments: Sequence[Environment]) -> tuple[Carried, ...]:
+    """Every package once, largest first: the threads that unpack them then end together."""
+    packages: dict[str, Carried] = {}
+    for path in sorted({path for environment in environments for path in environment.packages}):
+        names = tuple(environment.name for environment in environments if path in environment.packages)
+        package = _read(path, names)
+        if package.key in packages:
+            raise ForgeError(f"{package.key} is named twice: {packages[package.key].path} and {path}.")
+        packages[package.key] = package
+    return tuple(sorted(packages.values(), key=lambda package: (-package.record["size"], package.key)))
+
+
+def _read(path: Path, environments: tuple[str, ...]) -> Carried:
+    package = condapkg.read(path)
+    if path.name != package.index.file_name or package.index.subdir not in SUBDIRS:
+        raise ForgeError(f"{path} is not where {package.index.subdir}/{package.index.file_name} belongs.")
+    data = path.read_bytes()
+    record = json.loads(package.info["index.json"]) | {
+        "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": len(data),
+    }
+    return Carried(path, package.index, record, package.paths, environments)
+
+
+def _base(packages: Iterable[Carried]) -> dict[str, Carried]:
+    """The packages of base by name."""
+    base = {package.index.name: package for package in packages if "base" in package.environments}
+    for name in ("python", "py-rattler"):
+        if name not in base:
+            raise ForgeError(f"The base environment has no {name}, which the installer needs.", f"Add {name} to specs.")
+    return base
+
+
+def _with_dependencies(names: Iterable[str], packages: Mapping[str, Carried]) -> list[Carried]:
+    """The named packages and all that they depend on, virtual packages (``__glibc``) aside, sorted by name."""
+    found: dict[str, Carried] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in packages and name not in found:
+            found[name] = packages[name]
+            waiting += [depend.split()[0] for depend in packages[name].index.depends]
+    return [found[name] for name in sorted(found)]
+
+
+def _installed_bytes(plan: Plan, packages: Sequence[Carried]) -> int:
+    """What the installation takes on disk: every file once in the cache, patched ones again in each environment."""
+    total = 0
+    for package in packages:
+        for entry in package.paths:
+            copies = 1 + (len(package.environments) if entry.placeholder else 0)
+            total += copies * -(-entry.size // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK
+    return total
+
+
+def _prefix_limit(plan: Plan, packages: Sequence[Carried]) -> int:
+    """The longest prefix, in characters, that every environment's placeholder has room for."""
+    placeholders = {len(entry.placeholder) for package in packages for entry in package.paths if entry.placeholder}
+    return min(placeholders | {len(PLACEHOLDER)}) - max(len(item.subfolder) for item in plan.environments)
+
+
+# ---- parts ----
+
+
+def _parts(plan: Plan, packages: Sequence[Carried], helper: bytes) -> tuple[Part, ...]:
+    texts = {
+        "packages": "".join(_package_lines(packages)),
+        "index.json": _json(_index(plan, packages)),
+        "link.py": (FOLDER / "link.py").read_text(),
+        "licence": plan.license_text,
+        "conclusion": plan.conclusion,
+        "post_install": plan.post_install,
+    }
+    return (
+        Part("helper", helper),
+        *(Part(name, text.encode()) for name, text in texts.items()),
+        *(Part(f"repodata-{subdir}", _compressed_repodata(subdir, packages)) for subdir in SUBDIRS),
+    )
+
+
+def _package_lines(packages: Sequence[Carried]) -> Iterator[str]:
+    """The helper's list (``helper/packages.h``): a line a package, offsets from where the packages begin."""
+    offset = 0
+    for package in packages:
+        size = package.record["size"]
+        spans = " ".join(f"{span.offset} {span.length}" for span in package.spans)
+        names = f"{package.index.subdir} {package.index.stem} {','.join(package.environments)}"
+        yield f"{package.record['sha256']} {offset} {size} {spans} {names}\n"
+        offset += size
+
+
+def _index(plan: Plan, packages: Sequence[Carried]) -> dict[str, Any]:
+    """What ``link.py`` reads."""
+    return {
+        "name": plan.name,
+        "version": plan.version,
+        "channel_name": plan.channel_name,
+        "channel_url": plan.channel_url,
+        "condarc": plan.condarc,
+        "subdirs": SUBDIRS,
+        "environments": [
+            {
+                "name": item.name,
+                "specs": item.specs,
+                "packages": sorted(package.key for package in packages if item.name in package.environments),
+            }
+            for item in plan.environments
+        ],
+    }
+
+
+def _compressed_repodata(subdir: str, packages: Sequence[Carried]) -> bytes:
+    """The channel's ``repodata.json.zst`` of one subdir, with the carried packages (CEP 16, CEP 36)."""
+    records = {p.index.file_name: p.record for p in packages if p.index.subdir == subdir}
+    repodata = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": records, "repodata_version": 1}
+    return zstandard.ZstdCompressor(level=19).compress(_json(repodata).encode())
+
+
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+# ---- header ----
+
+
+def _header(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> bytes:
+    """The shell text, padded to whole blocks, with its own length and sha256 in it."""
+    values = _values(plan, packages, parts)
+    parts_length = sum(len(part.data) for part in parts)
+    packages_length = sum(package.record["size"] for package in packages)
+    length = 0
+    while True:
+        values["HEADER_LENGTH"] = str(length)
+        values["PACKAGES_OFFSET"] = str(length + parts_length)
+        values["TOTAL_LENGTH"] = str(length + parts_length + packages_length)
+        header = _filled((FOLDER / "header.sh").read_text(), values).encode()
+        if len(header) <= length:
+            break
+        length = -(-len(header) // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK
+    header = header.ljust(length, b"\n")
+    offset = int(values["HEADER_SHA256_OFFSET"])
+    before, after = header[:offset], header[offset + 64 :]
+    return before + hashlib.sha256(before + after).hexdigest().encode() + after
+
+
+def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> dict[str, str]:
+    """What stands for the template's ``@NAMES@``, quoted for the shell; lengths of the whole file aside."""
+    base = _base(packages)
+    bootstrap = _with_dependencies(("python", "py-rattler"), base)
+    series = ".".join(base["python"].index.version.split(".")[:2])
+    site_packages = {"noarch": "site-packages", "linux-64": f"lib/python{series}/site-packages"}
+    python_folders = [
+        f"{package.index.stem}/{folder}"
+        for package in bootstrap
+        if package.index.name != "python" and package.has_below(folder := site_packages[package.index.subdir])
+    ]
+    library_folders = [f"{package.index.stem}/lib" for package in bootstrap if package.has_libraries]
+    table, offset = [], 0
+    for part in parts:
+        table.append(f"{part.name} {offset} {len(part.data)} {part.sha256}")
+        offset += len(part.data)
+    values = {
+        "NAME": plan.name,
+        "VERSION": plan.version,
+        "DEFAULT_PREFIX": plan.default_prefix,
+        "PREFIX_LIMIT": str(_prefix_limit(plan, packages)),
+        "GLIBC": GLIBC,
+        "PACKAGE_COUNT": str(len(packages)),
+        "INSTALLED_MIB": str(-(-_installed_bytes(plan, packages) // 2**20)),
+        "PYTHON": f"{base['python'].index.stem}/bin/python{series}",
+        "PYTHON_FOLDERS": " ".join(python_folders),
+        "LIBRARY_FOLDERS": " ".join(library_folders),
+        "PARTS": "\n".join(table),
+    }
+    quoted = {key: shlex.quote(value) for key, value in values.items()}
+    offset = (FOLDER / "header.sh").read_text().index("@HEADER_SHA256@")
+    messages = (FOLDER / "messages/en.sh").read_text().strip()
+    return quoted | {"HEADER_SHA256": "0" * 64, "HEADER_SHA256_OFFSET": str(offset), "MESSAGES": messages}
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"@([A-Z0-9_]+)@", lambda match: values[match[1]], template)

@@ -1,0 +1,24 @@
+#include "fail.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+_Noreturn void fail(enum exit_code code, const char *format, ...) {
+    char line[8192];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    /* On a terminal the moving line is wiped first; one dprintf call keeps lines of two threads apart. */
+    dprintf(STDERR_FILENO, "%shub-installer: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", line);
+    _exit(code);
+}
+
+void *allocate(unsigned long size) {
+    void *memory = malloc(size);
+    if (memory == NULL)
+        fail(EXIT_INSTALL, "no memory left (%lu bytes wanted)", size);
+    return memory;
+}

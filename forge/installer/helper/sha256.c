@@ -1,0 +1,134 @@
+#include "sha256.h"
+
+#include <cpuid.h>
+#include <immintrin.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BLOCK 64
+
+/* The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4, 4.2.2). */
+static const uint32_t K[64] __attribute__((aligned(16))) = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+typedef void compress_blocks(uint32_t state[8], const uint8_t *data, size_t blocks);
+
+static uint32_t rotate(uint32_t word, int bits) {
+    return word >> bits | word << (32 - bits);
+}
+
+/* The 64 words of one block's message schedule (FIPS 180-4, 6.2.2 step 1). */
+static void schedule(uint32_t w[64], const uint8_t *block) {
+    for (int t = 0; t < 16; t++) {
+        uint32_t word;
+        memcpy(&word, block + 4 * t, sizeof word);
+        w[t] = __builtin_bswap32(word);
+    }
+    for (int t = 16; t < 64; t++) {
+        uint32_t sigma0 = rotate(w[t - 15], 7) ^ rotate(w[t - 15], 18) ^ w[t - 15] >> 3;
+        uint32_t sigma1 = rotate(w[t - 2], 17) ^ rotate(w[t - 2], 19) ^ w[t - 2] >> 10;
+        w[t] = w[t - 16] + sigma0 + w[t - 7] + sigma1;
+    }
+}
+
+static void compress_portable(uint32_t state[8], const uint8_t *data, size_t blocks) {
+    for (; blocks > 0; blocks--, data += BLOCK) {
+        uint32_t w[64];
+        schedule(w, data);
+        uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+        uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+        for (int t = 0; t < 64; t++) {
+            uint32_t sum1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
+            uint32_t sum0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
+            uint32_t t1 = h + sum1 + ((e & f) ^ (~e & g)) + K[t] + w[t];
+            uint32_t t2 = sum0 + ((a & b) ^ (a & c) ^ (b & c));
+            h = g, g = f, f = e, e = d + t1;
+            d = c, c = b, b = a, a = t1 + t2;
+        }
+        state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+        state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+    }
+}
+
+/*
+ * The same with the SHA extensions (Intel SDM, SHA256RNDS2, SHA256MSG1, SHA256MSG2). The instructions want the state
+ * as two registers, {a,b,e,f} and {c,d,g,h}, and do two rounds each; w[] is a ring of the last sixteen words.
+ */
+__attribute__((target("sha,sse4.1"))) static void compress_sha_ni(uint32_t state[8], const uint8_t *data,
+                                                                  size_t blocks) {
+    const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
+    __m128i cdab = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)state), 0xB1);
+    __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(state + 4)), 0x1B);
+    __m128i abef = _mm_alignr_epi8(cdab, hgfe, 8);
+    __m128i cdgh = _mm_blend_epi16(hgfe, cdab, 0xF0);
+    for (; blocks > 0; blocks--, data += BLOCK) {
+        __m128i abef_before = abef, cdgh_before = cdgh, w[4];
+        for (int i = 0; i < 4; i++)
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(data + 16 * i)), big_endian);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < 16; i++) { /* four rounds each */
+            __m128i now = w[i & 3];
+            __m128i words = _mm_add_epi32(now, _mm_load_si128((const __m128i *)(K + 4 * i)));
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, words);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(words, 0x0E));
+            if (i < 12) { /* the words of four steps later take this place in the ring */
+                __m128i next = _mm_sha256msg1_epu32(now, w[(i + 1) & 3]);
+                next = _mm_add_epi32(next, _mm_alignr_epi8(w[(i + 3) & 3], w[(i + 2) & 3], 4));
+                w[i & 3] = _mm_sha256msg2_epu32(next, w[(i + 3) & 3]);
+            }
+        }
+        abef = _mm_add_epi32(abef, abef_before);
+        cdgh = _mm_add_epi32(cdgh, cdgh_before);
+    }
+    __m128i feba = _mm_shuffle_epi32(abef, 0x1B);
+    __m128i dchg = _mm_shuffle_epi32(cdgh, 0xB1);
+    _mm_storeu_si128((__m128i *)state, _mm_blend_epi16(feba, dchg, 0xF0));
+    _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+static compress_blocks *compress;
+static pthread_once_t chosen = PTHREAD_ONCE_INIT;
+static bool portable_only;
+
+static void choose(void) {
+    unsigned a, b, c, d;
+    bool sha = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1);
+    bool sse41 = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_1);
+    compress = sha && sse41 && !portable_only ? compress_sha_ni : compress_portable;
+}
+
+void sha256_portable_only(void) {
+    portable_only = true;
+}
+
+void sha256_hex(const void *data, size_t length, char hex[SHA256_HEX]) {
+    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    const uint8_t *bytes = data;
+    size_t rest = length % BLOCK;
+
+    pthread_once(&chosen, choose);
+    compress(state, bytes, length / BLOCK);
+
+    /* The last bytes, a one bit, zeros, and the length in bits as 64 bits (FIPS 180-4, 5.1.1). */
+    uint8_t last[2 * BLOCK] = {0};
+    size_t padded = rest < BLOCK - 8 ? BLOCK : 2 * BLOCK;
+    memcpy(last, bytes + (length - rest), rest);
+    last[rest] = 0x80;
+    for (int i = 0; i < 8; i++)
+        last[padded - 1 - i] = (uint8_t)((uint64_t)length * 8 >> (8 * i));
+    compress(state, last, padded / BLOCK);
+
+    for (int i = 0; i < 8; i++)
+        snprintf(hex + 8 * i, 9, "%08x", state[i]);
+}

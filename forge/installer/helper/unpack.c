@@ -1,0 +1,316 @@
+/*
+ * The static helper inside hub-installer.sh: what a bare server's shell cannot do, or not fast enough.
+ *
+ *   unpack verify  FILE LIST BASE          check the sha256 of every package in FILE
+ *   unpack unpack  FILE LIST BASE DIR      unpack every package to DIR/NAME that is not there yet
+ *   unpack afresh  FILE LIST BASE DIR      the same, trusting nothing that lies in DIR
+ *   unpack channel FILE LIST BASE DIR      write the packages as they are to DIR/SUBDIR/NAME.conda
+ *   unpack cat     FILE OFFSET LENGTH      write a zstd-compressed piece of FILE to standard output
+ *   unpack sha256  FILE [portable]         print the sha256 of FILE
+ *
+ * LIST is described in packages.h; BASE is where the packages begin in FILE. Exit codes: fail.h.
+ */
+#include "fail.h"
+#include "packages.h"
+#include "sha256.h"
+#include "untar.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#define MAX_THREADS 8               /* each decoder holds a window of some MiB */
+#define OUTPUT_BUFFER (256 * 1024)  /* bytes decoded before they are written */
+#define RECEIPT "info/hubforge-sha256" /* in an unpacked package: the sha256 of the file that it came from */
+
+/* ---- one job for every package, on all processors ---- */
+
+struct run {
+    const struct package_list *list;
+    void (*job)(const struct run *run, const struct package *package, void *scratch);
+    int directory; /* where the job writes */
+    bool trust;    /* whether complete packages that are there already are kept */
+    const char *title;
+    size_t next;        /* the next package to take */
+    uint64_t done;      /* bytes of the packages that are finished */
+    int percent;        /* as last shown */
+    bool on_terminal;
+    pthread_mutex_t lock; /* of the four above */
+};
+
+/* What one thread needs to unpack. */
+struct scratch {
+    ZSTD_DCtx *decoder;
+    void *output;
+    struct untar *tar;
+};
+
+static void show_progress(struct run *run, const struct package *finished) {
+    run->done += finished->whole.length;
+    int percent = run->list->bytes ? (int)(run->done * 100 / run->list->bytes) : 100;
+    if (!run->on_terminal || percent == run->percent)
+        return;
+    run->percent = percent;
+    fprintf(stderr, "\r\033[K%s %3d %%  %.50s", run->title, percent, finished->name);
+    fflush(stderr);
+}
+
+static void *worker(void *argument) {
+    struct run *run = argument;
+    struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), untar_new()};
+    if (scratch.decoder == NULL)
+        fail(EXIT_INSTALL, "no memory left for decompression");
+    pthread_mutex_lock(&run->lock);
+    while (run->next < run->list->count) {
+        const struct package *package = &run->list->packages[run->next++];
+        pthread_mutex_unlock(&run->lock);
+        run->job(run, package, &scratch);
+        pthread_mutex_lock(&run->lock);
+        show_progress(run, package);
+    }
+    pthread_mutex_unlock(&run->lock);
+    return NULL;
+}
+
+static int processors(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int count = CPU_COUNT(&set);
+    return count < MAX_THREADS ? count : MAX_THREADS;
+}
+
+/* Does the job for every package; the list is sorted by size, largest first, so that the threads end together. */
+static void for_each_package(struct run *run) {
+    pthread_t threads[MAX_THREADS];
+    int started = 0;
+    run->on_terminal = isatty(STDERR_FILENO);
+    pthread_mutex_init(&run->lock, NULL);
+    while (started < processors() - 1 && pthread_create(&threads[started], NULL, worker, run) == 0)
+        started++;
+    worker(run);
+    while (started > 0)
+        pthread_join(threads[--started], NULL);
+    if (run->on_terminal)
+        fputs("\r\033[K", stderr);
+}
+
+/* ---- files ---- */
+
+static struct piece map_file(const char *path) {
+    struct stat status;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0 || fstat(file, &status) != 0)
+        fail(EXIT_INSTALL, "cannot read %s: %s", path, strerror(errno));
+    size_t length = (size_t)status.st_size;
+    if (length == 0)
+        fail(EXIT_DAMAGED, "%s is empty", path);
+    void *data = mmap(NULL, length, PROT_READ, MAP_SHARED, file, 0);
+    if (data == MAP_FAILED)
+        fail(EXIT_INSTALL, "cannot read %s: %s", path, strerror(errno));
+    madvise(data, length, MADV_WILLNEED);
+    close(file);
+    return (struct piece){data, length};
+}
+
+static int open_directory(int parent, const char *name) {
+    int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (directory < 0)
+        fail(EXIT_INSTALL, "cannot open the folder %s: %s", name, strerror(errno));
+    return directory;
+}
+
+static void write_all(int file, const void *data, size_t length, const char *name) {
+    const char *bytes = data;
+    while (length > 0) {
+        ssize_t written = write(file, bytes, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            fail(EXIT_INSTALL, "cannot write %s: %s", name, strerror(errno));
+        bytes += written;
+        length -= (size_t)written;
+    }
+}
+
+static void write_file(int directory, const char *name, const void *data, size_t length) {
+    int file = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (file < 0)
+        fail(EXIT_INSTALL, "cannot create %s: %s", name, strerror(errno));
+    write_all(file, data, length, name);
+    if (close(file) != 0)
+        fail(EXIT_INSTALL, "cannot write %s: %s", name, strerror(errno));
+}
+
+/* Removes `name` and all that is below it, following no link; that it is not there is fine. */
+static void remove_tree(int parent, const char *name) {
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return;
+    if (errno != EISDIR && errno != EPERM)
+        fail(EXIT_INSTALL, "cannot remove %s: %s", name, strerror(errno));
+    DIR *stream = fdopendir(open_directory(parent, name));
+    if (stream == NULL)
+        fail(EXIT_INSTALL, "cannot read the folder %s: %s", name, strerror(errno));
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            remove_tree(dirfd(stream), entry->d_name);
+    closedir(stream);
+    if (unlinkat(parent, name, AT_REMOVEDIR) != 0)
+        fail(EXIT_INSTALL, "cannot remove the folder %s: %s", name, strerror(errno));
+}
+
+/* ---- the jobs ---- */
+
+static void verify(const struct run *run, const struct package *package, void *unused) {
+    char found[SHA256_HEX];
+    (void)run, (void)unused;
+    sha256_hex(package->whole.data, package->whole.length, found);
+    if (strcmp(found, package->sha256) != 0)
+        fail(EXIT_DAMAGED, "the package %s in this file is damaged (sha256 %s, expected %s)", package->name, found,
+             package->sha256);
+}
+
+/* Decodes a zstd frame and hands its bytes to the archive reader, or writes them to standard output. */
+static void decode(struct scratch *scratch, struct piece compressed, const char *name) {
+    ZSTD_inBuffer input = {compressed.data, compressed.length, 0};
+    size_t hint = 1; /* 0: a frame ended exactly here */
+    ZSTD_DCtx_reset(scratch->decoder, ZSTD_reset_session_only);
+    for (;;) {
+        ZSTD_outBuffer output = {scratch->output, OUTPUT_BUFFER, 0};
+        hint = ZSTD_decompressStream(scratch->decoder, &output, &input);
+        if (ZSTD_isError(hint))
+            fail(EXIT_DAMAGED, "%s cannot be decompressed: %s", name, ZSTD_getErrorName(hint));
+        if (scratch->tar)
+            untar_feed(scratch->tar, output.dst, output.pos);
+        else
+            write_all(STDOUT_FILENO, output.dst, output.pos, "standard output");
+        /* With the input used up and room left in the output, the decoder has nothing more to give. */
+        if (input.pos == input.size && (hint == 0 || output.pos < output.size))
+            break;
+    }
+    if (hint != 0)
+        fail(EXIT_DAMAGED, "%s ends in the middle", name);
+}
+
+/* Whether DIR/NAME was unpacked completely from this very file. */
+static bool is_complete(int directory, const struct package *package) {
+    char path[sizeof package->name + sizeof RECEIPT + 1], found[SHA256_HEX - 1];
+    snprintf(path, sizeof path, "%s/%s", package->name, RECEIPT);
+    int file = openat(directory, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    ssize_t length = read(file, found, sizeof found);
+    close(file);
+    return length == (ssize_t)sizeof found && memcmp(found, package->sha256, sizeof found) == 0;
+}
+
+/* Unpacks to a temporary name, which becomes DIR/NAME when all is there: a package is complete or not there. */
+static void unpack(const struct run *run, const struct package *package, void *argument) {
+    struct scratch *scratch = argument;
+    char partial[sizeof package->name + 16];
+    if (run->trust && is_complete(run->directory, package))
+        return;
+    snprintf(partial, sizeof partial, ".%s.partial", package->name);
+    remove_tree(run->directory, partial);
+    if (mkdirat(run->directory, partial, 0755) != 0)
+        fail(EXIT_INSTALL, "package %s: cannot make its folder: %s", package->name, strerror(errno));
+    int directory = open_directory(run->directory, partial);
+    for (size_t i = 0; i < sizeof package->archives / sizeof package->archives[0]; i++) {
+        untar_begin(scratch->tar, directory, package->name);
+        decode(scratch, package->archives[i], package->name);
+        untar_end(scratch->tar);
+    }
+    int info = open_directory(directory, "info");
+    write_file(info, strrchr(RECEIPT, '/') + 1, package->sha256, SHA256_HEX - 1);
+    close(info);
+    close(directory);
+    remove_tree(run->directory, package->name);
+    if (renameat(run->directory, partial, run->directory, package->name) != 0)
+        fail(EXIT_INSTALL, "package %s: cannot put it in place: %s", package->name, strerror(errno));
+}
+
+static void lay_down(const struct run *run, const struct package *package, void *unused) {
+    (void)unused;
+    char name[sizeof package->name + 8], partial[sizeof package->name + 16];
+    int subdir = open_directory(run->directory, package->subdir);
+    snprintf(name, sizeof name, "%s.conda", package->name);
+    snprintf(partial, sizeof partial, ".%s.partial", package->name);
+    write_file(subdir, partial, package->whole.data, package->whole.length);
+    if (renameat(subdir, partial, subdir, name) != 0)
+        fail(EXIT_INSTALL, "cannot put %s in place: %s", name, strerror(errno));
+    close(subdir);
+}
+
+/* ---- the command line ---- */
+
+static size_t count(const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+        fail(EXIT_USAGE, "not a number: %s", text);
+    return (size_t)value;
+}
+
+static void cat(const char *path, size_t offset, size_t length) {
+    struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), NULL};
+    struct piece file = map_file(path);
+    if (scratch.decoder == NULL)
+        fail(EXIT_INSTALL, "no memory left for decompression");
+    if (offset > file.length || length > file.length - offset)
+        fail(EXIT_DAMAGED, "%s ends too early", path);
+    decode(&scratch, (struct piece){file.data + offset, length}, path);
+}
+
+static void print_sha256(const char *path) {
+    char hex[SHA256_HEX];
+    struct piece file = map_file(path);
+    sha256_hex(file.data, file.length, hex);
+    puts(hex);
+}
+
+static void for_packages(const char *command, char *const arguments[], const char *directory) {
+    struct package_list list = read_package_list(arguments[1], map_file(arguments[0]), count(arguments[2]));
+    struct run run = {.list = &list, .directory = -1, .title = "  unpacking"};
+    if (strcmp(command, "verify") == 0) {
+        run.job = verify;
+        run.title = "  checking";
+    } else if (strcmp(command, "channel") == 0) {
+        run.job = lay_down;
+        run.title = "  writing";
+    } else {
+        run.job = unpack;
+        run.trust = strcmp(command, "unpack") == 0;
+    }
+    if (directory != NULL)
+        run.directory = open_directory(AT_FDCWD, directory);
+    for_each_package(&run);
+}
+
+int main(int argc, char **argv) {
+    const char *command = argc > 1 ? argv[1] : "";
+    bool writes = strcmp(command, "unpack") == 0 || strcmp(command, "afresh") == 0 || strcmp(command, "channel") == 0;
+    umask(022);
+    if ((writes && argc == 6) || (strcmp(command, "verify") == 0 && argc == 5)) {
+        for_packages(command, argv + 2, argv[5]); /* argv[argc] is NULL */
+    } else if (strcmp(command, "cat") == 0 && argc == 5) {
+        cat(argv[2], count(argv[3]), count(argv[4]));
+    } else if (strcmp(command, "sha256") == 0 && (argc == 3 || argc == 4)) {
+        if (argc == 4)
+            sha256_portable_only();
+        print_sha256(argv[2]);
+    } else {
+        fail(EXIT_USAGE, "unknown command: %s", command);
+    }
+    return 0;
+}

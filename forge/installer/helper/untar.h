@@ -1,0 +1,27 @@
+/*
+ * A strict reader of tar archives (POSIX.1-2001 ustar and pax, GNU long names) that writes below one folder.
+ *
+ * Whatever an archive says, nothing is written anywhere else: names that are absolute or hold ".." are refused; every
+ * folder on the way is opened by its parent's descriptor without following links; files are only ever created, never
+ * opened; hard links may only name files that the same archive wrote; devices, pipes and sparse files are refused.
+ * Each refusal ends the program (fail.h) with a line that names the package and the entry.
+ */
+#ifndef HUBFORGE_UNTAR_H
+#define HUBFORGE_UNTAR_H
+
+#include <stddef.h>
+
+struct untar;
+
+struct untar *untar_new(void);
+
+/* Begins an archive that goes below `directory`; `package` is the name in error messages. Both stay the caller's. */
+void untar_begin(struct untar *tar, int directory, const char *package);
+
+/* The next bytes of the archive, in pieces of any size. */
+void untar_feed(struct untar *tar, const void *data, size_t length);
+
+/* The archive must be complete now. */
+void untar_end(struct untar *tar);
+
+#endif

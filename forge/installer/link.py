@@ -1,0 +1,299 @@
+"""Links the environments of an installation; runs on the server, with the Python and the py-rattler just unpacked.
+
+Only the standard library and rattler can be imported here. The header calls it once, after every package lies in
+``PREFIX/pkgs``. It links each environment, writes conda's history, the package cache's records and ``.condarc``, and
+leaves the marker ``installed.json`` in the work folder, from where the header puts it in place.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rattler import MatchSpec, PackageRecord, PrefixRecord, RepoDataRecord, install
+
+EXIT_FAILED = 4
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line.
+
+    ``mode`` is ``new`` when all of the prefix is this installer's, ``over`` when something was there before;
+    ``relink`` links packages anew that are there already; ``resume`` says that an earlier run was interrupted;
+    ``command`` is what conda's history shows as the command.
+    """
+
+    prefix: Path
+    work: Path
+    mode: str
+    relink: bool
+    resume: bool
+    command: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package of the installer, as its channel describes it."""
+
+    channel: str
+    subdir: str
+    file_name: str
+    record: dict[str, Any]
+
+    @property
+    def stem(self) -> str:
+        """``name-version-build``."""
+        return self.file_name.removesuffix(".conda")
+
+    @property
+    def url(self) -> str:
+        """Where the channel has it."""
+        return f"{self.channel}/{self.subdir}/{self.file_name}"
+
+    def linkable(self, cache: Path) -> RepoDataRecord:
+        """What rattler links, from the unpacked package."""
+        package = PackageRecord.from_index_json(
+            cache / self.stem / "info/index.json",
+            size=self.record["size"],
+            sha256=self.record["sha256"],
+            md5=self.record["md5"],
+        )
+        return RepoDataRecord(package, self.file_name, self.url, self.channel)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment that the installer makes."""
+
+    name: str
+    specs: list[str]
+    packages: list[Package]
+
+    def folder(self, prefix: Path) -> Path:
+        """Its own prefix."""
+        return prefix if self.name == "base" else prefix / "envs" / self.name
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the installer carries, from ``index.json`` and the repodata."""
+
+    name: str
+    version: str
+    channel_name: str
+    channel_url: str
+    condarc: str
+    packages: list[Package]
+    environments: list[Environment]
+
+
+def read_release(work: Path) -> Release:
+    """Reads the descriptions that the header laid into the work folder."""
+    index = json.loads((work / "index.json").read_text())
+    packages = {}
+    for subdir in index["subdirs"]:
+        repodata = json.loads((work / f"repodata-{subdir}.json").read_text())
+        for file_name, record in repodata["packages.conda"].items():
+            packages[f"{subdir}/{file_name}"] = Package(index["channel_url"], subdir, file_name, record)
+    environments = [
+        Environment(item["name"], item["specs"], [packages[key] for key in item["packages"]])
+        for item in index["environments"]
+    ]
+    return Release(
+        name=index["name"],
+        version=index["version"],
+        channel_name=index["channel_name"],
+        channel_url=index["channel_url"],
+        condarc=index["condarc"],
+        packages=list(packages.values()),
+        environments=environments,
+    )
+
+
+def read_marker(path: Path) -> dict[str, Any]:
+    """The marker of the release that is being replaced; empty when there is none."""
+    marker: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return marker
+
+
+def installed_records(folder: Path) -> list[PrefixRecord]:
+    """The packages that an environment holds now."""
+    return [PrefixRecord.from_path(path) for path in sorted((folder / "conda-meta").glob("*.json"))]
+
+
+def remove_partial_links(prefix: Path) -> None:
+    """Empties a new prefix, but for the package cache and our own state, after an interrupted run.
+
+    Half of a package may be linked with nothing that says so; linking anew takes less than a second.
+    """
+    for path in prefix.iterdir():
+        if path.name in ("pkgs", ".hubforge"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+async def link(environment: Environment, options: Options, replaced: dict[str, Any]) -> None:
+    """Makes the environment hold the release's packages.
+
+    What the administrator added to it stays: only packages that this or the replaced release named are touched.
+    """
+    folder = environment.folder(options.prefix)
+    cache = options.prefix / "pkgs"
+    wanted = {package.record["name"] for package in environment.packages}
+    ours = wanted | set(replaced.get("environments", {}).get(environment.name, {}).get("packages", {}))
+    present = [record for record in installed_records(folder) if record.name.normalized in ours]
+    await install(
+        [package.linkable(cache) for package in environment.packages],
+        target_prefix=folder,
+        cache_dir=cache,
+        installed_packages=present,
+        reinstall_packages=wanted if options.relink or (options.resume and present) else None,
+        requested_specs=[MatchSpec(spec) for spec in environment.specs],
+        show_progress=False,
+    )
+
+
+def recorded_state(history: Path) -> set[str]:
+    """The packages that conda's history ends with (conda writes changes as ``+`` and ``-`` lines)."""
+    state: set[str] = set()
+    for line in history.read_text().splitlines() if history.is_file() else []:
+        if line.startswith("+"):
+            state.add(line[1:])
+        elif line.startswith("-"):
+            state.discard(line[1:])
+    return state
+
+
+def write_history(environment: Environment, options: Options, release: Release) -> None:
+    """Appends a revision to ``conda-meta/history`` when the packages differ from the last one.
+
+    The first revision makes the state after the installation the one that ``conda install --revision 0`` returns to.
+    """
+    folder = environment.folder(options.prefix)
+    history = folder / "conda-meta/history"
+    now = {
+        f"{record.channel if record.channel != release.channel_url else release.channel_name}/{record.subdir}"
+        f"::{record.name.normalized}-{record.version}-{record.build}"
+        for record in installed_records(folder)
+    }
+    before = recorded_state(history)
+    if now == before:
+        return
+    lines = [f"==> {time.strftime('%Y-%m-%d %H:%M:%S')} <==", f"# cmd: {options.command}"]
+    lines += [f"# conda version: {p.record['version']}" for p in release.packages if p.record["name"] == "conda"]
+    lines += [f"-{name}" for name in sorted(before - now)] + [f"+{name}" for name in sorted(now - before)]
+    lines += [f"# update specs: {environment.specs!r}", ""]
+    earlier = history.read_text() if history.is_file() else ""
+    replace(history, earlier + "\n".join(lines))
+
+
+def write_cache_records(cache: Path, packages: Iterable[Package]) -> None:
+    """What conda wants in a package cache, so that ``conda create --offline`` uses it."""
+    urls = cache / "urls.txt"
+    known = urls.read_text().splitlines() if urls.is_file() else []
+    for package in packages:
+        document = {**package.record, "channel": package.channel, "fn": package.file_name, "url": package.url}
+        replace(cache / package.stem / "info/repodata_record.json", json.dumps(document, indent=2, sort_keys=True))
+        if package.url not in known:
+            known.append(package.url)
+    replace(urls, "\n".join([*known, ""]))
+    for leftover in cache.glob(".*.partial"):
+        shutil.rmtree(leftover)
+
+
+def write_condarc(prefix: Path, text: str, shipped_before: str | None) -> None:
+    """Writes ``.condarc``, but never over an edited one: then the new text arrives as ``.condarc.new``."""
+    path = prefix / ".condarc"
+    if path.is_file() and path.read_text() != text and sha256(path.read_text()) != shipped_before:
+        replace(prefix / ".condarc.new", text)
+        print(f"{path} was edited and stays; the new one is beside it as .condarc.new")
+    else:
+        replace(path, text)
+
+
+def marker(release: Release) -> str:
+    """The marker's text: which release, and the sha256 of every package in every environment."""
+    document = {
+        "name": release.name,
+        "version": release.version,
+        "installed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "channel": release.channel_url,
+        "condarc_sha256": sha256(release.condarc),
+        "environments": {
+            environment.name: {
+                "specs": environment.specs,
+                "packages": {p.record["name"]: f"{p.stem} {p.record['sha256']}" for p in environment.packages},
+            }
+            for environment in release.environments
+        },
+    }
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def sha256(text: str) -> str:
+    """The text's sha256, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def replace(path: Path, text: str) -> None:
+    """Writes a file that is whole or not there."""
+    temporary = path.with_name(f".{path.name}.hubforge")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+async def run(options: Options) -> None:
+    """All of it, in order."""
+    release = read_release(options.work)
+    replaced = read_marker(options.prefix / ".hubforge/replaced.json")
+    if options.mode == "new" and options.resume:
+        remove_partial_links(options.prefix)
+    for environment in release.environments:
+        print(f"  {environment.name}: {len(environment.packages)} packages", flush=True)
+        await link(environment, options, replaced)
+        write_history(environment, options, release)
+    write_cache_records(options.prefix / "pkgs", release.packages)
+    write_condarc(options.prefix, release.condarc, replaced.get("condarc_sha256"))
+    replace(options.work / "installed.json", marker(release))
+
+
+def parse() -> Options:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Link the environments of an installation.")
+    parser.add_argument("--prefix", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--mode", choices=("new", "over"), required=True)
+    parser.add_argument("--relink", action="store_true")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--command", required=True)
+    return Options(**vars(parser.parse_args()))
+
+
+def main() -> int:
+    """Ends with 0, or with 4 and one line that says what went wrong."""
+    os.umask(0o022)
+    try:
+        asyncio.run(run(parse()))
+    except Exception as error:  # people see one line, whatever it was
+        print(f"hub-installer: linking the packages failed: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # rattler's threads need not be waited for, and sometimes crash at the interpreter's exit

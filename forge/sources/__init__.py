@@ -2,19 +2,86 @@
 
 from pathlib import Path
 
-from forge.sources import debian
+from forge.errors import ForgeError
+from forge.progress import say
+from forge.sources import debian, npm, pypi, pypilock
 from forge.sources.origin import Described, Origin, Staged
+from forge.sources.pypi import Pin, fetch_env, read_lock
 
-__all__ = ["Described", "Origin", "Staged", "describe", "stage"]
+__all__ = ["Described", "Origin", "Pin", "Staged", "describe", "fetch_env", "lock", "read_lock", "stage"]
 
 
 def describe(origin: Origin) -> Described:
-    """What the lock says of ``origin``; nothing is fetched."""
-    pin = debian.pin_of(origin.name)
-    return Described(pin.upstream, pin.digest)
+    """What the lock says of ``origin``; nothing is fetched.
+
+    Raises:
+        ForgeError: the lock does not know it.
+    """
+    if origin.registry == "debian":
+        source = debian.pin_of(origin.name)
+        return Described(source.upstream, source.digest)
+    if origin.registry == "npm":
+        tree = npm.tree_of(origin.name)
+        return Described(tree.version, tree.digest)
+    project = pypi.pin_of(origin.name)
+    return Described(project.version, project.digest)
 
 
 def stage(origin: Origin, into: Path, frozen: bool = False) -> Staged:
-    """Fetches ``origin`` and lays it out below the empty or missing folder ``into``."""
-    pin = debian.stage(origin.name, into, frozen)
-    return Staged(pin.upstream, pin.digest, into)
+    """Fetches ``origin`` and lays it out below the empty or missing folder ``into``.
+
+    ========== ==================================================================================================
+    registry   what is there
+    ========== ==================================================================================================
+    ``debian`` ``upstream/NAME.tar.*``, ``debian-patches/*`` with a ``series`` (empty where there are none)
+    ``pypi``   ``upstream/FILE``, the wheel or sdist under its own name
+    ``npm``    ``upstream/NAME.tar`` with ``node_modules/`` in it
+    ========== ==================================================================================================
+
+    Args:
+        frozen: a Debian version that the mirror no longer holds is an error, instead of moving forward.
+
+    Raises:
+        ForgeError: the lock does not know it, or it can't be had as locked.
+    """
+    if origin.registry == "debian":
+        debian.stage(origin.name, into, frozen)
+    elif origin.registry == "npm":
+        npm.stage(origin.name, into)
+    else:
+        pypi.stage(origin.name, into)
+    # described last: a Debian pin may just have moved
+    described = describe(origin)
+    return Staged(described.version, described.digest, into)
+
+
+def lock(name: str | None = None) -> None:
+    """Refreshes every lock, or what ``name`` is pinned by, and prints what moved.
+
+    Args:
+        name: a PyPI project, one of the requirement files (``base``), a Debian source package or an npm tree; every
+            one of these that has the name.
+
+    Raises:
+        ForgeError: no lock knows the name, or the refreshed versions can't be had.
+    """
+    moved = []
+    if name is None or name in {source.name for source in debian.SOURCES}:
+        moved += debian.lock([name] if name else [])
+    if name is None or pypilock.knows(name):
+        moved += pypilock.lock(name)
+    if name is None or name in npm.names():
+        moved += npm.lock(name)
+    if name is not None and not (moved or is_known(name)):
+        raise ForgeError(
+            f"no lock knows {name}", "Give a PyPI project, a Debian source package or an npm tree that is locked."
+        )
+    for move in moved:
+        print(move)
+    if not moved:
+        say("nothing has moved")
+
+
+def is_known(name: str) -> bool:
+    """Whether some lock pins something of that name."""
+    return name in {source.name for source in debian.SOURCES} or pypilock.knows(name) or name in npm.names()

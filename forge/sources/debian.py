@@ -18,10 +18,11 @@ from pathlib import Path
 from forge.errors import ForgeError
 from forge.files import place, write_text
 from forge.paths import LOCKFILES, cache_dir
-from forge.progress import say
+from forge.progress import Step, say
 from forge.sources import patches
 from forge.sources.apt import Apt
 from forge.sources.cache import GoneError, cached, keep
+from forge.sources.moves import Move, moves
 
 LOCK = LOCKFILES / "debian.json"
 RELEASE = "trixie"
@@ -183,9 +184,9 @@ def fetch(name: str, frozen: bool = False) -> tuple[Pin, dict[str, Path]]:
             what = f"{name} {pin.version} is pinned and frozen, and {gone.what}"
             raise ForgeError(what, f"Run 'make lock NAME={name}' to move to a version that is there.") from gone
         apt.update()
-        newer = _newest(apt, _source(name), above=pin.version)
+        newer = _newest(apt, source_of(name), above=pin.version)
         if newer is None:
-            raise ForgeError(f"{gone.what}, and there is no newer {name} {_source(name).series}".strip()) from gone
+            raise ForgeError(f"{gone.what}, and there is no newer {name} {source_of(name).series}".strip()) from gone
         say(f"{gone.what}: {name} moves from {pin.version} to {newer.version}; {LOCK.name} is changed")
         record([newer])
         return newer, _download(apt, newer)
@@ -205,37 +206,30 @@ def stage(name: str, into: Path, frozen: bool = False) -> Pin:
     return pin
 
 
-@dataclass(frozen=True)
-class Move:
-    """A pin that changed; ``old`` is empty for a new one."""
-
-    name: str
-    old: str
-    new: str
-
-
 def lock(names: Iterable[str] = ()) -> list[Move]:
     """Pins each source package (all of them by default) at the newest version of its series, and fetches it.
 
     A pin never moves backwards: where the mirror has only older versions, the pin stays.
     """
-    wanted = [_source(name) for name in names] or list(SOURCES)
+    wanted = [source_of(name) for name in names] or list(SOURCES)
     apt = Apt.of_machine(RELEASE)
     apt.update()
     old = read_lock()
-    moves, pins = [], []
-    for source in wanted:
-        current = old.get(source.name)
-        pin = _newest(apt, source, above=current.version if current else "")
-        if pin is None and current is not None:
-            pin = _with_patches(_download(apt, current), current, source)
-        if pin is None:
-            raise ForgeError(f"The mirror has no {source.name} {source.series} of Debian {RELEASE}")
-        pins.append(pin)
-        if current is None or pin.version != current.version:
-            moves.append(Move(source.name, current.version if current else "", pin.version))
-    record(pins)
-    return moves
+    with Step("lock Debian", len(wanted)) as step:
+        for source in wanted:
+            step.now(source.name)
+            record([_locked(apt, source, old.get(source.name))])
+            step.done(source.name)
+    return moves({n: pin.version for n, pin in old.items()}, {n: pin.version for n, pin in read_lock().items()})
+
+
+def _locked(apt: Apt, source: Source, current: Pin | None) -> Pin:
+    newer = _newest(apt, source, above=current.version if current else "")
+    if newer:
+        return newer
+    if current is None:
+        raise ForgeError(f"The mirror has no {source.name} {source.series} of Debian {RELEASE}")
+    return _with_patches(_download(apt, current), current, source)
 
 
 def record(pins: Iterable[Pin]) -> None:
@@ -298,7 +292,8 @@ def _download(apt: Apt, pin: Pin) -> dict[str, Path]:
     return paths
 
 
-def _source(name: str) -> Source:
+def source_of(name: str) -> Source:
+    """What is known of the source package ``name``."""
     for source in SOURCES:
         if source.name == name:
             return source

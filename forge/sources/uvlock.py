@@ -1,0 +1,149 @@
+"""Resolving names to hash-pinned requirement files: ``uv pip compile``, with the indices that the machine's pip has.
+
+uv does not read pip's configuration, so it is handed over in a private configuration file: an index's address may hold
+credentials, which must not stand in a command line.
+"""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from optparse import Values
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from forge.errors import ForgeError
+from forge.files import write_text
+from forge.sources.pipindex import machine_options
+
+TARGET = ("--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_28")
+BUILD_MACHINE = ("--python-version", "3.11", "--universal")
+HEADER = "# Written by 'make lock' from {name}.in: change that file, not this one.\n"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One requirement file to make.
+
+    Args:
+        name: ``NAME.in`` is read, ``NAME.txt`` is written.
+        platform: uv's options for what it is resolved for.
+        with_dependencies: whether what the names need is pinned too.
+    """
+
+    name: str
+    platform: tuple[str, ...] = TARGET
+    with_dependencies: bool = True
+
+
+def compile_lock(
+    job: Job,
+    folder: Path,
+    site: str,
+    constraints: Mapping[str, str],
+    upgrade: str | None,
+    options: Values | None = None,
+) -> None:
+    """Resolves ``folder/NAME.in`` and ``site`` (further requirement lines) and writes ``folder/NAME.txt``.
+
+    Args:
+        constraints: versions that are given, by project.
+        upgrade: the one project that may move; every one where it is ``None``.
+        options: pip's options; the machine's own by default.
+
+    Raises:
+        ForgeError: there is no solution, or an index does not answer; with uv's own words.
+    """
+    with tempfile.TemporaryDirectory(prefix="hubforge-lock-") as scratch:
+        work = Path(scratch)
+        options = options or machine_options()
+        shutil.copyfile(folder / f"{job.name}.in", work / f"{job.name}.in")
+        (work / "site.in").write_text(site)
+        (work / "other-environments.txt").write_text(
+            "".join(f"{name}=={version}\n" for name, version in constraints.items())
+        )
+        old = folder / f"{job.name}.txt"
+        if upgrade and old.is_file():
+            shutil.copyfile(old, work / "out.txt")
+        command = [*_command(job, upgrade), *_machine_constraints(options, work)]
+        _write_private(work / "uv.toml", configuration(options))
+        done = subprocess.run(command, cwd=work, env=_environment(options), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ForgeError(f"{job.name}.in could not be locked:\n{done.stderr.strip()}")
+        text = (work / "out.txt").read_text()
+        write_text(old, HEADER.format(name=job.name) + text)
+
+
+def configuration(options: Values) -> str:
+    """uv's configuration file for the indices that ``options`` (pip's) name (docs: uv, "Configuration files")."""
+    lines = ['index-strategy = "unsafe-best-match"', 'python-downloads = "never"']
+    if options.no_index:
+        lines.append("no-index = true")
+    if options.trusted_hosts:
+        lines.append(f"allow-insecure-host = {_toml(options.trusted_hosts)}")
+    if options.proxy:
+        lines += [f"http-proxy = {_quoted(options.proxy)}", f"https-proxy = {_quoted(options.proxy)}"]
+    links = [link for link in options.find_links if _exists(link)]
+    if links:
+        lines.append(f"find-links = {_toml(links)}")
+    if not options.no_index:
+        lines += [f"[[index]]\nurl = {_quoted(url)}" for url in options.extra_index_urls if _exists(url)]
+        lines.append(f"[[index]]\nurl = {_quoted(options.index_url)}\ndefault = true")
+    return "\n".join(lines) + "\n"
+
+
+def _command(job: Job, upgrade: str | None) -> list[str]:
+    uv = Path(sysconfig.get_path("scripts")) / "uv"
+    command = [str(uv), "pip", "compile", "--config-file", "uv.toml", "--quiet", "--no-header", "--generate-hashes"]
+    command += ["--emit-build-options", "--no-strip-extras", *job.platform, "--output-file", "out.txt"]
+    command += ["--upgrade-package", upgrade] if upgrade else ["--upgrade"]
+    if not job.with_dependencies:
+        command.append("--no-deps")
+    return [*command, "--constraints", "other-environments.txt", f"{job.name}.in", "site.in"]
+
+
+def _machine_constraints(options: Values, work: Path) -> Sequence[str]:
+    """pip's own constraint files, copied so that no path of this machine gets into the lock's comments."""
+    arguments = []
+    for number, constraint in enumerate(options.constraints):
+        if Path(constraint).is_file():
+            name = f"machine-constraints-{number}.txt"
+            shutil.copyfile(constraint, work / name)
+            arguments += ["--constraints", name]
+    return arguments
+
+
+def _environment(options: Values) -> dict[str, str]:
+    """The machine's, without what would tell uv of other indices than pip's."""
+    kept = ("UV_CACHE_DIR", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("UV_") or key in kept}
+    if options.cert:
+        environment["SSL_CERT_FILE"] = options.cert
+    if options.client_cert:
+        environment["SSL_CLIENT_CERT"] = options.client_cert
+    return environment
+
+
+def _write_private(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def _exists(place: str) -> bool:
+    """pip passes over a local index or folder that is not there; uv stops."""
+    parts = urlsplit(place)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path)).exists()
+    return bool(parts.scheme) or Path(place).exists()
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _toml(values: Sequence[str]) -> str:
+    return "[" + ", ".join(map(_quoted, values)) + "]"

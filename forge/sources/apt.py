@@ -6,6 +6,7 @@ writes to are ours, so that nothing under ``/etc`` or ``/var`` changes and no ro
 
 import fcntl
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,7 @@ class Apt:
         for mirror in self.mirrors:
             done = self._run(str(HELPER), "-q", "download-file", f"{mirror}/{quote(path)}", str(target))
             if done.returncode == 0:
+                _own(target)
                 return
             failures.append((mirror, done.stdout + done.stderr))
         name = path.rpartition("/")[2]
@@ -152,6 +154,14 @@ class Apt:
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _own(target: Path) -> None:
+    """A copy where apt made a link into a mirror on the disk (``file:``), which may go away."""
+    if target.is_symlink():
+        source = target.resolve()
+        target.unlink()
+        shutil.copyfile(source, target)
 
 
 def _machine_lists() -> tuple[Path, Path]:

@@ -44,7 +44,7 @@ PLATFORMS = [
 """The floor's wheels, best first (PEP 600); ``linux_x86_64`` promises no glibc at all and is not among them."""
 
 PATIENCE = 60.0
-"""Seconds without a byte after which an index counts as hanging, where pip's configuration allows it no less."""
+"""Seconds without a byte after which an index counts as hanging; less where pip's own configuration says so."""
 
 _ATTEMPTS = 3
 
@@ -96,9 +96,11 @@ class PipIndex:
 
     Args:
         patience: seconds without a byte after which an index counts as hanging; it is asked three times.
+        stop: set when downloads are not wanted any more.
     """
 
     patience: float = PATIENCE
+    stop: threading.Event = field(default_factory=threading.Event)
     _local: threading.local = field(default_factory=threading.local)
 
     @cached_property
@@ -128,9 +130,10 @@ class PipIndex:
             result = self._finder(name if source_only else "").find_best_candidate(
                 name, SpecifierSet(f"=={version}"), Hashes({"sha256": sorted(hashes)})
             )
-        if result.best_candidate is not None:
-            return Found(result.best_candidate.link)
+        found = Found(result.best_candidate.link) if result.best_candidate else None
         trouble = messages.trouble()
+        if found and not (trouble and found.sha256 not in hashes):
+            return found
         if trouble:
             raise UnreachableError("\n  ".join([f"{name} {version} could not be looked up on {self.names}:", *trouble]))
         raise GoneError(f"{name} {version} is not on {self.names} for CPython {'.'.join(map(str, PYTHON))}")
@@ -148,6 +151,8 @@ class PipIndex:
                 raise_for_status(response)
                 with target.open("wb") as file:
                     for chunk in response.iter_content(1 << 20):
+                        if self.stop.is_set():
+                            raise UnreachableError(f"{found.filename}: stopped")
                         file.write(chunk)
                 return
             except (RequestException, NetworkConnectionError, PipError, OSError) as error:

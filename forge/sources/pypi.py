@@ -4,7 +4,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from forge.files import place, sha256_of, write_text
 from forge.paths import LOCKFILES, cache_dir
 from forge.progress import Step
 from forge.sources.cache import HashMismatchError, cached, keep
+from forge.sources.parallel import each
 from forge.sources.pipindex import PLATFORMS, PYTHON, Found, PipIndex
 
 FOLDER = LOCKFILES / "pypi"
@@ -117,13 +117,9 @@ def fetch(pins: Iterable[Pin], title: str, index: PipIndex | None = None) -> dic
     missing = [pin for pin in pins if pin.name not in files]
     if missing:
         index = index or PipIndex()
-        with Step(title, len(missing)) as step, ThreadPoolExecutor(WORKERS) as pool:
-            pending = [pool.submit(_fetch, pin, index, step) for pin in missing]
-            try:
-                for pin, future in zip(missing, pending, strict=True):
-                    files[pin.name] = future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        with Step(title, len(missing)) as step:
+            paths = each(lambda pin: _fetch(pin, index, step), missing, WORKERS, index.stop)
+        files.update((pin.name, path) for pin, path in zip(missing, paths, strict=True))
     return {pin.name: files[pin.name] for pin in pins}
 
 

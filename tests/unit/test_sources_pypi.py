@@ -1,0 +1,231 @@
+"""PyPI: which file is taken, that it is the locked one, and what is said when it can't be had."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from forge.errors import ForgeError
+from forge.sources import pypi, pypilock, uvlock
+from forge.sources.cache import GoneError, HashMismatchError, UnreachableError
+from forge.sources.pipindex import PipIndex, machine_options
+from tests.unit.sources_mirrors import (
+    hanging,
+    make_sdist,
+    make_wheel,
+    publish,
+    serving,
+    sha256,
+    use_pip_index,
+)
+
+ANY = make_wheel("demo", "1.0")
+FLOOR = make_wheel("demo", "1.0", "cp313-cp313-manylinux_2_28_x86_64")
+TOO_NEW = make_wheel("demo", "1.0", "cp313-cp313-manylinux_2_34_x86_64")
+PLAIN_LINUX = make_wheel("demo", "1.0", "cp313-cp313-linux_x86_64")
+OTHER_PYTHON = make_wheel("demo", "1.0", "cp311-cp311-manylinux_2_17_x86_64")
+STABLE_ABI = make_wheel("demo", "1.0", "cp39-abi3-manylinux2014_x86_64")
+SDIST = make_sdist("demo", "1.0")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "hubforge"
+
+
+def pin_of(*files: tuple[str, bytes], source_only: bool = False) -> pypi.Pin:
+    return pypi.Pin(pypi.canonicalize_name("demo"), "1.0", frozenset(sha256(data) for _, data in files), source_only)
+
+
+def fetched(pin: pypi.Pin, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    with serving(mirror) as (url, _):
+        use_pip_index(monkeypatch, f"{url}/simple")
+        return pypi.fetch([pin], "fetch")["demo"]
+
+
+@pytest.mark.parametrize(
+    ("offered", "taken"),
+    [
+        ([SDIST, ANY, FLOOR], FLOOR),
+        ([SDIST, ANY, STABLE_ABI], STABLE_ABI),
+        ([SDIST, TOO_NEW, PLAIN_LINUX, OTHER_PYTHON], SDIST),
+        ([TOO_NEW, ANY], ANY),
+    ],
+)
+def test_the_best_file_for_the_oldest_server_is_taken(
+    offered: list[tuple[str, bytes]], taken: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "mirror", "demo", dict(offered))
+    path = fetched(pin_of(*offered), tmp_path / "mirror", monkeypatch)
+    assert (path.name, path.read_bytes()) == taken
+
+
+def test_a_file_whose_hash_is_not_locked_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path / "mirror", "demo", dict([SDIST, ANY, FLOOR]))
+    assert fetched(pin_of(SDIST), tmp_path / "mirror", monkeypatch).name == SDIST[0]
+
+
+def test_a_recipe_that_patches_sources_gets_the_sdist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path / "mirror", "demo", dict([SDIST, ANY]))
+    assert fetched(pin_of(SDIST, ANY, source_only=True), tmp_path / "mirror", monkeypatch).name == SDIST[0]
+
+
+def test_a_warm_cache_asks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path / "mirror", "demo", dict([ANY]))
+    first = fetched(pin_of(ANY), tmp_path / "mirror", monkeypatch)
+    with serving(tmp_path / "mirror") as (url, requests):
+        use_pip_index(monkeypatch, f"{url}/simple")
+        assert pypi.fetch([pin_of(ANY)], "fetch")["demo"] == first
+        assert requests == []
+
+
+@pytest.mark.parametrize("with_hashes", [True, False], ids=["index with hashes", "index without hashes"])
+def test_another_file_under_the_locked_name_stops_the_build(
+    with_hashes: bool, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "mirror", "demo", {ANY[0]: b"something else"}, with_hashes)
+    with pytest.raises(HashMismatchError) as error:
+        fetched(pin_of(ANY), tmp_path / "mirror", monkeypatch)
+    for part in (ANY[0], sha256(ANY[1]), sha256(b"something else")):
+        assert part in str(error.value)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_damaged_on_the_way_stops_the_build(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path / "mirror", "demo", dict([ANY]))
+    (tmp_path / "mirror" / "files" / ANY[0]).write_bytes(ANY[1][:-1])
+    with pytest.raises(HashMismatchError, match=sha256(ANY[1][:-1])):
+        fetched(pin_of(ANY), tmp_path / "mirror", monkeypatch)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_a_missing_project_names_it_and_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mirror").mkdir()
+    with pytest.raises(GoneError, match=r"demo 1\.0 is not on http://127\.0\.0\.1:\d+/simple"):
+        fetched(pin_of(ANY), tmp_path / "mirror", monkeypatch)
+
+
+def test_a_hanging_index_is_given_up_and_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hanging() as url:
+        use_pip_index(monkeypatch, url.replace("://", "://user:secret@") + "/simple")
+        with pytest.raises(UnreachableError) as error:
+            pypi.fetch([pin_of(ANY)], "fetch", PipIndex(patience=0.2))
+    assert url.removeprefix("http://") in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_download_that_hangs_is_given_up_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hanging() as elsewhere:
+        publish(tmp_path / "mirror", "demo", dict([ANY]))
+        page = tmp_path / "mirror" / "simple" / "demo" / "index.html"
+        page.write_text(page.read_text().replace("../../files", elsewhere))
+        with serving(tmp_path / "mirror") as (url, _):
+            use_pip_index(monkeypatch, f"{url}/simple")
+            with pytest.raises(UnreachableError, match=ANY[0]):
+                pypi.fetch([pin_of(ANY)], "fetch", PipIndex(patience=0.2))
+
+
+def test_pins_are_read_with_their_hashes_markers_and_extras() -> None:
+    text = (
+        "# comment\n--no-binary demo\n\n"
+        "demo[extra]==1.0 ; python_full_version < '3.14' \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n"
+        "    # via\n    #   -r x.in\nother-thing==2!1.0rc1 \\\n    --hash=sha256:cc\n"
+    )
+    assert pypi.parse_lock(text) == [
+        pypi.Pin(pypi.canonicalize_name("demo"), "1.0", frozenset({"aa", "bb"}), source_only=True),
+        pypi.Pin(pypi.canonicalize_name("other-thing"), "2!1.0rc1", frozenset({"cc"})),
+    ]
+
+
+def test_a_digest_changes_with_every_hash() -> None:
+    assert pin_of(ANY).digest == pin_of(ANY).digest
+    assert len({pin_of(ANY).digest, pin_of(ANY, SDIST).digest, pin_of(ANY, SDIST, source_only=True).digest}) == 3
+
+
+def test_the_lock_holds_hashes_and_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed, user = make_wheel("needed", "2.0"), make_wheel("user", "1.0", requires="needed")
+    publish(tmp_path / "mirror", "needed", dict([needed, make_wheel("needed", "3.0")]))
+    publish(tmp_path / "mirror", "user", dict([user]))
+    (tmp_path / "env.in").write_text("user\n")
+    with serving(tmp_path / "mirror") as (url, _):
+        use_pip_index(monkeypatch, url.replace("://", "://user:secret@") + "/simple")
+        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", {"needed": "2.0"}, None)
+    text = (tmp_path / "env.txt").read_text()
+    assert {(pin.name, pin.version, pin.hashes) for pin in pypi.parse_lock(text)} == {
+        ("needed", "2.0", frozenset({sha256(needed[1])})),
+        ("user", "1.0", frozenset({sha256(user[1])})),
+    }
+    for word in ("http", "127.0.0.1", "secret", str(tmp_path)):
+        assert word not in text
+
+
+def test_one_project_moves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = tmp_path / "mirror"
+    for name in ("first", "second"):
+        publish(mirror, name, dict([make_wheel(name, "1.0")]))
+    (tmp_path / "env.in").write_text("first\nsecond\n")
+    with serving(mirror) as (url, _):
+        use_pip_index(monkeypatch, f"{url}/simple")
+        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", {}, None)
+        for name in ("first", "second"):
+            publish(mirror, name, dict([make_wheel(name, "1.0"), make_wheel(name, "2.0")]))
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
+        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", {}, "second")
+    versions = {pin.name: pin.version for pin in pypi.parse_lock((tmp_path / "env.txt").read_text())}
+    assert versions == {"first": "1.0", "second": "2.0"}
+
+
+def test_names_that_cannot_go_together_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path / "mirror", "user", dict([make_wheel("user", "1.0", requires="needed>2")]))
+    publish(tmp_path / "mirror", "needed", dict([make_wheel("needed", "3.0")]))
+    (tmp_path / "env.in").write_text("user\n")
+    with serving(tmp_path / "mirror") as (url, _):
+        use_pip_index(monkeypatch, f"{url}/simple")
+        with pytest.raises(ForgeError, match=r"env\.in could not be locked") as error:
+            uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", {"needed": "2.0"}, None)
+    assert "needed" in str(error.value)
+    assert not (tmp_path / "env.txt").exists()
+
+
+def test_uv_is_given_what_pip_is_set_up_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "extra").mkdir()
+    use_pip_index(monkeypatch, "https://user:secret@mirror.example/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"file://{tmp_path}/extra file://{tmp_path}/not-there")
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "mirror.example")
+    monkeypatch.setenv("PIP_PROXY", "http://proxy.example:3128")
+    text = uvlock.configuration(machine_options())
+    for line in (
+        'url = "https://user:secret@mirror.example/simple"\ndefault = true',
+        f'url = "file://{tmp_path}/extra"',
+        'allow-insecure-host = ["mirror.example"]',
+        'https-proxy = "http://proxy.example:3128"',
+    ):
+        assert line in text
+    assert "not-there" not in text
+
+
+def test_the_sites_libraries_go_to_their_environments(tmp_path: Path) -> None:
+    site = tmp_path / "site.in"
+    site.write_text("# why\n[base]\n[jupyterhubenv]\noracledb>=2 # the warehouse\n\n[notebook]\nhvplot\nbokeh\n")
+    assert pypilock.read_site(site) == {"base": "", "jupyterhubenv": "oracledb>=2\n", "notebook": "hvplot\nbokeh\n"}
+
+
+@pytest.mark.parametrize(("text", "line"), [("[hub]\n", 1), ("# x\nhvplot\n[base]\n", 2)])
+def test_a_mistake_in_the_sites_file_names_its_line(text: str, line: int, tmp_path: Path) -> None:
+    site = tmp_path / "site.in"
+    site.write_text(text)
+    with pytest.raises(ForgeError, match=rf"site\.in, line {line}:"):
+        pypilock.read_site(site)
+
+
+def test_the_shipped_locks_agree_on_what_they_share() -> None:
+    seen: dict[str, set[str]] = {}
+    for job in pypilock.JOBS:
+        if job.platform == uvlock.TARGET:
+            for pin in pypi.read_lock(job.name):
+                seen.setdefault(pin.name, set()).add(json.dumps([pin.version, sorted(pin.hashes)]))
+                assert pin.hashes, pin.name
+    assert {name for name, pins in seen.items() if len(pins) > 1} == set()

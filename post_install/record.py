@@ -36,7 +36,7 @@ class Record:
         data = (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
         path = host.at(self.path)
         if not path.is_file() or path.read_bytes() != data:
-            write(host, self.path, data, 0o600)
+            write(host, self.path, data, 0o644)
 
 
 def load(host: Host, path: str = HOST_RECORD) -> Record:

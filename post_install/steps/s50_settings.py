@@ -21,7 +21,11 @@ def ensure(host: Host) -> list[str]:
     settings, choices = _settings(host, record)
     changes = settings.ensure(host, record)
     record.save(host)
-    return [*changes, choices] if changes else []
+    if not changes:
+        return []
+    ignored = [key for key in ("auth", "spawner") if in_force(host, key) != record.choices[key]]
+    by_hand = [f"not in force: set `{key}: {record.choices[key]}` in {PATH}" for key in ignored]
+    return [*changes, choices, *by_hand]
 
 
 def _settings(host: Host, record: Record) -> tuple[Default, str]:
@@ -43,11 +47,11 @@ def _set(text: str, key: str, value: str) -> str:
     return text
 
 
-def auth_in_force(host: Host) -> str:
-    """The authenticator that the installed settings name; empty when they name none."""
+def in_force(host: Host, key: str) -> str:
+    """What the installed settings say of a top-level key with a plain value; empty when they don't name it."""
     file = host.at(PATH)
     text = file.read_text(errors="replace") if file.is_file() else ""
-    found = re.search(r"^auth:[ \t]*['\"]?([\w-]+)", text, re.MULTILINE)
+    found = re.search(rf"^{key}:[ \t]*['\"]?([\w-]+)", text, re.MULTILINE)
     return found[1] if found else ""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from post_install.files import Folder, opened, repair, write, wrong_with
 from post_install.host import Host, Step, StepError
-from post_install.steps.s50_settings import auth_in_force
+from post_install.steps.s50_settings import in_force
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def ensure(host: Host) -> list[str]:
 
 
 def _needed(host: Host) -> list[Secret]:
-    auth = auth_in_force(host)
+    auth = in_force(host, "auth")
     return [secret for secret in SECRETS if secret.auth in ("", auth)]
 
 

@@ -132,9 +132,8 @@ def prepare(spawner: Any, *, settings: Settings, layout: Layout) -> None:
         refused = HTTPError(500, str(error))
         refused.jupyterhub_message = str(error)  # type: ignore[attr-defined]  # what the page shows
         raise refused from None
-    spawner.environment.update({"HOME": user.home, "USER": user.name, "LOGNAME": user.name, "SHELL": "/bin/bash"})
-    if settings.auth == "kerberos":
-        spawner.environment["KRB5CCNAME"] = f"FILE:/run/jupyterhub/tickets/{user.name}/krb5cc"
+    names = {"HOME": user.home, "USER": user.name, "LOGNAME": user.name, "SHELL": "/bin/bash"}
+    spawner.environment = {**spawner.environment, **names}
 
 
 def create_arguments(spawner: Any, *, settings: Settings, layout: Layout) -> dict[str, Any]:
@@ -144,13 +143,8 @@ def create_arguments(spawner: Any, *, settings: Settings, layout: Layout) -> dic
 
 
 def host_config(spawner: Any, *, settings: Settings, layout: Layout) -> dict[str, Any]:
-    """Rights, limits and the user's own folders."""
+    """Rights, limits and the user's own folder. The ticket's folder is the authenticator's to mount."""
     user = account(spawner, settings, layout)
-    binds = {str(user.folder): {"bind": user.home, "mode": "rw"}}
-    if settings.auth == "kerberos":
-        # the folder, never the file: a renewal replaces the file, and a mounted file would stay the old one
-        ticket = {"bind": f"/run/jupyterhub/tickets/{user.name}", "mode": "rw"}
-        binds[str(layout.tickets / user.name)] = ticket
     own_limit = next((i.memory for i in settings.docker.images if i.image == spawner.image and i.memory), None)
     return {
         "cap_drop": ["ALL"],
@@ -159,5 +153,5 @@ def host_config(spawner: Any, *, settings: Settings, layout: Layout) -> dict[str
         "pids_limit": settings.limits.pids,
         "mem_limit": format_memory(own_limit or settings.limits.memory),
         "auto_remove": False,  # the log of a server that died stays readable; stopping it removes it all the same
-        "binds": binds,
+        "binds": {str(user.folder): {"bind": user.home, "mode": "rw"}},
     }

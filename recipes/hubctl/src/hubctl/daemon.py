@@ -22,6 +22,7 @@ from hubctl.processes import (
     Process,
     command_line,
     descendants,
+    listens,
     read_pid_file,
     wait_ended,
     write_pid_file,
@@ -128,7 +129,8 @@ class Daemon:
             if code is not None or process is None:
                 self.layout.hub_pid.unlink(missing_ok=True)
                 raise HubError(f"The hub ended with exit code {code}. {self._last_words(offset)}")
-            if api.healthy(self.settings, self.layout):
+            # asked only when the hub listens: the proxy logs an error for each request before
+            if listens(self.settings.internal_ports.hub) and api.healthy(self.settings, self.layout):
                 return process
             time.sleep(0.2)
         _end([process, *descendants(process)] if process else [])

@@ -102,6 +102,15 @@ def command_line(pid: int) -> list[str]:
         return []
 
 
+def listens(port: int) -> bool:
+    """Whether some process of this host listens on the TCP port, on whatever address (proc(5), state 0A)."""
+    for table in ("net/tcp", "net/tcp6"):
+        rows = [line.split() for line in (PROC / table).read_text().splitlines()[1:]] if (PROC / table).exists() else []
+        if any(row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port for row in rows):
+            return True
+    return False
+
+
 def _stat(pid: int) -> list[str] | None:
     """The fields of proc(5) `stat` after the name: state, ppid, … (index 19: starttime)."""
     try:

@@ -1,0 +1,176 @@
+"""hub.yaml: what is accepted, and what an administrator is told about a mistake."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from hubctl.errors import HubError
+from hubctl.settings import Settings, load
+from hubctl.units import format_duration, format_memory, parse_duration, parse_memory
+
+SHIPPED = Path(__file__).parents[2] / "config" / "hub.yaml"
+GIB = 1024**3
+
+
+@pytest.fixture
+def problems(tmp_path: Path) -> Any:
+    """Gives the messages for a text, without the file's name."""
+
+    def check(text: str) -> list[str]:
+        path = tmp_path / "hub.yaml"
+        path.write_text(text)
+        with pytest.raises(HubError) as caught:
+            load(path)
+        return [line.removeprefix(f"{path}:") for line in str(caught.value).splitlines()]
+
+    return check
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "hub.yaml").write_text("# nothing yet\n")
+    assert load(tmp_path / "hub.yaml") == Settings()
+
+
+def test_the_shipped_file_shows_the_defaults() -> None:
+    assert load(SHIPPED) == Settings()
+
+
+def test_the_shipped_file_shows_every_key() -> None:
+    text = SHIPPED.read_text()
+
+    def check(model: type[BaseModel]) -> None:
+        for name, field in model.model_fields.items():
+            assert f"{name}:" in text, name
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                check(field.annotation)
+
+    check(Settings)
+
+
+def test_every_setting_is_documented() -> None:
+    def check(model: type[BaseModel]) -> None:
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name}"
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                check(field.annotation)
+
+    check(Settings)
+
+
+def test_a_key_without_a_value_means_its_default(tmp_path: Path) -> None:
+    (tmp_path / "hub.yaml").write_text("port:\nadmin_users:\nlimits:\n  memory:\n")
+    assert load(tmp_path / "hub.yaml") == Settings()
+
+
+def test_an_unknown_key_is_named_with_its_line_and_a_near_one(problems: Any) -> None:
+    assert problems("auth: pam\nprot: 9000\n") == ["2: prot: unknown key, did you mean port?"]
+
+
+def test_an_unknown_key_in_a_list_is_named_with_its_line(problems: Any) -> None:
+    text = "docker:\n  images:\n    - {name: A, image: a}\n    - name: B\n      image: b\n      descripton: x\n"
+    assert problems(text) == ["6: docker.images[1].descripton: unknown key, did you mean description?"]
+
+
+def test_an_unknown_key_far_from_all_lists_the_known_ones(problems: Any) -> None:
+    assert problems("tls:\n  zzz: 1\n") == ["2: tls.zzz: unknown key; known here: cert, key"]
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(problems: Any) -> None:
+    text = "auth: ldap\nport: 99999\nbind: here\nlimits: {memory: 2, cpu: zero}\nadmin_users: alice\n"
+    found = problems(text)
+    assert [line.split(":")[:2] for line in found] == [
+        ["1", " auth"],
+        ["2", " port"],
+        ["3", " bind"],
+        ["4", " limits.cpu"],
+        ["4", " limits.memory"],
+        ["5", " admin_users"],
+    ]
+    assert found[0].endswith("expected 'kerberos', 'pam' or 'shared-password', got 'ldap'")
+    assert found[1].endswith("expected at most 65535, got 99999")
+    assert found[2].endswith("expected an IP address, got 'here'")
+    assert "such as 512m or 2g, got 2" in found[4]
+
+
+def test_a_missing_key_of_an_image_is_named(problems: Any) -> None:
+    assert problems("docker:\n  images:\n    - name: A\n") == ["3: docker.images[0].image: is missing"]
+
+
+def test_a_spark_size_above_its_share_of_the_limit_is_refused(problems: Any) -> None:
+    found = problems("limits: {memory: 10g}\npyspark:\n  driver_memory:\n    - 8g\n    - 9g\n")
+    assert found == ["5: pyspark.driver_memory[1]: expected at most 0.8 of limits.memory, which is 10g, got 9g"]
+
+
+def test_default_spark_sizes_follow_a_small_limit(tmp_path: Path) -> None:
+    (tmp_path / "hub.yaml").write_text("limits: {memory: 2g}\n")
+    assert load(tmp_path / "hub.yaml").driver_sizes == [GIB]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("port: 1\nport: 2\n", 2), ("a: [\n", 2), ("a: 'x\n", 2), ("\ttls:\n", 1)],
+    ids=["key twice", "open bracket", "open quote", "tab"],
+)
+def test_broken_yaml_is_told_with_a_line(problems: Any, text: str, line: int) -> None:
+    (found,) = problems(text)
+    assert "not valid YAML" in found
+    assert int(found.split(":")[0]) <= line
+
+
+def test_a_list_instead_of_keys_is_refused(problems: Any) -> None:
+    (found,) = problems("- port: 1\n")
+    assert found.startswith("1: expected keys and values")
+
+
+def test_a_file_that_is_not_there_says_what_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(HubError, match="hubctl setup"):
+        load(tmp_path / "hub.yaml")
+
+
+@pytest.mark.parametrize("path", ["relative/x", "/a/../etc"])
+def test_a_mount_must_be_an_absolute_path(problems: Any, path: str) -> None:
+    (found,) = problems(f"mounts: [{{host: {path}}}]\n")
+    assert found.startswith("1: mounts[0].host: expected an absolute path")
+
+
+@pytest.mark.parametrize("name", ["-rf", "a/b", "..", "a b", ""])
+def test_an_administrator_has_the_name_of_an_account(problems: Any, name: str) -> None:
+    (found,) = problems(f"admin_users: ['{name}']\n")
+    assert found.startswith("1: admin_users[0]: expected a user or group name")
+
+
+def test_a_ticket_that_outlives_its_renewal_is_refused(problems: Any) -> None:
+    (found,) = problems("kerberos: {ticket_lifetime: 10h, renewable_lifetime: 1h}\n")
+    assert found.startswith("1: kerberos: expected renewable_lifetime")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10h", 36000), ("1h30m", 5400), ("7d", 604800), ("1w", 604800), ("1h 5m", 3900)]
+)
+def test_durations_are_read(text: str, seconds: int) -> None:
+    duration = parse_duration(text)
+    assert duration == timedelta(seconds=seconds)
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@pytest.mark.parametrize("value", [10, "10", "h", "10x", "0h", "-1h", "", True, 1.5])
+def test_other_durations_are_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("2g", 2 * GIB), ("512M", GIB // 2), ("1.5g", GIB * 3 // 2), ("1GiB", GIB), ("1t", 1024 * GIB)]
+)
+def test_memory_sizes_are_read(text: str, size: int) -> None:
+    assert parse_memory(text) == size
+    assert parse_memory(format_memory(size)) == size
+
+
+@pytest.mark.parametrize("value", [2, "2", "g", "2x", "0g", "-1g", "", True])
+def test_other_memory_sizes_are_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="memory size"):
+        parse_memory(value)

@@ -122,8 +122,14 @@ def ensure_folder(host: Host, want: Folder) -> list[str]:
         if problems:
             repair(host, descriptor, want)
     if is_new:
-        return [f"made {want.path} (root:{want.group} {want.mode:04o})"]
+        return [made(host, want)]
     return [f"{want.path}: repaired {problem}" for problem in problems]
+
+
+def made(host: Host, want: Folder) -> str:
+    """The line about a new file or folder; without root it is the caller's own."""
+    owner = f"root:{want.group} " if host.is_root else ""
+    return f"made {want.path} ({owner}{want.mode:04o})"
 
 
 def make_parents(host: Host, path: str) -> None:

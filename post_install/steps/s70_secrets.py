@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from post_install.files import Folder, opened, repair, write, wrong_with
+from post_install.files import Folder, made, opened, repair, write, wrong_with
 from post_install.host import Host, Step, StepError
 from post_install.steps.s50_settings import in_force
 
@@ -82,7 +82,7 @@ def _check(host: Host, secret: Secret) -> list[str]:
 def _ensure(host: Host, secret: Secret) -> list[str]:
     if not os.path.lexists(host.at(secret.path)):
         write(host, secret.path, f"{secret.make()}\n".encode(), 0o600)
-        return [f"made {secret.path} (root:root 0600)"]
+        return [made(host, Folder(secret.path, 0o600))]
     changes = [f"{what.replace(': ', ': repaired ', 1)}" for what in _access(host, secret, mend=True)]
     problems = _content(host, secret)
     if problems:

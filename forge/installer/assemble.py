@@ -7,7 +7,6 @@ header knows by name, offset, length and sha256; then the ``.conda`` files as th
 import hashlib
 import json
 import re
-import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -323,10 +322,15 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
         "LIBRARY_FOLDERS": " ".join(library_folders),
         "PARTS": "\n".join(table),
     }
-    quoted = {key: shlex.quote(value) for key, value in values.items()}
+    quoted = {key: _quoted(value) for key, value in values.items()}
     offset = (FOLDER / "header.sh").read_text().index("@HEADER_SHA256@")
     messages = (FOLDER / "messages/en.sh").read_text().strip()
     return quoted | {"HEADER_SHA256": "0" * 64, "HEADER_SHA256_OFFSET": str(offset), "MESSAGES": messages}
+
+
+def _quoted(value: str) -> str:
+    """A word for the shell, in single quotes even where it could go without."""
+    return "'" + value.replace("'", "'\\''") + "'"
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:

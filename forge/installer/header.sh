@@ -7,8 +7,8 @@ header_sha256='@HEADER_SHA256@'
 #   2. unpacks every package to PREFIX/pkgs, each to a temporary name first, so that it is complete or not there;
 #   3. hard-links the environments from there, with the Python and the py-rattler among those very packages;
 #   4. writes PREFIX/.hubforge/installed.json, prepares the host, and says what comes next.
-# While PREFIX/.hubforge/installing is there, or installed.json is not, the installation is incomplete, and the same
-# command finishes it. Temporary files lie below the prefix only.
+# Without installed.json the installation is not complete; while PREFIX/.hubforge/installing is there, something is left
+# to do, and the same command does it. Temporary files lie below the prefix only.
 #
 # This is a template: forge/installer/assemble.py fills in the values between @ signs.
 
@@ -218,6 +218,8 @@ check_prefix_state() {
     if [ -f "$state/installing" ]; then
         read -r _ mode installing_boot <"$state/installing" || mode=over
         resume=1
+        # Everything was linked, and only the host step was interrupted: nothing needs to go.
+        [ ! -e "$state/installed.json" ] || mode=over
     elif [ -z "$content" ] || { [ "$content" = .hubforge ] && [ ! -e "$state/installed.json" ]; }; then
         mode=new
     elif [ -n "$upgrade$force" ]; then
@@ -391,10 +393,10 @@ link_environments() {
 }
 
 # The marker is the last file; what it vouches for must be on the disk before it.
-finish() {
+mark_installed() {
     sync -f "$prefix" 2>/dev/null || sync
     mv "$work/installed.json" "$state/installed.json" || fail
-    rm -f "$state/installing" "$state/replaced.json" || fail
+    rm -f "$state/replaced.json" || fail
 }
 
 prepare_host() {
@@ -452,8 +454,11 @@ install() {
     begin
     unpack_packages
     link_environments
-    finish
-    prepare_host || die 5 host_step
+    mark_installed
+    prepare_host
+    host_status=$?
+    rm -f "$state/installing" || fail
+    [ "$host_status" -eq 0 ] || die 5 host_step
     conclude
 }
 

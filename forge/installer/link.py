@@ -153,16 +153,23 @@ async def link(environment: Environment, options: Options, replaced: dict[str, A
     cache = options.prefix / "pkgs"
     wanted = {package.record["name"] for package in environment.packages}
     ours = wanted | set(replaced.get("environments", {}).get(environment.name, {}).get("packages", {}))
-    present = [record for record in installed_records(folder) if record.name.normalized in ours]
+    present = installed_records(folder)
     await install(
         [package.linkable(cache) for package in environment.packages],
         target_prefix=folder,
         cache_dir=cache,
         installed_packages=present,
+        ignored_packages={record.name.normalized for record in present} - ours,
         reinstall_packages=wanted if options.relink or (options.resume and present) else None,
-        requested_specs=[MatchSpec(spec) for spec in environment.specs],
+        # py-rattler 0.28 hands these to its Rust part as they are, which wants its own kind.
+        requested_specs=[MatchSpec(spec)._match_spec for spec in environment.specs],
         show_progress=False,
     )
+    # rattler marks what it makes as a cache, which backups leave out: an installation is none.
+    (folder / "CACHEDIR.TAG").unlink(missing_ok=True)
+    # Its records are readable by their owner alone, but conda wants to read them for every user.
+    for path in (folder / "conda-meta").glob("*.json"):
+        path.chmod(0o644)
 
 
 def recorded_state(history: Path) -> set[str]:
@@ -211,6 +218,8 @@ def write_cache_records(cache: Path, packages: Iterable[Package]) -> None:
     replace(urls, "\n".join([*known, ""]))
     for leftover in cache.glob(".*.partial"):
         shutil.rmtree(leftover)
+    for lock in cache.glob("*.lock"):
+        lock.unlink()
 
 
 def write_condarc(prefix: Path, text: str, shipped_before: str | None) -> None:

@@ -1,0 +1,140 @@
+"""A small installer for tests: the real header, helper and linking, around made-up packages.
+
+The package ``python`` holds a script that runs this test's own Python with its py-rattler, so that linking is real.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from forge import condapkg
+from forge.condapkg import PLACEHOLDER, Index, Member
+from forge.installer.assemble import Environment, Plan, assemble
+
+EPOCH = 1_700_000_000
+SHELLS = ("dash", "bash", "busybox sh")
+
+CONDARC = "channels: [hubforge]\nchannel_alias: file:///srv/conda\n"
+CHANNEL = "file:///srv/conda/hubforge"
+
+POST_INSTALL = """\
+{ echo "$PWD"; echo "$INSTALLER_UNATTENDED $INSTALLER_NAME $INSTALLER_VER"; } > host-step
+"""
+
+
+def package(folder: Path, index: Index, members: Iterable[Member]) -> Path:
+    """A package in ``folder``/SUBDIR."""
+    return condapkg.write(folder / index.subdir, index, members, epoch=EPOCH)
+
+
+def python(folder: Path, before: str = "") -> Path:
+    """``python``; the shell line ``before`` is run first, to make it fail or to end the installer."""
+    script = f'#!/bin/sh\n{before}\nPYTHONPATH={sysconfig.get_path("purelib")} exec {sys.executable} "$@"\n'
+    index = Index("python", "3.13.5", "0_cp313", subdir="linux-64", depends=("libz",))
+    return package(folder, index, [Member("bin/python3.13", script.encode(), executable=True)])
+
+
+def noise(size: int, seed: int) -> bytes:
+    """Bytes that do not compress, the same ones every time."""
+    return random.Random(seed).randbytes(size)
+
+
+def demo(folder: Path, version: str) -> Path:
+    """``demo``: a script, a library, links and the prefix in a text and in a binary file."""
+    prefix = PLACEHOLDER.encode()
+    members = [
+        Member("bin/demo", b"#!" + prefix + b"/bin/python\nprint(1)\n", executable=True, file_mode="text"),
+        Member("lib/libdemo.so.1", b"\x7fELF\0" + prefix + b"/etc\0rest", file_mode="binary"),
+        Member("lib/libdemo.so", link="libdemo.so.1"),
+        Member(f"share/demo/{version}/a file with spaces", f"{version}\n".encode()),
+        *(Member(f"share/demo/data/{number}", noise(2000, number)) for number in range(200)),
+    ]
+    return package(folder, Index("demo", version, "h0_0", subdir="linux-64", depends=("python >=3.13",)), members)
+
+
+def plan(folder: Path, before_python: str = "") -> Plan:
+    """Two environments of made-up packages, which are written to ``folder``."""
+    index = Index("py-rattler", "0.28.0", "py_0", noarch="python", depends=("python >=3.13",))
+    base = (
+        python(folder, before_python),
+        package(folder, index, [Member("site-packages/stub_of_rattler/__init__.py", b"")]),
+        package(folder, Index("libz", "1.3", "h1_0", subdir="linux-64"), [Member("lib/libz.so.1", noise(90_000, 1))]),
+        package(folder, Index("conda", "24.7.1", "py_0"), [Member("share/conda", b"conda\n")]),
+    )
+    hub = (
+        base[0],
+        base[2],
+        demo(folder, "1.0"),
+        package(folder, Index("only-in-1.0", "1.0", "0"), [Member("share/old", b"")]),
+    )
+    return Plan(
+        name="Hubforge",
+        version="2026.11",
+        license_text="Do what you like.\n",
+        default_prefix="/opt/miniconda3",
+        channel_name="hubforge",
+        channel_url=CHANNEL,
+        condarc=CONDARC,
+        environments=(
+            Environment("base", ("python 3.13.*", "conda", "py-rattler"), base),
+            Environment("jupyterhubenv", ("demo",), hub),
+        ),
+        post_install=POST_INSTALL,
+        conclusion="The hub will answer on https://localhost:8000 from {PREFIX}/envs.\n",
+    )
+
+
+def newer(folder: Path, old: Plan) -> Plan:
+    """The next release: demo 2.0 instead of 1.0, one package gone, another ``.condarc``."""
+    base, hub = old.environments
+    packages = (*hub.packages[:2], demo(folder, "2.0"))
+    return replace(
+        old,
+        version="2026.12",
+        condarc=CONDARC + "solver: classic\n",
+        environments=(base, replace(hub, packages=packages)),
+    )
+
+
+def build(folder: Path, of: Plan | None = None, name: str = "hub-installer.sh") -> Path:
+    """An installer file in ``folder``."""
+    target = folder / name
+    assemble(of or plan(folder / "packages"), target)
+    return target
+
+
+def run(
+    installer: Path, *arguments: str | Path, shell: str = "sh", answers: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs the installer under ``shell`` with ``answers`` on its standard input."""
+    return subprocess.run(
+        [*shell.split(), str(installer), *map(str, arguments)],
+        input=answers,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """What lies below ``folder``: kind, mode and content or target of everything that two installations share.
+
+    Dates differ from one installation to the next, and stand in the history and in the marker.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found[name] = f"link {path.readlink()}"
+        elif path.is_dir():
+            found[name] = f"folder {path.stat().st_mode:o}"
+        elif name.endswith(("conda-meta/history", "installed.json")):
+            found[name] = "dated"
+        else:
+            found[name] = f"{path.stat().st_mode:o} {path.read_bytes()!r}"
+    return found

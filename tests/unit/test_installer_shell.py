@@ -1,0 +1,496 @@
+"""The installer file as an administrator meets it: what it takes, what it refuses, what it leaves behind."""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import rattler
+import zstandard
+
+from forge.errors import ForgeError
+from tests.unit import installer_stub as stub
+from tests.unit.installer_stub import SHELLS, run
+
+
+@pytest.fixture(scope="module")
+def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stub.build(tmp_path_factory.mktemp("installer"))
+
+
+# ---- a plain installation ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_installs_both_environments_and_says_what_is_next(installer: Path, tmp_path: Path, shell: str) -> None:
+    prefix = tmp_path / "prefix"
+    done = run(installer, "-b", "-p", prefix, shell=shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"https://localhost:8000 from {prefix}/envs" in done.stdout
+    script = (prefix / "envs/jupyterhubenv/bin/demo").read_text()
+    assert script.startswith(f"#!{prefix}/envs/jupyterhubenv/bin/python")
+    assert (prefix / "lib/python3.13/site-packages/stub_of_rattler/__init__.py").exists()
+    assert (prefix / "host-step").read_text() == f"{prefix}\n1 Hubforge 2026.11\n"
+    assert {path.name for path in (prefix / ".hubforge").iterdir()} == {"installed.json"}
+    assert json.loads((prefix / ".hubforge/installed.json").read_text())["version"] == "2026.11"
+
+
+def test_environments_are_hard_links_of_the_package_cache(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    run(installer, "-b", "-p", prefix)
+    cached = prefix / "pkgs/libz-1.3-h1_0/lib/libz.so.1"
+    assert cached.samefile(prefix / "lib/libz.so.1")
+    assert cached.samefile(prefix / "envs/jupyterhubenv/lib/libz.so.1")
+
+
+def test_the_cache_carries_what_conda_wants_for_offline_use(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    run(installer, "-b", "-p", prefix)
+    record = json.loads((prefix / "pkgs/demo-1.0-h0_0/info/repodata_record.json").read_text())
+    assert record["url"] == f"{stub.CHANNEL}/linux-64/demo-1.0-h0_0.conda"
+    assert record["url"] in (prefix / "pkgs/urls.txt").read_text().splitlines()
+    assert sorted(path.name for path in (prefix / "pkgs").iterdir() if path.is_file()) == ["urls.txt"]
+
+
+def test_history_begins_with_the_installed_packages_and_specs(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    run(installer, "-b", "-p", prefix)
+    lines = (prefix / "envs/jupyterhubenv/conda-meta/history").read_text().splitlines()
+    assert "+hubforge/linux-64::demo-1.0-h0_0" in lines
+    assert "# update specs: ['demo']" in lines
+    assert sum(line.startswith("==>") for line in lines) == 1
+
+
+def test_a_tight_umask_locks_nobody_out(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    command = f"umask 077; exec sh {installer} -b -p {prefix}"
+    subprocess.run(["sh", "-c", command], check=True, capture_output=True)
+    paths = [path for path in (prefix, *prefix.rglob("*")) if not path.is_symlink()]
+    assert [path for path in paths if not path.stat().st_mode & 0o004] == []
+
+
+def test_runs_without_home_tmpdir_and_standard_input(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    script = f"unset HOME; TMPDIR=/nonexistent exec sh {installer} -b -s -p {prefix} <&-"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_relative_prefix_is_made_absolute(installer: Path, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    command = ["sh", str(installer), "-bsp", "../there/./prefix/"]
+    subprocess.run(command, cwd=tmp_path / "here", check=True, capture_output=True)
+    assert f"#!{tmp_path}/there/prefix/" in (tmp_path / "there/prefix/envs/jupyterhubenv/bin/demo").read_text()
+
+
+def test_s_leaves_the_host_alone(installer: Path, tmp_path: Path) -> None:
+    done = run(installer, "-b", "-s", "-p", tmp_path / "prefix")
+    assert done.returncode == 0
+    assert not (tmp_path / "prefix/host-step").exists()
+
+
+def test_a_failed_host_step_ends_in_5_and_keeps_the_installation(tmp_path: Path) -> None:
+    plan = replace(stub.plan(tmp_path / "packages"), post_install="exit 7\n")
+    installer = stub.build(tmp_path, plan)
+    assert run(installer, "-b", "-p", tmp_path / "prefix").returncode == 5
+    assert (tmp_path / "prefix/.hubforge/installed.json").exists()
+    assert not (tmp_path / "prefix/.hubforge/installing").exists()
+    assert run(installer, "-b", "-u", "-s", "-p", tmp_path / "prefix").returncode == 0
+
+
+# ---- questions ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_asks_for_licence_and_prefix(installer: Path, tmp_path: Path, shell: str) -> None:
+    prefix = tmp_path / "prefix"
+    done = run(installer, "-s", shell=shell, answers=f"perhaps\nyes\n{prefix}\n")
+    assert done.returncode == 0
+    assert "Do what you like." in done.stdout
+    assert "[/opt/miniconda3]" in done.stdout
+    assert (prefix / ".hubforge/installed.json").exists()
+
+
+@pytest.mark.parametrize("answers", ["no\n", "", "perhaps\nNO\n"])
+def test_a_refused_licence_ends_in_2_and_leaves_nothing(installer: Path, tmp_path: Path, answers: str) -> None:
+    assert run(installer, "-p", tmp_path / "prefix", answers=answers).returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- usage ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_h_names_every_flag_and_exit_code(installer: Path, shell: str) -> None:
+    shown = run(installer, "-h", shell=shell)
+    assert shown.returncode == 0
+    for word in ("-b", "-p PREFIX", "-f", "-u", "-s", "-m", "-k", "--list", "--extract-channel", "/opt/miniconda3"):
+        assert word in shown.stdout
+    assert [line.split()[0] for line in shown.stdout.splitlines()[-6:]] == ["0", "1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("arguments", [["-x"], ["-bx"], ["--lists"], ["prefix"], ["-p"], ["--extract-channel"]])
+def test_wrong_usage_ends_in_2(installer: Path, arguments: list[str]) -> None:
+    done = run(installer, *arguments)
+    assert done.returncode == 2
+    assert "-h" in done.stderr
+
+
+def test_list_names_every_package_with_its_environments(installer: Path) -> None:
+    shown = run(installer, "--list")
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert ["demo", "1.0", "h0_0", "jupyterhubenv"] in rows
+    assert ["python", "3.13.5", "0_cp313", "base,jupyterhubenv"] in rows
+    assert ["only-in-1.0", "1.0", "0", "jupyterhubenv"] in rows
+    assert len(rows) == 6
+
+
+# ---- refused before anything is written ----
+
+
+@pytest.mark.parametrize("name", ["with space", "naïve", "semi;colon", "quo'te", "dollar$"])
+def test_a_prefix_that_would_break_scripts_is_refused(installer: Path, tmp_path: Path, name: str) -> None:
+    done = run(installer, "-b", "-p", tmp_path / name)
+    assert done.returncode == 1
+    assert name in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prefix_longer_than_the_placeholder_is_refused(installer: Path, tmp_path: Path) -> None:
+    room = 255 - len("/envs/jupyterhubenv")
+    longest = tmp_path / ("p" * (room - len(str(tmp_path)) - 1))
+    done = run(installer, "-b", "-p", f"{longest}p")
+    assert done.returncode == 1
+    assert str(room) in done.stderr
+    assert run(installer, "-b", "-p", longest).returncode == 0
+
+
+def test_an_existing_prefix_is_refused(installer: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine\n")
+    before = stub.tree(tmp_path)
+    done = run(installer, "-b", "-p", tmp_path)
+    assert done.returncode == 1
+    assert "-u" in done.stderr
+    assert stub.tree(tmp_path) == before
+
+
+def test_a_finished_installation_is_not_installed_over(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    run(installer, "-b", "-p", prefix)
+    before = stub.tree(prefix)
+    assert run(installer, "-b", "-p", prefix).returncode == 1
+    assert stub.tree(prefix) == before
+
+
+def test_a_file_in_the_way_is_refused(installer: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine\n")
+    assert run(installer, "-b", "-p", tmp_path / "file").returncode == 1
+    assert run(installer, "-b", "-p", tmp_path / "file/below").returncode == 1
+
+
+def fake_command(folder: Path, name: str, output: str) -> str:
+    """A PATH on which the command ``name`` prints ``output``."""
+    folder.mkdir()
+    (folder / name).write_text(f"#!/bin/sh\necho '{output}'\n")
+    (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "expected"),
+    [("uname", "aarch64", "aarch64"), ("df", "/dev/x 1000000 999000 1000 99% /", "MiB")],
+)
+def test_another_architecture_and_a_full_disk_are_refused(
+    installer: Path, tmp_path: Path, command: str, output: str, expected: str
+) -> None:
+    path = fake_command(tmp_path / "fake", command, output)
+    done = run(installer, "-b", "-p", tmp_path / "prefix", PATH=path)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert not (tmp_path / "prefix").exists()
+
+
+def test_a_running_installer_in_the_same_prefix_is_named(installer: Path, tmp_path: Path) -> None:
+    state = tmp_path / "prefix/.hubforge"
+    state.mkdir(parents=True)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    (state / "lock").write_text(f"{os.getpid()} {boot}\n")
+    done = run(installer, "-b", "-p", tmp_path / "prefix")
+    assert done.returncode == 1
+    assert str(os.getpid()) in done.stderr
+    (state / "lock").write_text("999999999 gone\n")
+    assert run(installer, "-b", "-p", tmp_path / "prefix").returncode == 0
+
+
+# ---- a damaged file ----
+
+
+def part_offsets(installer: Path) -> dict[str, int]:
+    """A byte in the middle of every part of the file, by the part's name."""
+    text = installer.read_bytes().decode("latin-1")
+    header_length = int(text.split("\nheader_length=")[1].split()[0])
+    rows = [row.split() for row in text.split("\nparts='")[1].split("'")[0].splitlines()]
+    offsets = {row[0]: header_length + int(row[1]) + int(row[2]) // 2 for row in rows}
+    first = int(text.split("\npackages_offset=")[1].split()[0])
+    return offsets | {"first package": first, "middle package": (first + len(text)) // 2, "last byte": len(text) - 1}
+
+
+PARTS = (
+    *("helper", "packages", "index.json", "link.py", "licence", "conclusion", "post_install"),
+    *("repodata-linux-64", "repodata-noarch", "first package", "middle package", "last byte"),
+)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("name", PARTS)
+def test_a_flipped_byte_ends_in_3_and_writes_nothing(installer: Path, tmp_path: Path, name: str, shell: str) -> None:
+    damaged = damage(installer, tmp_path, lambda data: flip(data, part_offsets(installer)[name]))
+    done = run(damaged, "-b", "-p", tmp_path / "new/prefix", shell=shell)
+    assert done.returncode == 3, done
+    assert "damaged" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def flip(data: bytearray, offset: int) -> None:
+    data[offset] ^= 0x10
+
+
+def damage(installer: Path, folder: Path, how: Callable[[bytearray], None]) -> Path:
+    data = bytearray(installer.read_bytes())
+    how(data)
+    damaged = folder / "damaged.sh"
+    damaged.write_bytes(data)
+    return damaged
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda data: data.pop(),
+        lambda data: data.append(0),
+        lambda data: data.__delitem__(slice(len(data) // 2, None)),
+        lambda data: data.__delitem__(200_000),
+        lambda data: data.extend(b"x" * 100_000),
+        lambda data: flip(data, data.index(b"needs a POSIX shell")),
+        lambda data: flip(data, data.index(b"default_prefix=") + 20),
+    ],
+    ids=["cut", "appended", "halved", "one byte out", "much appended", "comment changed", "value changed"],
+)
+def test_a_cut_lengthened_or_edited_file_ends_in_3(
+    installer: Path, tmp_path: Path, how: Callable[[bytearray], None]
+) -> None:
+    done = run(damage(installer, tmp_path, how), "-b", "-p", tmp_path / "prefix")
+    assert done.returncode == 3, done
+    assert not (tmp_path / "prefix").exists()
+
+
+@pytest.mark.parametrize("task", [["--list"], ["--extract-channel", "CHANNEL"]])
+def test_damage_stops_the_other_tasks_too(installer: Path, tmp_path: Path, task: list[str]) -> None:
+    damaged = damage(installer, tmp_path, lambda data: flip(data, part_offsets(installer)["packages"]))
+    done = run(damaged, *(word.replace("CHANNEL", str(tmp_path / "channel")) for word in task))
+    assert done.returncode == 3
+    assert not (tmp_path / "channel").exists()
+
+
+# ---- interrupted ----
+
+
+def undisturbed(installer: Path, prefix: Path) -> dict[str, str]:
+    """The files of an installation that nothing disturbs; removed again, so that another run can be compared."""
+    assert run(installer, "-b", "-p", prefix).returncode == 0
+    found = stub.tree(prefix)
+    shutil.rmtree(prefix)
+    return found
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_killed_before_linking_the_same_command_finishes(tmp_path: Path, shell: str) -> None:
+    flag = tmp_path / "kill"
+    kill_once = f"if [ -e {flag} ]; then rm {flag}; kill -9 0; fi"  # the whole process group
+    installer = stub.build(tmp_path, stub.plan(tmp_path / "packages", kill_once))
+    prefix = tmp_path / "prefix"
+    expected = undisturbed(installer, prefix)
+    flag.touch()
+    command = [*shell.split(), str(installer), "-b", "-p", str(prefix)]
+    assert subprocess.run(command, start_new_session=True, capture_output=True).returncode == -signal.SIGKILL
+    assert not (prefix / ".hubforge/installed.json").exists()
+    unpacked = (prefix / "pkgs/libz-1.3-h1_0/lib/libz.so.1").stat().st_ino
+    assert run(installer, "-b", "-p", prefix, shell=shell).returncode == 0
+    assert stub.tree(prefix) == expected
+    assert (prefix / "lib/libz.so.1").stat().st_ino == unpacked, "what was complete is not unpacked again"
+
+
+def test_killed_anywhere_the_same_command_finishes(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    started = time.monotonic()
+    expected = undisturbed(installer, prefix)
+    whole = time.monotonic() - started
+    for point in range(12):
+        command = ["sh", str(installer), "-b", "-p", str(prefix)]
+        with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
+            time.sleep(whole * point / 12)
+            os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode == -signal.SIGKILL:
+            assert run(installer, "-b", "-p", prefix).returncode == 0, point
+        assert stub.tree(prefix) == expected, point
+        shutil.rmtree(prefix)
+
+
+def test_half_linked_files_do_not_stay(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    expected = undisturbed(installer, prefix)
+    run(installer, "-b", "-p", prefix)
+    (prefix / ".hubforge/installed.json").unlink()
+    (prefix / ".hubforge/installing").write_text("2026.11 new unknown\n")
+    (prefix / "conda-meta/conda-24.7.1-py_0.json").unlink()
+    (prefix / "share/half").write_text("linked by nobody\n")
+    assert run(installer, "-b", "-p", prefix).returncode == 0
+    assert stub.tree(prefix) == expected
+
+
+def test_after_a_power_cut_packages_are_unpacked_again(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    expected = undisturbed(installer, prefix)
+    run(installer, "-b", "-p", prefix)
+    (prefix / ".hubforge/installed.json").unlink()
+    (prefix / ".hubforge/installing").write_text("2026.11 new another-boot\n")
+    (prefix / "pkgs/libz-1.3-h1_0/lib/libz.so.1").write_bytes(b"")  # as a file system may leave it
+    assert run(installer, "-b", "-p", prefix).returncode == 0
+    assert stub.tree(prefix) == expected
+
+
+def test_an_error_while_linking_ends_in_4_without_a_traceback(tmp_path: Path) -> None:
+    installer = stub.build(tmp_path, stub.plan(tmp_path / "packages", "exit 1"))
+    done = run(installer, "-b", "-p", tmp_path / "prefix")
+    assert done.returncode == 4
+    assert "same command" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "prefix/.hubforge/installed.json").exists()
+
+
+# ---- over an existing installation ----
+
+
+@pytest.fixture
+def upgraded(tmp_path: Path) -> Path:
+    """A prefix with 2026.11, edited by an administrator, brought to 2026.12."""
+    old = stub.plan(tmp_path / "packages")
+    prefix = tmp_path / "prefix"
+    run(stub.build(tmp_path, old, "old.sh"), "-b", "-s", "-p", prefix)
+    (prefix / "mine").write_text("kept\n")
+    added = prefix / "envs/jupyterhubenv/conda-meta/added-24.7.1-py_0.json"
+    added.write_text((prefix / "conda-meta/conda-24.7.1-py_0.json").read_text().replace('"conda"', '"added"'))
+    (prefix / ".condarc").write_text("# edited\n")
+    done = run(stub.build(tmp_path, stub.newer(tmp_path / "packages", old), "new.sh"), "-b", "-u", "-s", "-p", prefix)
+    assert (done.returncode, done.stderr) == (0, "")
+    return prefix
+
+
+def test_u_replaces_and_removes_packages(upgraded: Path) -> None:
+    environment = upgraded / "envs/jupyterhubenv"
+    assert (environment / "share/demo/2.0").exists()
+    assert not (environment / "share/demo/1.0").exists()
+    assert not (environment / "share/old").exists()
+    records = {path.name for path in (environment / "conda-meta").glob("*.json")}
+    assert "demo-2.0-h0_0.json" in records
+    assert not records & {"demo-1.0-h0_0.json", "only-in-1.0-1.0-0.json"}
+    assert json.loads((upgraded / ".hubforge/installed.json").read_text())["version"] == "2026.12"
+
+
+def test_u_keeps_what_the_administrator_added_and_edited(upgraded: Path) -> None:
+    assert (upgraded / "mine").read_text() == "kept\n"
+    assert (upgraded / "envs/jupyterhubenv/conda-meta/added-24.7.1-py_0.json").exists()
+    assert (upgraded / ".condarc").read_text() == "# edited\n"
+    assert "solver: classic" in (upgraded / ".condarc.new").read_text()
+
+
+def test_u_adds_a_revision_only_where_packages_changed(upgraded: Path) -> None:
+    history = (upgraded / "envs/jupyterhubenv/conda-meta/history").read_text()
+    assert history.count("==>") == 2
+    assert "-hubforge/linux-64::demo-1.0-h0_0" in history
+    assert "+hubforge/linux-64::demo-2.0-h0_0" in history
+    assert (upgraded / "conda-meta/history").read_text().count("==>") == 1
+
+
+def test_u_takes_a_new_condarc_where_the_old_one_was_not_edited(tmp_path: Path) -> None:
+    old = stub.plan(tmp_path / "packages")
+    prefix = tmp_path / "prefix"
+    run(stub.build(tmp_path, old, "old.sh"), "-b", "-s", "-p", prefix)
+    run(stub.build(tmp_path, stub.newer(tmp_path / "packages", old), "new.sh"), "-b", "-u", "-s", "-p", prefix)
+    assert "solver: classic" in (prefix / ".condarc").read_text()
+    assert not (prefix / ".condarc.new").exists()
+
+
+def test_f_links_anew_what_was_lost(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    run(installer, "-b", "-p", prefix)
+    (prefix / "share/conda").unlink()
+    assert run(installer, "-b", "-f", "-p", prefix).returncode == 0
+    assert (prefix / "share/conda").read_text() == "conda\n"
+
+
+# ---- the channel inside ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_extract_channel_lays_down_an_indexed_channel(installer: Path, tmp_path: Path, shell: str) -> None:
+    channel = tmp_path / "srv/channel"
+    done = run(installer, "--extract-channel", channel, shell=shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    packages = {path.name: path for path in channel.rglob("*.conda")}
+    assert len(packages) == 6
+    for subdir in ("linux-64", "noarch"):
+        repodata = (channel / subdir / "repodata.json").read_bytes()
+        records = json.loads(repodata)["packages.conda"]
+        assert {name: path for name, path in packages.items() if path.parent.name == subdir}.keys() == records.keys()
+        for name, record in records.items():
+            assert hashlib.sha256(packages[name].read_bytes()).hexdigest() == record["sha256"]
+        compressed = (channel / subdir / "repodata.json.zst").read_bytes()
+        assert zstandard.ZstdDecompressor().decompressobj().decompress(compressed) == repodata
+    assert sorted(path.name for path in channel.iterdir()) == ["linux-64", "noarch"]
+
+
+def test_the_extracted_channel_can_be_solved_from(installer: Path, tmp_path: Path) -> None:
+    run(installer, "--extract-channel", tmp_path / "channel")
+    solution = asyncio.run(
+        rattler.solve(
+            [rattler.Channel((tmp_path / "channel").as_uri())],
+            ["demo"],
+            platforms=["linux-64", "noarch"],
+            virtual_packages=[],
+        )
+    )
+    assert {record.name.normalized for record in solution} == {"demo", "python", "libz"}
+
+
+# ---- the file ----
+
+
+def test_the_same_plan_gives_the_same_bytes_in_any_folder(tmp_path: Path) -> None:
+    first, second = (stub.build(tmp_path / name, stub.plan(tmp_path / name / "packages")) for name in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+    subprocess.run(["sha256sum", "--check", "--quiet", f"{first.name}.sha256"], cwd=first.parent, check=True)
+
+
+def test_a_base_without_rattler_is_refused_by_name(tmp_path: Path) -> None:
+    plan = stub.plan(tmp_path / "packages")
+    base = replace(plan.environments[0], packages=plan.environments[0].packages[:1])
+    with pytest.raises(ForgeError, match="py-rattler"):
+        stub.build(tmp_path, replace(plan, environments=(base,)))
+    assert not (tmp_path / "hub-installer.sh").exists()
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shellcheck_has_nothing_to_say(installer: Path, tmp_path: Path) -> None:
+    header = tmp_path / "header.sh"
+    header.write_bytes(installer.read_bytes().split(b'\nmain "$@"\n')[0] + b'\nmain "$@"\n')
+    done = subprocess.run(["shellcheck", "--shell=sh", str(header)], capture_output=True, text=True)
+    assert done.stdout == ""

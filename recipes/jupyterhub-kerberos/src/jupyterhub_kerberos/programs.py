@@ -1,0 +1,114 @@
+"""Running the Kerberos programs: as which user, with what environment, for how long."""
+
+import asyncio
+import contextlib
+import os
+import pwd
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SYSTEM_FOLDERS = (Path("/usr/bin"), Path("/bin"))
+
+
+@dataclass(frozen=True)
+class Account:
+    """A local account."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @classmethod
+    def of(cls, name: str) -> "Account":
+        """The account called ``name``.
+
+        Raises:
+            KeyError: there is none.
+        """
+        entry = pwd.getpwnam(name)
+        return cls(name, entry.pw_uid, entry.pw_gid)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a program ended. ``code`` alone says whether it succeeded: programs warn on stderr, too."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        """Its last line on stderr, for a log."""
+        return (self.stderr.strip().splitlines() or [f"exit code {self.code}"])[-1]
+
+
+def find(name: str) -> str:
+    """The path of a program: of this Python's environment if every user may run it, else of the system.
+
+    Raises:
+        FileNotFoundError: neither has it.
+    """
+    for folder in (Path(sys.prefix) / "bin", *SYSTEM_FOLDERS):
+        path = folder / name
+        if path.is_file() and _runs_for_everyone(path):
+            return str(path)
+    raise FileNotFoundError(f"{name} is neither in {sys.prefix}/bin nor in /usr/bin")
+
+
+def _runs_for_everyone(path: Path) -> bool:
+    return all(p.stat().st_mode & stat.S_IXOTH for p in (path, *path.resolve().parents))
+
+
+async def run(
+    *command: str,
+    account: Account | None = None,
+    stdin: bytes | None = None,
+    krb5_conf: str = "",
+    limit: float,
+) -> Result:
+    """Runs a program with an environment that holds nothing of the hub's.
+
+    Args:
+        command: the program's name, looked up by ``find``, and its arguments. Never a secret: others can read them.
+        account: whose rights it gets, without supplementary groups; the hub's own when None.
+        stdin: what it reads; this is the way for secrets.
+        krb5_conf: ``KRB5_CONFIG``, where it is not the library's default.
+        limit: seconds until it is killed.
+
+    Raises:
+        TimeoutError: it was killed.
+        FileNotFoundError: there is no such program.
+    """
+    identity: dict[str, Any] = {}
+    if account is not None and os.geteuid() == 0:
+        identity = {"user": account.uid, "group": account.gid, "extra_groups": []}
+    # plain texts and plain dates, whatever the host's language and time zone
+    env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC0"}
+    if krb5_conf:
+        env["KRB5_CONFIG"] = krb5_conf
+    process = await asyncio.create_subprocess_exec(
+        find(command[0]),
+        *command[1:],
+        stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=env,
+        cwd="/",
+        umask=0o077,
+        start_new_session=True,  # no terminal that it could ask instead
+        **identity,
+    )
+    try:
+        async with asyncio.timeout(limit):
+            out, err = await process.communicate(stdin)
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return Result(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))

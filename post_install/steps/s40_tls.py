@@ -191,7 +191,7 @@ def _names(host: Host) -> tuple[str, list[str]]:
     # A resolver without an answer takes its time: what is not known within a minute is left out.
     looked_up = host.run([sys.executable, "-I", "-c", "import socket; print(socket.getfqdn())"])
     full = looked_up.output.strip() or short
-    names = [full, short, "localhost", "127.0.0.1", "::1", *_addresses()]
+    names = [full, short, full.split(".")[0], "localhost", "127.0.0.1", "::1", *_addresses()]
     common = next((name for name in (full, short) if 0 < len(name) <= 64 and name != "localhost"), "jupyterhub")
     return common, list(dict.fromkeys(name for name in names if name))
 

@@ -35,7 +35,7 @@ REALM = "HUBFORGE.TEST"
 USER = "nobody"
 PASSWORD = "correct-horse-7Qx!"
 SERVICES = {
-    "hubforge-test-krb5": "auth required pam_krb5.so no_ccache minimum_uid=1\naccount required pam_permit.so\n",
+    "hubforge-test-krb5": "auth required pam_krb5.so minimum_uid=1\naccount required pam_permit.so\n",
     "hubforge-test-anybody": "auth required pam_permit.so\naccount required pam_permit.so\n",
     "hubforge-test-locked": "auth required pam_permit.so\naccount required pam_deny.so\n",
 }
@@ -214,6 +214,12 @@ def test_login_leaves_a_ticket_that_only_its_user_can_read(login: Login) -> None
     assert modes(login.cache) == (0o600, uid)
     assert [path.name for path in (login.tickets / USER).iterdir()] == ["krb5cc"]
     assert [path.name for path in login.tickets.iterdir()] == [USER]
+
+
+def test_pam_leaves_no_second_ticket_behind(login: Login) -> None:
+    before = set(Path("/tmp").glob("krb5cc*"))
+    assert login() is not None
+    assert set(Path("/tmp").glob("krb5cc*")) == before
 
 
 def test_ticket_is_renewable_and_forwardable(login: Login, kdc: MITRealm) -> None:

@@ -25,6 +25,13 @@ _PAM_AUTHINFO_UNAVAIL = 9  # Linux-PAM, _pam_types.h: "Underlying authentication
 _LOGINS_AT_ONCE = 20
 
 
+def _page(status: int, sentence: str) -> web.HTTPError:
+    """An error page that shows ``sentence``."""
+    page = web.HTTPError(status, sentence)
+    page.jupyterhub_message = sentence  # type: ignore[attr-defined]  # also where a spawn fails
+    return page
+
+
 class KerberosPAMAuthenticator(PAMAuthenticator):
     """PAM checks the password and the account, then kinit gets the user a renewable ticket.
 
@@ -199,7 +206,7 @@ class KerberosPAMAuthenticator(PAMAuthenticator):
             self.log.warning("PAM refused %s: %s", username, error)
             if error.errno == _PAM_AUTHINFO_UNAVAIL:
                 detail = f"PAM cannot reach what it authenticates {username} with (realm {self.realm})"
-                raise self._page(KdcUnreachableError(detail)) from error
+                raise self._no_ticket(KdcUnreachableError(detail)) from error
             return False
         return True
 
@@ -226,7 +233,7 @@ class KerberosPAMAuthenticator(PAMAuthenticator):
             return await asyncio.to_thread(Account.of, username)
         except KeyError as error:
             self.log.warning("%s has no account on this host", username)
-            raise web.HTTPError(403, "You have no account on this server. Please ask its administrator.") from error
+            raise _page(403, "You have no account on this server. Please ask its administrator.") from error
 
     async def _get_ticket(self, account: Account, password: str) -> bool:
         try:
@@ -236,14 +243,14 @@ class KerberosPAMAuthenticator(PAMAuthenticator):
             self.log.warning("%s", error)
             return False
         except TicketError as error:
-            raise self._page(error) from error
+            raise self._no_ticket(error) from error
         self.log.info("Ticket for %s@%s", account.name, self.realm)
         return True
 
-    def _page(self, error: TicketError) -> web.HTTPError:
+    def _no_ticket(self, error: TicketError) -> web.HTTPError:
         """The error page for the user; the details go to the log."""
         self.log.error("No ticket: %s", error)
-        return web.HTTPError(error.status, error.sentence)
+        return _page(error.status, error.sentence)
 
     # -- renewal -------------------------------------------------------------------------------------------------------
 
@@ -303,9 +310,9 @@ class KerberosPAMAuthenticator(PAMAuthenticator):
         try:
             folder = str(await asyncio.to_thread(folders.make, account))
         except OSError as error:
-            raise self._page(TicketError(f"ticket folder of {user.name}: {error}")) from error
+            raise self._no_ticket(TicketError(f"ticket folder of {user.name}: {error}")) from error
         except TicketError as error:
-            raise self._page(error) from error
+            raise self._no_ticket(error) from error
         spawner.environment = {**spawner.environment, "KRB5CCNAME": f"FILE:{folders.cache(user.name)}"}
         if isinstance(getattr(spawner, "volumes", None), dict):
             spawner.volumes = {**spawner.volumes, folder: folder}

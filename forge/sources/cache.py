@@ -9,11 +9,18 @@ from forge.paths import cache_dir
 
 
 class HashMismatchError(ForgeError):
-    """A file that came is not the file that was locked."""
+    """A file that came is not the file that was locked.
 
-    def __init__(self, name: str, expected: str, got: str) -> None:
+    Args:
+        name: the file.
+        expected: the locked hash, or several of them.
+        got: the hash of what came.
+        kind: the hash's name and a space; empty where the hashes carry it themselves.
+    """
+
+    def __init__(self, name: str, expected: str, got: str, kind: str = "sha256 ") -> None:
         super().__init__(
-            f"{name}: the hash differs: expected sha256 {expected}, got {got}",
+            f"{name}: the hash differs: expected {kind}{expected}, got {got}",
             "Do not use this file: find out why the mirror serves another one.",
         )
 

@@ -7,6 +7,7 @@ is whichever the user's npm configuration names.
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -147,16 +148,18 @@ def _npm(arguments: Sequence[str], work: Path, patience: int) -> None:
         return
     output = (done.stderr + done.stdout).strip()
     if "EINTEGRITY" in output:
-        raise _mismatch(output)
+        raise _mismatch(output, (work / "package-lock.json").read_text())
     raise UnreachableError(f"npm could not {arguments[0]} from {_registry(work)}:\n{output}")
 
 
-def _mismatch(output: str) -> HashMismatchError:
-    """From npm's ``… EINTEGRITY sha512-A integrity checksum failed when using sha512: wanted sha512-A but got B``."""
-    words = output.split()
-    wanted = words[words.index("wanted") + 1] if "wanted" in words else "the locked one"
-    got = words[words.index("got") + 1].rstrip(".") if "got" in words else output
-    return HashMismatchError("an npm package", wanted, got)
+def _mismatch(output: str, locked: str) -> HashMismatchError:
+    """From npm's ``EINTEGRITY``: it says which hash was wanted and which came, and the lock says whose that is."""
+    match = re.search(r"wanted (\S+) but got (sha\S+?)[.]?(\s|$)", output)
+    if match is None:
+        return HashMismatchError("an npm package", "the locked hash", output, kind="")
+    entries = json.loads(locked)["packages"].items()
+    names = [key.rpartition("node_modules/")[2] for key, entry in entries if entry.get("integrity") == match[1]]
+    return HashMismatchError(f"npm's {' or '.join(names)}", match[1], match[2], kind="")
 
 
 def _program() -> list[str]:

@@ -1,7 +1,7 @@
 """Which requirement files there are, in which order they are resolved, and how they agree on what they share."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -55,33 +55,46 @@ def read_site(path: Path = SITE) -> dict[str, str]:
     return sections
 
 
-def lock(upgrade: str | None = None) -> list[Move]:
-    """Resolves every requirement file again.
+def lock(name: str | None = None) -> list[Move]:
+    """Resolves the requirement files again.
 
     Args:
-        upgrade: the project that may move, with what it needs; every one where it is ``None``.
+        name: the project that may move, with what it needs, in every file; or the file that is resolved anew beside
+            the others; everything where it is ``None``.
 
     Raises:
         ForgeError: there is no solution, or an index does not answer.
     """
     site = read_site()
     before = _versions()
-    binding: dict[str, str] = {}
-    with Step("lock PyPI", len(JOBS)) as step:
-        for job in JOBS:
+    alone = [job for job in JOBS if job.name == name]
+    with Step("lock PyPI", len(alone or JOBS)) as step:
+        for job in alone or JOBS:
             step.now(job.name)
-            extra = _versions_of("forge") if job.name == "recipes" else {}
-            constraints = {} if job.platform == BUILD_MACHINE else {**extra, **binding}
-            compile_lock(job, pypi.FOLDER, site.get(job.name, ""), constraints, upgrade)
-            if job.platform != BUILD_MACHINE:
-                binding.update(_versions_of(job.name))
+            others = JOBS if alone else JOBS[: JOBS.index(job)]
+            upgrade = None if alone else name
+            compile_lock(job, pypi.FOLDER, site.get(job.name, ""), _binding(job, others), upgrade)
             step.done(job.name)
     return moves(before, _versions())
 
 
+def _binding(job: Job, others: Iterable[Job]) -> dict[str, str]:
+    """The versions that ``job`` takes from ``others``."""
+    if job.platform == BUILD_MACHINE:
+        return {}
+    # conda-lock and Node are the build tool's own; in no other file do its pins bind.
+    binding = _versions_of("forge") if job.name == "recipes" else {}
+    for other in others:
+        if other.platform != BUILD_MACHINE and other.name != job.name:
+            binding.update(_versions_of(other.name))
+    return binding
+
+
 def knows(name: str) -> bool:
-    """Whether a requirement file pins the project."""
-    return canonicalize_name(name) in {key.partition("/")[2] for key in _versions()}
+    """Whether ``name`` is a requirement file, or a project that one pins."""
+    return name in {job.name for job in JOBS} or canonicalize_name(name) in {
+        key.partition("/")[2] for key in _versions()
+    }
 
 
 def _versions() -> Mapping[str, str]:

@@ -1,13 +1,14 @@
 """Registries on this machine for the tests of forge.sources: a PyPI index, one that hangs, and pip set up for them."""
 
 import base64
+import gzip
 import hashlib
 import io
 import socket
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -71,16 +72,19 @@ def make_wheel(name: str, version: str, tag: str = "py3-none-any", requires: str
     return f"{name}-{version}-{tag}.whl", buffer.getvalue()
 
 
-def make_tar(files: dict[str, str], mode: str = "w:gz") -> bytes:
-    """A tar archive of ``files``."""
+_gzip = partial(gzip.compress, mtime=0)
+
+
+def make_tar(files: dict[str, str], compress: Callable[[bytes], bytes] = _gzip) -> bytes:
+    """A tar archive of ``files``, the same bytes each time."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, text in files.items():
             data = text.encode()
             member = tarfile.TarInfo(name)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
+    return compress(buffer.getvalue())
 
 
 def make_sdist(name: str, version: str) -> tuple[str, bytes]:

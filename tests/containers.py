@@ -1,8 +1,10 @@
 """Bare servers: Debian root file systems from the machine's own mirror, as containers without network."""
 
 import hashlib
+import platform
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from forge.files import replacing
 from forge.paths import cache_dir
+from forge.sources.aptsources import as_deb822, derive, read_machine
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,22 @@ def base_image(suite: str, packages: Sequence[str] = ()) -> str:
     archive = cache_dir("rootfs") / f"{suite}-{name}.tar"
     if not archive.exists():
         with replacing(archive) as temporary:
-            include = [f"--include={','.join(packages)}"] if packages else []
-            command = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", *include, suite, str(temporary)]
-            subprocess.run(command, check=True)
+            _bootstrap(suite, packages, temporary)
     subprocess.run(["docker", "import", str(archive), tag], check=True, capture_output=True)
     return tag
+
+
+def _bootstrap(suite: str, packages: Sequence[str], target: Path) -> None:
+    """A root file system out of the Debian mirror that this machine's own apt sources name."""
+    apt = Path("/etc/apt")
+    codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    entries = derive(read_machine(apt / "sources.list", apt / "sources.list.d"), codename, suite)
+    with tempfile.NamedTemporaryFile("w", suffix=".sources") as sources:
+        sources.write(as_deb822(entries).replace("Types: deb-src", "Types: deb"))
+        sources.flush()
+        include = [f"--include={','.join(packages)}"] if packages else []
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", *include, suite, str(target)]
+        subprocess.run([*command, sources.name], check=True)
 
 
 @contextmanager

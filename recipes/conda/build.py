@@ -95,10 +95,13 @@ def run_init() -> None:
 
 
 def compile_bytecode(package: Path) -> None:
-    """Write ``.pyc`` files that name no build path and never go stale by the clock."""
+    """Write ``.pyc`` files that name no build path and never go stale by the clock.
+
+    In one process: how a module is marshalled depends on what its process compiled before.
+    """
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     inside = f"/{package.relative_to(PREFIX)}"
-    if not compileall.compile_dir(package, ddir=inside, quiet=1, force=True, invalidation_mode=mode, workers=2):
+    if not compileall.compile_dir(package, ddir=inside, quiet=1, force=True, invalidation_mode=mode):
         raise restore.RestoreError("a file of conda does not compile under this Python")
 
 

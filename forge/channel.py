@@ -1,0 +1,94 @@
+"""``dist/channel``: a folder that any conda client can install from, over ``file://`` or from a static web server."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from forge import condapkg
+from forge.errors import ForgeError
+from forge.files import place, sha256_of, write_text
+
+SUBDIRS = ("linux-64", "noarch")
+
+_INDEXED = ".indexed.json"
+"""What the index was made of, per subdir; not part of the channel for its clients."""
+
+_INDEXER = """
+import asyncio, os, sys
+from pathlib import Path
+from rattler.index import index_fs
+asyncio.run(index_fs(Path(sys.argv[1]), write_zst=True, write_shards=False, force=True))
+sys.stdout.flush()
+os._exit(0)
+"""
+"""In a process of its own, that ends at once: py-rattler's threads sometimes crash an interpreter that winds down."""
+
+
+def publish(packages: Iterable[Path], channel: Path) -> None:
+    """Makes ``channel`` hold exactly ``packages``, with ``repodata.json`` and ``repodata.json.zst`` in both subdirs.
+
+    Packages come as hard links where the file system allows it. What is right already is left alone, and the index is
+    made again only when a package came, went or changed; the same packages give the same index.
+
+    Args:
+        packages: ``.conda`` files; each goes to the subdir that its ``info/index.json`` names.
+        channel: the channel's folder, made when missing.
+
+    Raises:
+        ForgeError: two packages with one file name, or the index cannot be made.
+    """
+    wanted = _by_place(packages)
+    state = {}
+    for target, source in wanted.items():
+        path = channel / target
+        if not _same(source, path):
+            place(source, path)
+        state[target] = _stamp(path)
+    for subdir in SUBDIRS:
+        (channel / subdir).mkdir(parents=True, exist_ok=True)
+        for path in (channel / subdir).glob("*.conda"):
+            if f"{subdir}/{path.name}" not in wanted:
+                path.unlink()
+    _index(channel, json.dumps(state, indent=1, sort_keys=True))
+
+
+def _by_place(packages: Iterable[Path]) -> dict[str, Path]:
+    """The files by their place in the channel."""
+    wanted: dict[str, Path] = {}
+    for package in packages:
+        target = f"{condapkg.read(package).index.subdir}/{package.name}"
+        known = wanted.setdefault(target, package)
+        if known != package and sha256_of(known) != sha256_of(package):
+            raise ForgeError(
+                f"Two packages would be {target}: sha256 {sha256_of(known)} and {sha256_of(package)}.",
+                "Raise the build number of one of them.",
+            )
+    return wanted
+
+
+def _same(source: Path, path: Path) -> bool:
+    if not path.is_file():
+        return False
+    return path.samefile(source) or sha256_of(path) == sha256_of(source)
+
+
+def _stamp(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
+
+
+def _index(channel: Path, state: str) -> None:
+    record = channel / _INDEXED
+    made = [channel / subdir / name for subdir in SUBDIRS for name in ("repodata.json", "repodata.json.zst")]
+    if record.is_file() and record.read_text() == state and all(path.is_file() for path in made):
+        return
+    record.unlink(missing_ok=True)
+    command = [sys.executable, "-c", _INDEXER, str(channel)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ForgeError(
+            f"{channel} could not be indexed: {done.stderr.strip()[-2000:]}", "Look at the packages in it."
+        )
+    write_text(record, state)

@@ -1,0 +1,64 @@
+"""Source distributions of pure Python become wheels; what has compiled code needs a recipe."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
+
+from forge.errors import ForgeError
+from forge.files import place
+
+_EARLIEST = 315_532_800
+"""1980-01-01: no date in a zip is older."""
+
+
+def from_sdist(sdist: Path, into: Path, epoch: int) -> Path:
+    """Builds the wheel of a pure source distribution with pip and the build backends of forge's own environment.
+
+    Args:
+        sdist: the file.
+        into: the folder that the wheel goes to.
+        epoch: the date of the wheel's files, in seconds since 1970 (``SOURCE_DATE_EPOCH``).
+
+    Returns:
+        The wheel.
+
+    Raises:
+        ForgeError: it does not build, or there is compiled code in it.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+    environment |= {"SOURCE_DATE_EPOCH": str(max(epoch, _EARLIEST)), "PIP_CONFIG_FILE": os.devnull}
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--no-cache-dir",
+    ]
+    with tempfile.TemporaryDirectory(prefix="hubforge-sdist-") as folder:
+        done = subprocess.run(
+            [*command, "--disable-pip-version-check", "--wheel-dir", folder, str(sdist)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            umask=0o022,
+            check=False,
+        )
+        built = list(Path(folder).glob("*.whl"))
+        if done.returncode != 0 or len(built) != 1:
+            tail = "\n".join(done.stdout.splitlines()[-15:])
+            raise ForgeError(f"pip could not make a wheel of {sdist.name}:\n{tail}", "Write a recipe for it.")
+        tags = parse_wheel_filename(built[0].name)[3]
+        if {tag.platform for tag in tags} != {"any"}:
+            raise ForgeError(f"{sdist.name} has compiled code: its wheel is {built[0].name}.", "Write a recipe for it.")
+        target = into / built[0].name
+        place(built[0], target)
+    return target

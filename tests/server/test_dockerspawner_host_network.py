@@ -145,8 +145,10 @@ def test_container_has_the_hosts_network_and_no_port_bindings(world: World) -> N
     assert not container["Config"].get("ExposedPorts")
 
 
-def test_stolen_port_is_replaced_by_another(world: World) -> None:
-    spawner = world.spawner("alice", RobbedSpawner)
+@pytest.mark.parametrize("removes_itself", [True, False])
+def test_stolen_port_is_replaced_by_another(world: World, removes_itself: bool) -> None:
+    """Whether Docker removes a container that ended, or keeps it for its log."""
+    spawner = world.spawner("alice", RobbedSpawner, extra_host_config={"auto_remove": removes_itself})
     spawner.robberies = 2
     ip, port = asyncio.run(spawner.start())
     stolen = [thief.getsockname()[1] for thief in spawner.thieves]

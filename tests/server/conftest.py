@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -54,11 +55,11 @@ class ServerRoot:
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
-    def hubctl(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    def hubctl(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Runs hubctl on this root as the hub's user, with next to nothing in the environment."""
         return self.hubctl_as(self.user, *arguments, timeout=timeout)
 
-    def hubctl_as(self, user: HubUser, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    def hubctl_as(self, user: HubUser, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.path), "LANG": "C.UTF-8"}
         if "PYTHONPATH" in os.environ:
             environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
@@ -67,13 +68,14 @@ class ServerRoot:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
+    """Ports of the loopback that nobody listens on now, below those that outgoing connections take."""
+    ports: list[int] = []
+    for port in random.sample(range(12000, 20000), 1000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                ports.append(port)
+        if len(ports) == count:
+            break
     return ports
 
 

@@ -10,14 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from jupyterhub.app import JupyterHub
-from traitlets.config import Config
-from traitlets.utils.importstring import import_item
-
 from hubctl import configuration, containers, homes, login, tokens
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
+from jupyterhub.app import JupyterHub
+from traitlets.config import Config
+from traitlets.utils.importstring import import_item
 
 COMBINATIONS = list(itertools.product(["kerberos", "pam", "shared-password"], ["docker", "local"]))
 REALM = {"realm": "EX.TEST"}
@@ -79,11 +78,14 @@ def test_jupyterhub_accepts_every_combination(
     c = applied(layout, auth=auth, spawner=spawner, admin_users=["root-of-all"], named_servers=2, kerberos=REALM)
     hub = JupyterHub(config=c)
     assert hub.bind_url == "https://0.0.0.0:8000"
-    assert hub.authenticator_class.__name__ == {
-        "kerberos": "KerberosPAMAuthenticator",
-        "pam": "PAMAuthenticator",
-        "shared-password": "SharedPasswordAuthenticator",
-    }[auth]
+    assert (
+        hub.authenticator_class.__name__
+        == {
+            "kerberos": "KerberosPAMAuthenticator",
+            "pam": "PAMAuthenticator",
+            "shared-password": "SharedPasswordAuthenticator",
+        }[auth]
+    )
     authenticator = hub.authenticator_class(parent=hub)
     assert authenticator.admin_users == {"root-of-all"}
     assert authenticator.validate_username("alice.b-c")
@@ -117,7 +119,7 @@ def test_authenticators_are_entry_points(auth: str) -> None:
 
 def test_a_shared_password_for_processes_of_root_is_refused(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    with pytest.raises(HubError, match="would run notebooks as root.*ordinary user"):
+    with pytest.raises(HubError, match=r"would run notebooks as root.*ordinary user"):
         applied(layout, auth="shared-password", spawner="local")
 
 
@@ -286,9 +288,7 @@ def write_settings(layout: Layout, text: str, monkeypatch: pytest.MonkeyPatch) -
     as_uid(monkeypatch, "pam", "local")
 
 
-def test_the_administrators_python_has_the_last_word_in_order(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_administrators_python_has_the_last_word_in_order(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     write_settings(layout, "auth: pam\n", monkeypatch)
     (layout.config_folder / "20-late.py").write_text("c.JupyterHub.active_server_limit += 1\n")
     (layout.config_folder / "10-early.py").write_text("get_config().JupyterHub.active_server_limit = 4\n")

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
-
 from hubctl.errors import HubError
 from hubctl.settings import Settings, load
 from hubctl.units import format_duration, format_memory, parse_duration, parse_memory
+from pydantic import BaseModel
 
 SHIPPED = Path(__file__).parents[2] / "config" / "hub.yaml"
 GIB = 1024**3

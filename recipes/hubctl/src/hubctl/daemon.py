@@ -29,8 +29,8 @@ from hubctl.processes import (
 )
 from hubctl.settings import Settings
 
-READY_SECONDS = 90
-"""How long a start may take until the hub answers; the first one makes the database."""
+READY_SECONDS = 180
+"""How long a start may take until the hub answers; on a busy machine it takes a while."""
 END_SECONDS = 30
 """How long the hub may take to end its proxy and servers before it is killed."""
 

@@ -28,7 +28,8 @@ class Process:
     def of(cls, pid: int) -> "Process | None":
         """The living process with this number."""
         fields = _stat(pid)
-        if fields is None or fields[0] in ("Z", "X"):
+        # a zombie whose other threads are still ending holds its ports still
+        if fields is None or (fields[0] in ("Z", "X") and int(fields[17]) <= 1):
             return None
         return cls(pid, int(fields[19]), _boot_id())
 
@@ -112,7 +113,7 @@ def listens(port: int) -> bool:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of proc(5) `stat` after the name: state, ppid, … (index 19: starttime)."""
+    """The fields of proc(5) `stat` after the name: state, ppid, … (index 17: num_threads, 19: starttime)."""
     try:
         return (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:

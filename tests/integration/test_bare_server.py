@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ENVIRONMENT, PREFIX
+from tests.product import ENVIRONMENT, PREFIX
 from tests.containers import Container
 
 LOGIN = Path(__file__).parent.parent / "login.py"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.product import ENVIRONMENT, PREFIX
 from tests.containers import Container
+from tests.product import ENVIRONMENT, PREFIX
 
 LOGIN = Path(__file__).parent.parent / "login.py"
 

@@ -305,6 +305,12 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
         if package.index.name != "python" and package.has_below(folder := site_packages[package.index.subdir])
     ]
     library_folders = [f"{package.index.stem}/lib" for package in bootstrap if package.has_libraries]
+    certificates = [
+        f"{package.index.stem}/{entry.path}"
+        for package in base.values()
+        for entry in package.paths
+        if entry.path.endswith("/cacert.pem") and entry.path_type == "hardlink"
+    ]
     table, offset = [], 0
     for part in parts:
         table.append(f"{part.name} {offset} {len(part.data)} {part.sha256}")
@@ -320,6 +326,7 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
         "PYTHON": f"{base['python'].index.stem}/bin/python{series}",
         "PYTHON_FOLDERS": " ".join(python_folders),
         "LIBRARY_FOLDERS": " ".join(library_folders),
+        "CERTIFICATES": next(iter(sorted(certificates)), ""),
         "PARTS": "\n".join(table),
     }
     quoted = {key: _quoted(value) for key, value in values.items()}

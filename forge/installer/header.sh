@@ -26,6 +26,7 @@ installed_mib=@INSTALLED_MIB@
 python=@PYTHON@ # within PREFIX/pkgs, as the folders below
 python_folders=@PYTHON_FOLDERS@
 library_folders=@LIBRARY_FOLDERS@
+certificates=@CERTIFICATES@ # may be empty
 
 # This file: the header, its parts ("name offset length sha256", offsets from the header's end), the packages.
 header_length=@HEADER_LENGTH@
@@ -386,7 +387,9 @@ link_environments() {
     folder_list "$python_folders" && python_path=$list
     folder_list "$library_folders" && library_path=$list
     # Nothing of the caller's environment: a PYTHONHOME or LD_PRELOAD of theirs must not decide what is installed.
+    # py-rattler does not start without certificates, though nothing is fetched; the host may have none.
     env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" PYTHONPATH="$python_path" LD_LIBRARY_PATH="$library_path" \
+        ${certificates:+"SSL_CERT_FILE=$prefix/pkgs/$certificates"} \
         "$prefix/pkgs/$python" -S -s -B -X utf8 "$work/link.py" \
         --prefix "$prefix" --work "$work" --mode "$mode" ${force:+--relink} ${resume:+--resume} \
         --command "$command_line" </dev/null || fail

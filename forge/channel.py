@@ -1,14 +1,17 @@
 """``dist/channel``: a folder that any conda client can install from, over ``file://`` or from a static web server."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import zstandard
+
 from forge import condapkg
 from forge.errors import ForgeError
-from forge.files import place, sha256_of, write_text
+from forge.files import place, replacing, sha256_of, write_text
 
 SUBDIRS = ("linux-64", "noarch")
 
@@ -19,7 +22,7 @@ _INDEXER = """
 import asyncio, os, sys
 from pathlib import Path
 from rattler.index import index_fs
-asyncio.run(index_fs(Path(sys.argv[1]), write_zst=True, write_shards=False, force=True))
+asyncio.run(index_fs(Path(sys.argv[1]), write_zst=False, write_shards=False, force=True))
 sys.stdout.flush()
 os._exit(0)
 """
@@ -91,4 +94,19 @@ def _index(channel: Path, state: str) -> None:
         raise ForgeError(
             f"{channel} could not be indexed: {done.stderr.strip()[-2000:]}", "Look at the packages in it."
         )
+    for subdir in SUBDIRS:
+        _without_clock(channel / subdir / "repodata.json")
+    shutil.rmtree(channel / ".tmp", ignore_errors=True)
     write_text(record, state)
+
+
+def _without_clock(repodata: Path) -> None:
+    """The indexer notes when it saw a package; without that, the same packages have the same index."""
+    document = json.loads(repodata.read_text())
+    for packages in ("packages", "packages.conda"):
+        for entry in document[packages].values():
+            entry.pop("indexed_timestamp", None)
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    write_text(repodata, text)
+    with replacing(repodata.with_name("repodata.json.zst")) as temporary:
+        temporary.write_bytes(zstandard.ZstdCompressor(level=condapkg.ZSTD_LEVEL).compress(text.encode()))

@@ -30,7 +30,7 @@ from forge.files import replacing
 PLACEHOLDER = ("/opt/hubforge" + "_placehold" * 25)[:255]
 """Stands for the prefix in every package; 255 bytes, as in conda-build, so that any real prefix fits in its place."""
 
-ZSTD_LEVEL = 19
+ZSTD_LEVEL = 12
 """zstd's level for both inner archives."""
 
 FileMode = Literal["text", "binary"]

@@ -19,6 +19,7 @@ from packaging.version import Version
 from forge.errors import ForgeError
 from forge.wheels.target import GLIBC_FLOOR, Target
 
+_SHARED_LIBRARY = re.compile(r"\.so(\.\d+)*$")
 _LICENSE_FILE = re.compile(r"(?i)(licen[cs]e|copying|notice|authors)")
 
 
@@ -39,11 +40,20 @@ class Wheel:
     """The licence files' names in the wheel."""
     date: int
     """The newest date of its files, in seconds since 1970."""
+    libraries: bool
+    """Whether there are shared libraries in it, whatever its tag says."""
 
     @property
     def noarch(self) -> bool:
-        """Whether one package serves every platform and every Python of the right age."""
-        return {tag.platform for tag in self.tags} == {"any"} and {tag.abi for tag in self.tags} == {"none"}
+        """Whether one package serves every platform and every Python of the right age.
+
+        Wheels that say so and bring libraries for some platforms along (debugpy does) are packages for this one.
+        """
+        return (
+            not self.libraries
+            and {tag.platform for tag in self.tags} == {"any"}
+            and {tag.abi for tag in self.tags} == {"none"}
+        )
 
     @property
     def license(self) -> str | None:
@@ -75,6 +85,7 @@ def read(path: Path, sha256: str, target: Target) -> Wheel:
             metadata, _ = parse_email(archive.read(f"{dist_info}/METADATA"))
             wheel_file = BytesParser().parsebytes(archive.read(f"{dist_info}/WHEEL"))
             licenses = tuple(sorted(_licenses(archive.namelist(), dist_info, metadata)))
+            libraries = any(map(_SHARED_LIBRARY.search, archive.namelist()))
             date = max(_seconds(item.date_time) for item in archive.infolist())
         wheel = Wheel(
             path=path,
@@ -88,6 +99,7 @@ def read(path: Path, sha256: str, target: Target) -> Wheel:
             requires_python=SpecifierSet(metadata.get("requires_python", "")),
             licenses=licenses,
             date=date,
+            libraries=libraries,
         )
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         known = isinstance(error, InvalidWheelFilename | InvalidRequirement | InvalidSpecifier)

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from forge.errors import ForgeError
 from forge.paths import LOCKFILES
-from forge.progress import Step
+from forge.progress import Step, say
 from forge.sources import pypi
 from forge.sources.moves import Move, moves
 from forge.sources.uvlock import BUILD_MACHINE, Job, compile_lock
@@ -30,12 +30,13 @@ JOBS = (
 resolved for the build machine, and binds no environment of the target."""
 
 
-def read_site(path: Path = SITE) -> dict[str, str]:
+def read_site(path: Path | None = None) -> dict[str, str]:
     """The requirement lines of each section of the site's file.
 
     Raises:
         ForgeError: a section that is no environment, or a requirement above the first section; with its line.
     """
+    path = path or SITE
     sections = dict.fromkeys(SITE_SECTIONS, "")
     current = ""
     for number, line in enumerate(path.read_text().splitlines() if path.is_file() else [], start=1):
@@ -73,9 +74,26 @@ def lock(name: str | None = None) -> list[Move]:
             step.now(job.name)
             others = JOBS if alone else JOBS[: JOBS.index(job)]
             upgrade = None if alone else name
-            compile_lock(job, pypi.FOLDER, site.get(job.name, ""), _binding(job, others), upgrade)
+            _resolve(job, site.get(job.name, ""), _binding(job, others), upgrade)
             step.done(job.name)
     return moves(before, _versions())
+
+
+def _resolve(job: Job, site: str, binding: Mapping[str, str], upgrade: str | None) -> None:
+    """Resolves one file; no version moves back where there is a solution without that.
+
+    A resolver takes an older version without a word when an index hides the newest one for a moment, which has been
+    seen.
+    """
+    exact = [f"{name}=={version}" for name, version in binding.items()]
+    floors = [f"{name}>={version}" for name, version in _versions_of(job.name).items() if name not in binding]
+    if job.platform != BUILD_MACHINE and floors:
+        try:
+            compile_lock(job, pypi.FOLDER, site, exact + floors, upgrade)
+            return
+        except ForgeError as error:
+            say(f"{job.name}.in has no solution without moving a version back: {error}")
+    compile_lock(job, pypi.FOLDER, site, exact, upgrade)
 
 
 def _binding(job: Job, others: Iterable[Job]) -> dict[str, str]:

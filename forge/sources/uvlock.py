@@ -5,11 +5,12 @@ credentials, which must not stand in a command line.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from optparse import Values
 from pathlib import Path
@@ -44,14 +45,14 @@ def compile_lock(
     job: Job,
     folder: Path,
     site: str,
-    constraints: Mapping[str, str],
+    constraints: Sequence[str],
     upgrade: str | None,
     options: Values | None = None,
 ) -> None:
     """Resolves ``folder/NAME.in`` and ``site`` (further requirement lines) and writes ``folder/NAME.txt``.
 
     Args:
-        constraints: versions that are given, by project.
+        constraints: requirements that hold for a project when it is needed.
         upgrade: the one project that may move; every one where it is ``None``.
         options: pip's options; the machine's own by default.
 
@@ -63,9 +64,7 @@ def compile_lock(
         options = options or machine_options()
         shutil.copyfile(folder / f"{job.name}.in", work / f"{job.name}.in")
         (work / "site.in").write_text(site)
-        (work / "other-environments.txt").write_text(
-            "".join(f"{name}=={version}\n" for name, version in constraints.items())
-        )
+        (work / "other-environments.txt").write_text("".join(f"{line}\n" for line in constraints))
         old = folder / f"{job.name}.txt"
         if upgrade and old.is_file():
             shutil.copyfile(old, work / "out.txt")
@@ -74,7 +73,9 @@ def compile_lock(
         done = subprocess.run(command, cwd=work, env=_environment(options), capture_output=True, text=True, check=False)
         if done.returncode:
             raise ForgeError(f"{job.name}.in could not be locked:\n{done.stderr.strip()}")
-        text = (work / "out.txt").read_text()
+        # uv also names the constraint files, which are gone a moment later
+        lines = (work / "out.txt").read_text().splitlines(keepends=True)
+        text = "".join(line for line in lines if not re.match(r" +#( via)? +-c \S+$", line))
         write_text(old, HEADER.format(name=job.name) + text)
 
 

@@ -152,7 +152,7 @@ def test_the_lock_holds_hashes_and_no_address(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "env.in").write_text("user\n")
     with serving(tmp_path / "mirror") as (url, _):
         use_pip_index(monkeypatch, url.replace("://", "://user:secret@") + "/simple")
-        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", {"needed": "2.0"}, None)
+        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", ["needed==2.0"], None)
     text = (tmp_path / "env.txt").read_text()
     assert {(pin.name, pin.version, pin.hashes) for pin in pypi.parse_lock(text)} == {
         ("needed", "2.0", frozenset({sha256(needed[1])})),
@@ -169,11 +169,11 @@ def test_one_project_moves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "env.in").write_text("first\nsecond\n")
     with serving(mirror) as (url, _):
         use_pip_index(monkeypatch, f"{url}/simple")
-        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", {}, None)
+        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", [], None)
         for name in ("first", "second"):
             publish(mirror, name, dict([make_wheel(name, "1.0"), make_wheel(name, "2.0")]))
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
-        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", {}, "second")
+        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", [], "second")
     versions = {pin.name: pin.version for pin in pypi.parse_lock((tmp_path / "env.txt").read_text())}
     assert versions == {"first": "1.0", "second": "2.0"}
 
@@ -185,9 +185,28 @@ def test_names_that_cannot_go_together_are_said(tmp_path: Path, monkeypatch: pyt
     with serving(tmp_path / "mirror") as (url, _):
         use_pip_index(monkeypatch, f"{url}/simple")
         with pytest.raises(ForgeError, match=r"env\.in could not be locked") as error:
-            uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", {"needed": "2.0"}, None)
+            uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", ["needed==2.0"], None)
     assert "needed" in str(error.value)
     assert not (tmp_path / "env.txt").exists()
+
+
+def test_a_version_that_the_index_hides_for_a_while_is_not_lost_silently(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
+    publish(mirror, "demo", dict([make_wheel("demo", "1.0"), make_wheel("demo", "2.0")]))
+    locks.mkdir()
+    (locks / "base.in").write_text("demo\n")
+    monkeypatch.setattr(pypi, "FOLDER", locks)
+    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
+    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
+    with serving(mirror) as (url, _):
+        use_pip_index(monkeypatch, f"{url}/simple")
+        assert [str(move) for move in pypilock.lock()] == ["base/demo: new -> 2.0"]
+        publish(mirror, "demo", dict([make_wheel("demo", "1.0")]))
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
+        assert [str(move) for move in pypilock.lock()] == ["base/demo: 2.0 -> 1.0"]
+    assert "base.in has no solution without moving a version back" in capsys.readouterr().err
 
 
 def test_uv_is_given_what_pip_is_set_up_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

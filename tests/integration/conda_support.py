@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,13 @@ class Conda:
             "CONDA_PKGS_DIRS": str(self.home / "pkgs"),
         }
 
-    def run(self, *arguments: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
-        """Runs ``conda ARGUMENTS`` with ``extra`` variables; a failure, or a traceback in any case, ends the test."""
+    def run(
+        self, *arguments: str, check: bool = True, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs ``conda ARGUMENTS`` with further ``variables``; a failure, or a traceback in any case, ends the test."""
         command = [str(self.prefix / "bin/conda"), *arguments]
         result = subprocess.run(
-            command, capture_output=True, text=True, env={**self.environment, **extra}, cwd=self.home
+            command, capture_output=True, text=True, env={**self.environment, **(variables or {})}, cwd=self.home
         )
         said = f"conda {' '.join(arguments)} gave {result.returncode}:\n{result.stdout}\n{result.stderr}"
         assert "Traceback" not in result.stdout + result.stderr, said

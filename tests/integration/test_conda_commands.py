@@ -161,8 +161,8 @@ def test_solver_that_is_not_here_is_refused_with_those_that_are(conda: Conda) ->
 
 
 def test_signature_checks_that_cannot_be_made_are_said(conda: Conda) -> None:
-    extra = {"CONDA_EXTRA_SAFETY_CHECKS": "true", "CONDA_SIGNING_METADATA_URL_BASE": "file:///nowhere"}
-    result = conda.run("create", "--yes", "--name", "e", "tool", **extra)
+    variables = {"CONDA_EXTRA_SAFETY_CHECKS": "true", "CONDA_SIGNING_METADATA_URL_BASE": "file:///nowhere"}
+    result = conda.run("create", "--yes", "--name", "e", "tool", variables=variables)
     assert "`conda-content-trust` is not installed" in result.stderr
 
 

@@ -151,6 +151,6 @@ def test_shell_without_functions_is_refused_with_what_to_do(conda: Conda, shell:
 
 
 def test_json_of_an_activation_is_for_programs(conda: Conda) -> None:
-    command = [conda.prefix / "bin/conda", "shell.posix+json", "activate", "e"]
+    command = [str(conda.prefix / "bin/conda"), "shell.posix+json", "activate", "e"]
     result = subprocess.run(command, capture_output=True, text=True, env=conda.environment, check=True)
     assert f'"CONDA_PREFIX": "{conda.home}/envs/e"' in result.stdout

@@ -137,7 +137,8 @@ def test_clean_empties_the_cache_of_the_user(tool: Conda) -> None:
 
 
 def test_absent_channel_folder_is_named(conda: Conda) -> None:
-    result = conda.run("create", "--yes", "--name", "e", "tool", check=False, CONDA_CHANNEL_ALIAS="file:///nowhere")
+    elsewhere = {"CONDA_CHANNEL_ALIAS": "file:///nowhere"}
+    result = conda.run("create", "--yes", "--name", "e", "tool", check=False, variables=elsewhere)
     assert result.returncode == 1
     assert "The channel is a folder, /nowhere/" in result.stderr
     assert "noarch/repodata.json" in result.stderr

@@ -1,0 +1,203 @@
+"""All recipes, in the order of their dependencies, each at most once: what was built before lies in the cache."""
+
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from forge import sources
+from forge.errors import ForgeError
+from forge.files import sha256_of, tree_digest
+from forge.paths import RECIPES, cache_dir
+from forge.progress import Step
+from forge.recipes import zig
+from forge.recipes.recipe import VARIANTS, Recipe, load_all
+from forge.recipes.run import Job, Runner
+
+FORMAT = 1
+"""Part of every key: raised when this package makes other bytes of the same recipe."""
+
+AT_ONCE = 2
+"""Builds running at the same time: one's configure script uses one core while another one's make uses two."""
+
+
+def build_all(
+    names: Sequence[str] | None = None,
+    *,
+    packages: Sequence[Path] = (),
+    version: str,
+    epoch: int,
+    frozen: bool = False,
+    folder: Path = RECIPES,
+) -> dict[str, list[Path]]:
+    """Builds recipes, and the recipes that they need, or takes them from the cache.
+
+    Args:
+        names: the recipes (folder names) that are wanted; None for all.
+        packages: further ``.conda`` files (converted wheels) that recipes may name in their requirements.
+        version: the version of what has no lock entry: our own code.
+        epoch: the date in every package, in seconds since 1970.
+        frozen: a Debian version that the mirror no longer holds is an error, instead of moving forward.
+        folder: where the recipes are.
+
+    Returns:
+        The packages of each recipe, in the cache. Their names say name, version and build.
+
+    Raises:
+        ForgeError: a source can't be had; a recipe names a package that nothing provides, or needs itself; a build or
+            a test fails: the message has the recipe, what failed, the end of the log, and where the log is.
+    """
+    recipes = load_all(folder)
+    given = _by_name(packages)
+    wanted = _closure(names if names is not None else list(recipes), recipes, given)
+    builds = _Builds(recipes, given, folder, version, epoch, frozen)
+    try:
+        with Step("Building packages", len(wanted)) as step, Runner() as runner:
+            _run(wanted, builds, runner, step)
+    except CycleError as error:
+        raise ForgeError(f"Recipes need each other in a circle: {' → '.join(error.args[1])}") from None
+    return {name: list(builds.done[name].packages) for name in wanted}
+
+
+def _by_name(packages: Sequence[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for package in packages:
+        name, _, _ = package.name.removesuffix(".conda").rsplit("-", 2)
+        found.setdefault(name, []).append(package)
+    return found
+
+
+def _closure(
+    names: Sequence[str], recipes: Mapping[str, Recipe], given: Mapping[str, object]
+) -> dict[str, frozenset[str]]:
+    """The wanted recipes and those that they need, each with the recipes that it needs itself."""
+    makers = {output: recipe.name for recipe in recipes.values() for output in recipe.outputs}
+    needs: dict[str, frozenset[str]] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in needs:
+            continue
+        if name not in recipes:
+            raise ForgeError(f"There is no recipe {name}", f"There are: {', '.join(recipes)}.")
+        missing = sorted(need for need in recipes[name].needs if need not in makers and need not in given)
+        if missing:
+            raise ForgeError(
+                f"The recipe {name} needs what no recipe and no locked wheel provides: {', '.join(missing)}",
+                "Add a recipe, or lock the project in lockfiles/pypi/.",
+            )
+        needs[name] = frozenset(makers[need] for need in recipes[name].needs if need in makers)
+        waiting += needs[name]
+    return needs
+
+
+def _run(wanted: Mapping[str, frozenset[str]], builds: "_Builds", runner: Runner, step: Step) -> None:
+    """Builds ``wanted``, two at a time, first what most others wait for."""
+    order = TopologicalSorter(wanted)
+    order.prepare()
+    weight = _dependents(wanted)
+    ready: list[str] = []
+    running: dict[Future[None], str] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            while order.is_active():
+                ready += order.get_ready()
+                ready.sort(key=lambda name: (-weight[name], name))
+                while ready and len(running) < AT_ONCE:
+                    name = ready.pop(0)
+                    step.now(name)
+                    running[pool.submit(builds.build, name, wanted[name], runner)] = name
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    name = running.pop(future)
+                    future.result()
+                    step.done(name)
+                    order.done(name)
+        except BaseException:
+            runner.stop()
+            raise
+
+
+def _dependents(needs: Mapping[str, frozenset[str]]) -> dict[str, int]:
+    """How many recipes wait for each, directly or not."""
+    above: dict[str, set[str]] = {name: set() for name in needs}
+    for name in TopologicalSorter(needs).static_order():
+        for need in needs[name]:
+            above[need].add(name)
+    for name in reversed(list(TopologicalSorter(needs).static_order())):
+        above[name].update(*(above[other] for other in set(above[name])))
+    return {name: len(others) for name, others in above.items()}
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A built recipe: the key of its inputs, and its packages in the cache."""
+
+    key: str
+    packages: tuple[Path, ...]
+
+
+@dataclass
+class _Builds:
+    """What one call of ``build_all`` knows."""
+
+    recipes: Mapping[str, Recipe]
+    given: Mapping[str, list[Path]]
+    folder: Path
+    version: str
+    epoch: int
+    frozen: bool
+    done: dict[str, _Done] = field(default_factory=dict)
+    _staging: threading.Lock = field(default_factory=threading.Lock)
+
+    def build(self, name: str, needs: frozenset[str], runner: Runner) -> None:
+        """Puts the packages of a recipe, all of whose needs are built, into the cache, unless they are there."""
+        recipe = self.recipes[name]
+        described = sources.describe(recipe.origin) if recipe.origin else sources.Described(self.version, "")
+        key = self._key(recipe, described)
+        if not (target := cache_dir("packages") / key).is_dir():
+            job = Job(recipe, self.folder / VARIANTS, self._channel(needs), described.version, self.epoch)
+            with runner.workplace(name) as place:
+                if recipe.origin:
+                    with self._staging:  # one at a time: a Debian pin may move, and is then written down
+                        staged = sources.stage(recipe.origin, place.sources, self.frozen)
+                    target = cache_dir("packages") / self._key(recipe, staged)
+                    job = job.of_version(staged.version)
+                if not target.is_dir():
+                    runner.run(job, place, target)
+        self.done[name] = _Done(target.name, tuple(sorted(target.glob("*.conda"))))
+
+    def _key(self, recipe: Recipe, described: sources.Described) -> str:
+        """The sha256 over everything that decides the bytes of a recipe's packages."""
+        inputs = [self.done[other].key for other in sorted(self.recipes) if self._makes_input(other, recipe)]
+        inputs += [sha256_of(path) for name in sorted(recipe.inputs) for path in self.given.get(name, [])]
+        parts = [
+            f"format {FORMAT}",
+            f"builder {zig.distribution_version('py-rattler-build')}",
+            f"zig {zig.distribution_version('ziglang')}" if zig.PACKAGE in recipe.inputs else "",
+            f"tree {tree_digest(recipe.folder, *recipe.include)}",
+            f"variants {sha256_of(self.folder / VARIANTS)}",
+            f"source {described.digest} {described.version}",
+            f"epoch {self.epoch}",
+            *inputs,
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _makes_input(self, other: str, recipe: Recipe) -> bool:
+        return bool(recipe.inputs & {*self.recipes[other].outputs})
+
+    def _channel(self, needs: frozenset[str]) -> list[Path]:
+        """What a build and its tests may install: all that was given, and what its needs, and theirs, have made."""
+        reached: set[str] = set()
+        waiting = list(needs)
+        makers = {output: name for name, recipe in self.recipes.items() for output in recipe.outputs}
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += [makers[need] for need in self.recipes[name].needs if need in makers]
+        built = [path for name in sorted(reached) for path in self.done[name].packages]
+        return built + [path for paths in self.given.values() for path in paths]

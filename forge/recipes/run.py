@@ -1,0 +1,223 @@
+"""One build: a clean place, a process of its own, and whole packages in the cache or none."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from forge import condapkg
+from forge.errors import ForgeError
+from forge.files import place as put
+from forge.paths import cache_dir
+from forge.recipes import worker, zig
+from forge.recipes.recipe import Recipe
+
+CPU_COUNT = 2
+"""How many processes a build's make may use."""
+
+LOG_LINES = 25
+"""How much of a failed build's log is shown."""
+
+_NO_SPACE = "No space left on device"
+_TESTING = "Collecting tests from"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one recipe is built. Everything but the log is gone after a build that succeeded.
+
+    The path is the same for every build of a recipe, so that a build that writes its path down writes the same one.
+    """
+
+    root: Path
+
+    @property
+    def sources(self) -> Path:
+        """``HUBFORGE_SOURCES``: the upstream file and the patches."""
+        return self.root / "sources"
+
+    @property
+    def channel(self) -> Path:
+        """The packages that may be installed."""
+        return self.root / "channel"
+
+    @property
+    def output(self) -> Path:
+        """Where py-rattler-build works, and leaves the packages."""
+        return self.root / "output"
+
+    @property
+    def home(self) -> Path:
+        """``HOME`` of the build scripts."""
+        return self.root / "home"
+
+    @property
+    def log(self) -> Path:
+        """What the build printed."""
+        return self.root.with_suffix(".log")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to build.
+
+    Attributes:
+        channel: the packages that may be installed into its environments.
+        version: ``HUBFORGE_VERSION``.
+        epoch: ``SOURCE_DATE_EPOCH``, and the date in the packages.
+    """
+
+    recipe: Recipe
+    variants: Path
+    channel: list[Path]
+    version: str
+    epoch: int
+
+    def of_version(self, version: str) -> "Job":
+        """The same job for the version that was found while fetching."""
+        return replace(self, version=version)
+
+    def environment(self, place: Place) -> dict[str, str]:
+        """All that a build script sees of this machine's environment."""
+        return {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(place.home),
+            "XDG_CACHE_HOME": str(place.home / "cache"),
+            "TMPDIR": str(place.home),
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "CPU_COUNT": str(CPU_COUNT),
+            "HUBFORGE_SOURCES": str(place.sources),
+            "HUBFORGE_VERSION": self.version,
+            "SOURCE_DATE_EPOCH": str(self.epoch),
+            "PYTHONHASHSEED": "0",
+            "ZIG": str(zig.binary()),
+            # The runtime library that zig compiles for itself takes it longer than most recipes take.
+            "ZIG_GLOBAL_CACHE_DIR": str(cache_dir("build") / ".zig"),
+            "RATTLER_CACHE_DIR": str(cache_dir("build") / ".rattler"),
+        }
+
+
+class Runner:
+    """Runs builds from several threads, and ends all of them at once."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+
+    def __enter__(self) -> "Runner":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the builds that are running, their compilers included, and lets no other one begin."""
+        self._stopped = True
+        for process in list(self._running):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def workplace(self, name: str) -> Iterator[Place]:
+        """A clean place for the recipe ``name``; another forge that builds it on this machine is waited for."""
+        root = cache_dir("build") / name
+        with root.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            shutil.rmtree(root, ignore_errors=True)
+            place = Place(root)
+            for folder in (place.sources, place.channel, place.output, place.home):
+                folder.mkdir(parents=True)
+            yield place
+            shutil.rmtree(root, ignore_errors=True)
+
+    def run(self, job: Job, place: Place, target: Path) -> None:
+        """Builds and tests ``job``, and puts its packages, normalised, into the folder ``target``.
+
+        Raises:
+            ForgeError: the build or a test failed, or there is no room.
+        """
+        try:
+            _lay_out_channel(job.channel, place.channel)
+            self._work(job, place)
+            _keep(place.output, target, job.epoch)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise _no_space(job.recipe.name) from error
+
+    def _work(self, job: Job, place: Place) -> None:
+        arguments = [str(path) for path in (job.recipe.folder, job.variants, place.channel, place.output)]
+        with place.log.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-I", worker.__file__, *arguments],
+                env=job.environment(place),
+                cwd=place.root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._running.add(process)
+            try:
+                if self._stopped:
+                    self.stop()
+                code = process.wait()
+            finally:
+                self._running.discard(process)
+        if code != 0:
+            raise _failure(job.recipe.name, place.log, code)
+
+
+def _lay_out_channel(packages: list[Path], channel: Path) -> None:
+    """Puts packages where a channel has them; the worker indexes it."""
+    for package in packages:
+        subdir = condapkg.read(package).index.subdir
+        put(package, channel / subdir / package.name)
+    for subdir in ("linux-64", "noarch"):
+        (channel / subdir).mkdir(exist_ok=True)
+
+
+def _keep(output: Path, target: Path, epoch: int) -> None:
+    """Normalises what was built into ``target``, which appears when it is complete."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
+        folder = Path(temporary) / "packages"
+        folder.mkdir()
+        for package in sorted(output.glob("*/*.conda")):
+            condapkg.normalise(package, folder / package.name, epoch)
+        folder.rename(target)
+
+
+def _failure(name: str, log: Path, code: int) -> ForgeError:
+    """What a failed build's log says, for the person who has to mend it."""
+    lines = log.read_text(errors="replace").splitlines()
+    if any(_NO_SPACE in line for line in lines[-200:]):
+        return _no_space(name)
+    what = "a test of its package failed" if _in_tests(lines) else "its build failed"
+    end = "\n".join(f"    {line[:300]}" for line in lines[-LOG_LINES:])
+    reason = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
+    return ForgeError(f"The recipe {name}: {what} ({reason}). Its log ends:\n{end}", f"The whole log: {log}")
+
+
+def _in_tests(lines: list[str]) -> bool:
+    """Whether the last package had been written when the build ended."""
+    marks = [line for line in lines if line.startswith(("Starting build of", _TESTING))]
+    return bool(marks) and marks[-1].startswith(_TESTING)
+
+
+def _no_space(name: str) -> ForgeError:
+    return ForgeError(
+        f"The recipe {name}: the disk is full", f"Make room below {cache_dir('build').parent}, then run it again."
+    )

@@ -1,0 +1,210 @@
+"""The whole way from locked sources to the installer, arrow by arrow; what has not changed is not done again."""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import rattler
+
+from forge import channel, construct, environments, locks, recipes, release, sources, wheels
+from forge.construct import Construct
+from forge.errors import ForgeError
+from forge.files import sha256_of, tree_digest, write_text
+from forge.installer.assemble import Environment, Plan, assemble
+from forge.paths import CHANNEL, CONSTRUCT, DIST, ROOT, cache_dir
+from forge.progress import say
+from forge.recipes import Recipe
+from forge.wheels.names import Names
+
+PYTHON = "python 3.13.*"
+"""The target's interpreter, which also makes the byte code of the converted wheels."""
+
+ENVIRONMENTS = ("base", "jupyterhubenv")
+"""The PyPI locks whose projects go into the channel."""
+
+TESTS = "tests"
+"""The PyPI lock of what the server-side tests need beside a hub."""
+
+
+def make_channel(frozen: bool = False) -> Path:
+    """Makes ``dist/channel`` hold every package that the installer's environments can need.
+
+    Raises:
+        ForgeError: a source can't be had, a package can't be built, or the environments can't be solved.
+    """
+    plan = construct.read(CONSTRUCT)
+    packages = Factory(plan.version, frozen).packages(ENVIRONMENTS)
+    unpinned = cache_dir("build") / "channel-unpinned"
+    channel.publish(packages, unpinned)
+    pins = environments.solve(release.requirements(), [unpinned])
+    channel.publish([*packages, release.metapackage(plan.version, pins)], CHANNEL)
+    return CHANNEL
+
+
+def make_installer(frozen: bool = False) -> Path:
+    """Makes ``dist/hub-installer.sh`` and its ``.sha256``, and writes down in ``lockfiles/`` what it carries.
+
+    Raises:
+        ForgeError: as for ``make_channel``, or the installer can't be put together.
+    """
+    make_channel(frozen)
+    plan = construct.read(CONSTRUCT)
+    carried = tuple(_environment(spec.name, spec.specs) for spec in plan.environments)
+    target = DIST / plan.filename
+    inputs = _installer_inputs(plan, carried)
+    stamp = DIST / f".{plan.filename}.inputs"
+    if not (target.exists() and stamp.exists() and stamp.read_text() == inputs):
+        stamp.unlink(missing_ok=True)
+        assemble(_installer_plan(plan, carried), target)
+        write_text(stamp, inputs)
+        say(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e6:.0f} MB")
+    return target
+
+
+def make_test_environment() -> Path:
+    """A prefix with the hub's environment, out of our own channel, and what its tests need beside it."""
+    plan = construct.read(CONSTRUCT)
+    extra = cache_dir("build") / "channel-tests"
+    channel.publish(Factory(plan.version, frozen=False).packages((*ENVIRONMENTS, TESTS)), extra)
+    wanted = [f"{release.METAPACKAGE} {plan.version}", *_names(TESTS)]
+    return _linked("tests", environments.solve(wanted, [CHANNEL, extra]))
+
+
+@dataclass(frozen=True)
+class Factory:
+    """Makes packages out of locked sources, for one release."""
+
+    version: str
+    frozen: bool
+
+    @cached_property
+    def epoch(self) -> int:
+        """The date of everything in the packages, in seconds since 1970."""
+        return release.epoch(self.version)
+
+    @cached_property
+    def recipes(self) -> dict[str, Recipe]:
+        """Every recipe that is built as it stands: all but the metapackage, whose pins come last."""
+        return {name: recipe for name, recipe in recipes.load_all().items() if name != release.METAPACKAGE}
+
+    def packages(self, pypi: Sequence[str]) -> list[Path]:
+        """All recipes' packages, and those of every project that the PyPI locks ``pypi`` name, in the cache."""
+        files = self._fetch(pypi)
+        compiled = self._build(self._foundation())
+        converted = wheels.convert_all(
+            files,
+            python=self._python(compiled) / "bin" / "python",
+            python_version=_version_of("python", compiled),
+            names=sources.fetch_env("names")["conda-pypi"],
+            epoch=self.epoch,
+            skip=self._compiled_projects(),
+        )
+        return [*self._build(list(self.recipes), converted), *converted]
+
+    def _build(self, names: Sequence[str], packages: Sequence[Path] = ()) -> list[Path]:
+        built = recipes.build_all(names, packages=packages, version=self.version, epoch=self.epoch, frozen=self.frozen)
+        return [package for made in built.values() for package in made]
+
+    def _fetch(self, pypi: Sequence[str]) -> dict[str, Path]:
+        """The locked files by PyPI name; a project that two locks name has one version."""
+        files: dict[str, Path] = {}
+        for name in pypi:
+            for project, file in sources.fetch_env(name).items():
+                if files.setdefault(project, file) != file:
+                    raise ForgeError(
+                        f"the locks {', '.join(pypi)} name {project} twice: {files[project].name} and {file.name}",
+                        "Lock them together: make lock",
+                    )
+        return files
+
+    def _foundation(self) -> list[str]:
+        """The recipes that need no converted wheel: with them the target's Python can be linked."""
+        makers = {output: recipe for recipe in self.recipes.values() for output in recipe.outputs}
+        standing = dict(self.recipes)
+        while True:
+            lacking = [
+                name
+                for name, recipe in standing.items()
+                if any(need not in makers or makers[need].name not in standing for need in recipe.needs)
+            ]
+            if not lacking:
+                return list(standing)
+            for name in lacking:
+                del standing[name]
+
+    def _compiled_projects(self) -> list[str]:
+        """The PyPI projects whose packages recipes make, whichever registry these take the source from."""
+        origins = [recipe.origin for recipe in self.recipes.values() if recipe.origin]
+        return [origin.name for origin in origins if origin.registry == "pypi"]
+
+    def _python(self, packages: Sequence[Path]) -> Path:
+        """A prefix with the target's Python."""
+        folder = cache_dir("build") / "channel-python"
+        channel.publish(packages, folder)
+        return _linked("python", environments.solve([PYTHON], [folder]))
+
+
+def _environment(name: str, specs: tuple[str, ...]) -> Environment:
+    """Solves an environment and writes its locks; says what has moved since they were written last."""
+    records = environments.solve(specs, [CHANNEL])
+    before = locks.read(name)
+    locks.write(name, specs, records)
+    for line in release.changes(before, locks.read(name)) if before else ():
+        say(f"lockfiles, {name}: {line}")
+    return Environment(name, specs, tuple(environments.package_file(record) for record in records))
+
+
+def _installer_plan(plan: Construct, carried: tuple[Environment, ...]) -> Plan:
+    return Plan(
+        name=plan.name,
+        version=plan.version,
+        license_text=plan.license_file.read_text(),
+        default_prefix=plan.default_prefix,
+        channel_name=plan.condarc["channels"][0],
+        channel_url=plan.channel,
+        condarc=construct.condarc_text(plan),
+        environments=carried,
+        post_install=plan.post_install.read_text(),
+        conclusion=plan.conclusion,
+    )
+
+
+def _installer_inputs(plan: Construct, carried: Iterable[Environment]) -> str:
+    """A digest over everything that decides the installer's bytes."""
+    files = sorted({path for environment in carried for path in environment.packages})
+    lines = [
+        tree_digest(ROOT / "forge" / "installer", CONSTRUCT, plan.license_file, plan.post_install),
+        *(f"{environment.name} {environment.specs} {len(environment.packages)}" for environment in carried),
+        *(f"{path.name} {sha256_of(path)}" for path in files),
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _linked(name: str, records: Sequence[rattler.RepoDataRecord]) -> Path:
+    """A prefix in the cache that holds ``records``, linked once."""
+    key = hashlib.sha256("\n".join(record.sha256.hex() for record in records if record.sha256).encode()).hexdigest()
+    prefix = cache_dir("build") / f"{name}-{key[:16]}"
+    complete = prefix / "conda-meta" / "complete"
+    if not complete.exists():
+        shutil.rmtree(prefix, ignore_errors=True)
+        environments.link(records, prefix)
+        complete.touch()
+    return prefix
+
+
+def _names(env: str) -> list[str]:
+    """The conda names of the projects that the PyPI lock ``env`` pins."""
+    names = Names.from_wheel(sources.fetch_env("names")["conda-pypi"])
+    return [names.conda(pin.name) for pin in sources.read_lock(env)]
+
+
+def _version_of(name: str, packages: Iterable[Path]) -> str:
+    """The version of the package ``name`` among files called ``name-version-build.conda``."""
+    for package in packages:
+        found, version, _ = package.name.rsplit("-", 2)
+        if found == name:
+            return version
+    raise ForgeError(f"no recipe makes the package {name}", "Add one to recipes/.")

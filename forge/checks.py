@@ -15,7 +15,8 @@ from forge.paths import ROOT
 from forge.progress import say
 
 PYTHON_CODE = ("forge", "post_install", "recipes", "config", "tests", "bench")
-TYPED = ("forge", "post_install", "tests", "bench")
+TYPED = ("forge", "post_install", "bench", "tests/unit", "tests/integration", "tests/e2e")
+SERVER_CODE = ("recipes/hubctl/src", "recipes/jupyterhub-kerberos/src")
 SERVER_TESTS = "tests/server"
 
 
@@ -44,6 +45,9 @@ def test(arguments: Sequence[str]) -> None:
         lint()
     build.make_installer()
     environment = build.make_test_environment()
+    if not arguments:
+        python = ["--python-executable", str(environment / "bin" / "python")]
+        _check("mypy, server", sys.executable, "-m", "mypy", "--no-error-summary", *python, *SERVER_CODE)
     with docker_engine():
         failed = [suite for suite in _suites(arguments) if not _pytest(suite, arguments, environment)]
     if failed:

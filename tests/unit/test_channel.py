@@ -9,6 +9,7 @@ import zstandard
 from forge import channel, condapkg
 from forge.condapkg import Index, Member
 from forge.errors import ForgeError
+from forge.files import sha256_of
 
 
 def package(folder: Path, name: str, *, subdir: str = "noarch", text: bytes = b"1") -> Path:
@@ -30,7 +31,7 @@ def test_a_client_finds_every_package_with_its_hash(tmp_path: Path) -> None:
     channel.publish(files, tmp_path / "channel")
     assert set(repodata(tmp_path / "channel", "noarch")) == {"pure-1.0-0.conda"}
     record = repodata(tmp_path / "channel", "linux-64")["compiled-1.0-0.conda"]
-    assert record["sha256"] == channel.sha256_of(files[1])
+    assert record["sha256"] == sha256_of(files[1])
     for subdir in channel.SUBDIRS:
         plain = (tmp_path / "channel" / subdir / "repodata.json").read_bytes()
         packed = (tmp_path / "channel" / subdir / "repodata.json.zst").read_bytes()
@@ -49,21 +50,21 @@ def test_a_rebuilt_package_takes_the_place_of_the_old_one(tmp_path: Path) -> Non
     channel.publish([package(tmp_path / "a", "tool")], tmp_path / "channel")
     rebuilt = package(tmp_path / "b", "tool", text=b"2")
     channel.publish([rebuilt], tmp_path / "channel")
-    assert repodata(tmp_path / "channel", "noarch")["tool-1.0-0.conda"]["sha256"] == channel.sha256_of(rebuilt)
+    assert repodata(tmp_path / "channel", "noarch")["tool-1.0-0.conda"]["sha256"] == sha256_of(rebuilt)
 
 
 def test_two_different_packages_of_one_file_name_are_refused_with_both_hashes(tmp_path: Path) -> None:
     files = [package(tmp_path / "a", "tool"), package(tmp_path / "b", "tool", text=b"2")]
     with pytest.raises(ForgeError) as caught:
         channel.publish(files, tmp_path / "channel")
-    assert all(channel.sha256_of(path) in str(caught.value) for path in files)
+    assert all(sha256_of(path) in str(caught.value) for path in files)
     assert "build number" in str(caught.value)
 
 
 def test_nothing_changed_means_nothing_is_indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [package(tmp_path, "one")]
     channel.publish(files, tmp_path / "channel")
-    monkeypatch.setattr(channel.subprocess, "run", lambda *_, **__: pytest.fail("indexed again"))
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("indexed again"))
     channel.publish(files, tmp_path / "channel")
 
 

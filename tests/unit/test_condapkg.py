@@ -137,7 +137,7 @@ def test_files_have_one_of_two_modes_and_no_owner(tmp_path: Path) -> None:
     tar = zstandard.ZstdDecompressor().decompress(path.read_bytes()[span.offset : span.offset + span.length])
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
         modes = {item.name: oct(item.mode) for item in archive if item.isreg()}
-        archive.fileobj.seek(0)  # type: ignore[union-attr]
+        archive.fileobj.seek(0)
         assert {(i.uid, i.gid, i.uname, i.gname, i.mtime) for i in archive.getmembers()} == {(0, 0, "", "", EPOCH)}
     assert modes == {"bin/demo": "0o755", "lib/libdemo.so.1": "0o644", "share/demo/words": "0o644"}
 

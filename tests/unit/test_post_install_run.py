@@ -253,7 +253,8 @@ def test_the_command_line_runs_from_any_folder_with_nothing_but_the_standard_lib
     shipped = tmp_path / "share"
     shutil.copytree(ROOT / "post_install", shipped / "post_install")
     shutil.copytree(host.config, shipped / "config")
-    command = [sys.executable, "-I", "-S", "-B", shipped / "post_install", "--root", host.root, "--prefix", host.prefix]
+    places = [str(shipped / "post_install"), "--root", str(host.root), "--prefix", str(host.prefix)]
+    command = [sys.executable, "-I", "-S", "-B", *places]
     forced = [*command, "--auth", "shared-password", "--spawner", "local"]
     first = subprocess.run(forced, cwd=tmp_path, capture_output=True, text=True)
     assert first.returncode == 0, first.stdout + first.stderr

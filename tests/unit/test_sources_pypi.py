@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from forge.errors import ForgeError
 from forge.sources import pypi, pypilock, uvlock
@@ -35,7 +36,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pin_of(*files: tuple[str, bytes], source_only: bool = False) -> pypi.Pin:
-    return pypi.Pin(pypi.canonicalize_name("demo"), "1.0", frozenset(sha256(data) for _, data in files), source_only)
+    return pypi.Pin(canonicalize_name("demo"), "1.0", frozenset(sha256(data) for _, data in files), source_only)
 
 
 def fetched(pin: pypi.Pin, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -135,8 +136,8 @@ def test_pins_are_read_with_their_hashes_markers_and_extras() -> None:
         "    # via\n    #   -r x.in\nother-thing==2!1.0rc1 \\\n    --hash=sha256:cc\n"
     )
     assert pypi.parse_lock(text) == [
-        pypi.Pin(pypi.canonicalize_name("demo"), "1.0", frozenset({"aa", "bb"}), source_only=True),
-        pypi.Pin(pypi.canonicalize_name("other-thing"), "2!1.0rc1", frozenset({"cc"})),
+        pypi.Pin(canonicalize_name("demo"), "1.0", frozenset({"aa", "bb"}), source_only=True),
+        pypi.Pin(canonicalize_name("other-thing"), "2!1.0rc1", frozenset({"cc"})),
     ]
 
 

@@ -23,7 +23,7 @@ def read(path: Path) -> Wheel:
 
 
 def relate(wheel: Path, *others: Path, recipes: frozenset[str] = frozenset()) -> Relations:
-    wheels = {found.name: found for found in map(read, (wheel, *others))}
+    wheels: dict[str, Wheel] = {found.name: found for found in map(read, (wheel, *others))}
     return relations(read(wheel), Universe(wheels, recipes, Names({"msgpack": "msgpack-python"}), TARGET))
 
 

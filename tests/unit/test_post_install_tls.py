@@ -50,7 +50,7 @@ def expire(host: Host) -> tuple[Path, Path]:
     )
     openssl("req", "-new", "-key", key, "-subj", "/CN=hub.ex.test", "-out", work / "request")
     dates = ["-startdate", "20190101000000Z", "-enddate", "20200101000000Z"]
-    files = ["-in", work / "request", "-out", certificate, "-keyfile", key]
+    files: list[str | Path] = ["-in", work / "request", "-out", certificate, "-keyfile", key]
     openssl("ca", "-batch", "-selfsign", "-config", work / "ca.cnf", *files, *dates)
     return key, certificate
 

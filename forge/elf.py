@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError  # type: ignore[import-untyped]
-from elftools.elf.dynamic import DynamicSection  # type: ignore[import-untyped]
-from elftools.elf.elffile import ELFFile  # type: ignore[import-untyped]
-from elftools.elf.gnuversions import GNUVerNeedSection  # type: ignore[import-untyped]
+from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
 
 from forge import condapkg
 from forge.errors import ForgeError
@@ -23,7 +23,8 @@ FLOOR = (2, 28)
 MAGIC = b"\x7fELF"
 
 _GLIBC = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
-_RPATHS = ("DT_RPATH", "DT_RUNPATH")
+_STRINGS = {"DT_RPATH": "rpath", "DT_RUNPATH": "runpath", "DT_NEEDED": "needed"}
+"""The entries of the dynamic section that are read, with the attributes that the library gives their values."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,20 @@ def inspect(data: bytes) -> Elf:
     Raises:
         ForgeError: it is damaged.
     """
-    rpaths: list[str] = []
-    needed: list[str] = []
+    strings: dict[str, list[str]] = {kind: [] for kind in _STRINGS}
     versions = [(0, 0)]
     try:
         for section in ELFFile(io.BytesIO(data)).iter_sections():
             if isinstance(section, DynamicSection):
                 for tag in section.iter_tags():
-                    if tag.entry.d_tag in _RPATHS:
-                        rpaths += (tag.rpath if tag.entry.d_tag == "DT_RPATH" else tag.runpath).split(":")
-                    elif tag.entry.d_tag == "DT_NEEDED":
-                        needed.append(tag.needed)
+                    if (kind := tag.entry.d_tag) in _STRINGS:
+                        strings[kind].append(getattr(tag, _STRINGS[kind]))
             elif isinstance(section, GNUVerNeedSection):
                 versions += _glibc_versions(section)
     except (ELFError, ValueError, KeyError) as error:
         raise ForgeError(f"an ELF file can't be read: {error}") from error
-    return Elf(max(versions), tuple(path for path in rpaths if path), tuple(needed))
+    rpaths = ":".join(strings["DT_RPATH"] + strings["DT_RUNPATH"]).split(":")
+    return Elf(max(versions), tuple(path for path in rpaths if path), tuple(strings["DT_NEEDED"]))
 
 
 def _glibc_versions(section: GNUVerNeedSection) -> Iterator[tuple[int, int]]:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from rattler_build import PlatformConfig, RenderConfig, Stage0Recipe, VariantConfig
 
 from forge.errors import ForgeError
+from forge.paths import RECIPES
 from forge.recipes import load_all
 from forge.sources import Origin
 
@@ -69,3 +71,12 @@ def test_the_recipes_of_this_project_can_be_read() -> None:
     recipes = load_all()
     assert {"libzlib", "zlib"} == set(recipes["zlib"].outputs)
     assert recipes["python"].inputs > {"openssl", "libsqlite", "zig_linux-64"}
+
+
+@pytest.mark.parametrize("name", [path.parent.name for path in sorted(RECIPES.glob("*/recipe.yaml"))])
+def test_the_builder_can_read_every_recipe(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBFORGE_SOURCES", "/sources")
+    monkeypatch.setenv("HUBFORGE_VERSION", "1")
+    recipe = Stage0Recipe.from_file(RECIPES / name / "recipe.yaml")
+    platform = RenderConfig(platform=PlatformConfig(target_platform="linux-64"))
+    assert recipe.render(VariantConfig.from_file(RECIPES / "variants.yaml"), platform)

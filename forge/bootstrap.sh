@@ -17,6 +17,15 @@ die() {
     exit 1
 }
 
+# Runs a command whose output matters only when it fails.
+quietly() {
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 && failed= || failed=yes
+    [ -z "$failed" ] || tail -n 15 "$log" >&2
+    rm -f "$log"
+    [ -z "$failed" ]
+}
+
 case ${1-} in
     lock | hub-stop | --help | '') needed=$tools ;;
     test | bench) needed="$tools $compiling $testing" ;;
@@ -39,16 +48,10 @@ if [ -n "$missing" ]; then
     fi
     printf 'Installing Debian packages:%s\n' "$missing" >&2
     export DEBIAN_FRONTEND=noninteractive
-    log=$(mktemp)
-    trap 'rm -f "$log"' EXIT
     # shellcheck disable=SC2086  # the list is meant to be split
-    { apt-get update && $install; } >"$log" 2>&1 || {
-        tail -n 15 "$log" >&2
+    { quietly apt-get update && quietly $install; } ||
         die "apt could not install:$missing
 Check that this machine's apt sources reach a Debian mirror: apt-get update"
-    }
-    rm -f "$log"
-    trap - EXIT
 fi
 
 # The virtual environment is named by what is in it, so that it is made once and never mended. The marker is written
@@ -61,7 +64,7 @@ if [ ! -e "$tools_folder/complete" ]; then
     rm -rf "$tools_folder"
     mkdir -p "$(dirname "$tools_folder")"
     python3 -m venv "$tools_folder"
-    "$tools_folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
+    quietly "$tools_folder/bin/python" -m pip install --disable-pip-version-check --require-hashes -r "$lock" ||
         die "pip could not install the locked tools of $lock
 Check that this machine's pip configuration reaches a PyPI mirror: pip config list"
     : >"$tools_folder/complete"

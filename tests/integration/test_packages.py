@@ -1,0 +1,67 @@
+"""What holds for every package that the channel offers."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from forge import condapkg, elf, locks
+from forge.paths import CHANNEL, ROOT, cache_dir
+
+PUBLIC_CHANNELS = re.compile(rb"(conda|repo|api|binstar)\.(anaconda|continuum)\.(org|com|io)|anaconda\.org/conda-forge")
+
+PACKAGES = sorted(CHANNEL.glob("*/*.conda"))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.stem)
+def test_it_runs_with_the_oldest_glibc_and_says_nothing_of_the_build_machine(package: Path) -> None:
+    assert elf.problems(package, build_paths=[str(cache_dir("build")), str(ROOT), str(Path.home())]) == []
+
+
+def test_the_channel_holds_packages() -> None:
+    assert len(PACKAGES) > 100
+
+
+def test_packages_with_compiled_code_say_which_glibc_they_need() -> None:
+    silent = []
+    for package in PACKAGES:
+        read = condapkg.read(package)
+        if any(member.data.startswith(elf.MAGIC) for member in read.members()):
+            needed = max(elf.inspect(m.data).glibc for m in read.members() if m.data.startswith(elf.MAGIC))
+            if needed > (0, 0) and not any(spec.startswith("__glibc ") for spec in read.index.depends):
+                silent.append(package.name)
+    assert silent == []
+
+
+def test_every_package_brings_its_licence() -> None:
+    bare = [
+        package.name for package in PACKAGES if not any("licenses/" in name for name in condapkg.read(package).info)
+    ]
+    assert bare == []
+
+
+def test_conda_names_no_public_channel() -> None:
+    (package,) = CHANNEL.glob("linux-64/conda-24.7.1-*.conda")
+    named = [m.path for m in condapkg.read(package).members() if PUBLIC_CHANNELS.search(m.data)]
+    assert named == []
+
+
+@pytest.mark.parametrize("environment", ["base", "jupyterhubenv"])
+def test_conda_lock_reads_the_lock_and_it_names_files_of_the_channel(environment: str) -> None:
+    from conda_lock.lockfile import parse_conda_lock_file
+
+    lock = parse_conda_lock_file(locks.conda_lock_path(environment))
+    records: dict[str, dict[str, str]] = {}
+    for subdir in ("linux-64", "noarch"):
+        records |= json.loads((CHANNEL / subdir / "repodata.json").read_text())["packages.conda"]
+    assert {p.url.rsplit("/", 1)[1]: p.hash.sha256 for p in lock.package}.items() <= {
+        name: record["sha256"] for name, record in records.items()
+    }.items()
+
+
+@pytest.mark.parametrize("environment", ["base", "jupyterhubenv"])
+def test_the_explicit_list_names_the_same_packages(environment: str) -> None:
+    lines = locks.explicit_path(environment).read_text().split("@EXPLICIT\n")[1].splitlines()
+    stems = {Path(line.partition("#")[0]).name.removesuffix(".conda") for line in lines}
+    assert {stem.rsplit("-", 2)[0] for stem in stems} == set(locks.read(environment))

@@ -1,6 +1,8 @@
 """The whole way from locked sources to the installer, arrow by arrow; what has not changed is not done again."""
 
 import hashlib
+import os
+import pwd
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from forge.construct import Construct
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest, write_text
 from forge.installer.assemble import Environment, Plan, assemble
-from forge.paths import CHANNEL, CONSTRUCT, DIST, ROOT, cache_dir
+from forge.paths import CHANNEL, CONSTRUCT, DIST, ROOT, cache_dir, public_dir
 from forge.progress import say
 from forge.recipes import Recipe
 from forge.wheels.names import Names
@@ -70,7 +72,8 @@ def make_test_environment() -> Path:
     extra = cache_dir("build") / "channel-tests"
     channel.publish(Factory(plan.version, frozen=False).packages((*ENVIRONMENTS, TESTS)), extra)
     wanted = [f"{release.METAPACKAGE} {plan.version}", *_names(TESTS)]
-    return _linked("tests", environments.solve(wanted, [CHANNEL, extra]))
+    records = environments.solve(wanted, [CHANNEL, extra])
+    return _linked(public_dir(TESTS, pwd.getpwuid(os.geteuid())), records)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ class Factory:
         """A prefix with the target's Python."""
         folder = cache_dir("build") / "channel-python"
         channel.publish(packages, folder)
-        return _linked("python", environments.solve([PYTHON], [folder]))
+        return _linked(cache_dir("build") / "python", environments.solve([PYTHON], [folder]))
 
 
 def _environment(name: str, specs: tuple[str, ...]) -> Environment:
@@ -183,13 +186,13 @@ def _installer_inputs(plan: Construct, carried: Iterable[Environment]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _linked(name: str, records: Sequence[rattler.RepoDataRecord]) -> Path:
-    """A prefix in the cache that holds ``records``, linked once."""
+def _linked(folder: Path, records: Sequence[rattler.RepoDataRecord]) -> Path:
+    """A prefix below ``folder`` that holds ``records``, linked once; those of other packages are removed."""
     key = hashlib.sha256("\n".join(record.sha256.hex() for record in records if record.sha256).encode()).hexdigest()
-    prefix = cache_dir("build") / f"{name}-{key[:16]}"
+    prefix = folder / key[:16]
     complete = prefix / "conda-meta" / "complete"
     if not complete.exists():
-        shutil.rmtree(prefix, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         environments.link(records, prefix)
         complete.touch()
     return prefix

@@ -7,7 +7,6 @@ The installer runs with the network cut off and without root's rights, into a sc
 import os
 import pwd
 import shutil
-import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from forge import build
 from forge.errors import ForgeError
 from forge.files import sha256_of
+from forge.paths import public_dir
 from forge.progress import say
 
 
@@ -83,17 +83,7 @@ def stop() -> None:
 def _scratch() -> Scratch:
     """The folder, made when it is missing. Root hands it to `nobody`, so that no notebook runs as root."""
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    folder = Path(f"/var/tmp/hubforge-{user.pw_uid}")
-    try:
-        folder.mkdir(mode=0o755)
-        os.chown(folder, user.pw_uid, -1)
-    except FileExistsError:
-        status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != user.pw_uid:
-            raise ForgeError(
-                f"{folder} is not a folder of {user.pw_name}", "Remove it: the scratch hub goes there."
-            ) from None
-    return Scratch(folder, user)
+    return Scratch(public_dir("hub", user), user)
 
 
 def _install(scratch: Scratch, installer: Path) -> None:

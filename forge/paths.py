@@ -1,7 +1,11 @@
 """Where things are: the checkout, what it produces, and the cache that every checkout shares."""
 
 import os
+import pwd
+import stat
 from pathlib import Path
+
+from forge.errors import ForgeError
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
@@ -24,4 +28,22 @@ def cache_dir(name: str) -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     path = base / "hubforge" / name
     path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def public_dir(name: str, owner: pwd.struct_passwd) -> Path:
+    """A folder of ``owner`` that every user can enter, which a home or a cache often is not; made when it is missing.
+
+    Raises:
+        ForgeError: something else of that name is there already.
+    """
+    path = Path(f"/var/tmp/hubforge-{name}-{owner.pw_uid}")
+    try:
+        path.mkdir(mode=0o755)
+        os.chown(path, owner.pw_uid, -1)
+    except FileExistsError:
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner.pw_uid:
+            raise ForgeError(f"{path} is not a folder of {owner.pw_name}", "Remove it: it is wanted here.") from None
+    path.chmod(0o755)
     return path

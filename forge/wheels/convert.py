@@ -2,7 +2,9 @@
 
 import json
 import multiprocessing
+import os
 import signal
+import threading
 import zipfile
 from collections.abc import Collection, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -176,6 +178,10 @@ def _run(jobs: list[Job], python: Path) -> None:
             for future in as_completed(pending):
                 future.result()
                 step.done(pending[future].index.name)
+        except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()  # nothing that they write has its final name yet
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -187,7 +193,15 @@ _compiler: bytecode.Compiler
 def _start_worker(python: Path) -> None:
     global _compiler
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _compiler = bytecode.Compiler(python).__enter__()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _work(job: Job) -> Path:

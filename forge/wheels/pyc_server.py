@@ -38,6 +38,7 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for quietly in (signal.SIGINT, signal.SIGPIPE):
+        signal.signal(quietly, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     serve()

@@ -1,6 +1,9 @@
 #!/bin/sh
 # What build scripts read. Sourced when the build environment is activated.
-export CC=zcc CXX=z++ AR=zar RANLIB=zranlib STRIP=strip
+export CC=zcc AR=zar RANLIB=zranlib STRIP=strip
+# No recipe is C++, and a configure script that looks for it anyway would make zig compile the C++ library first, which
+# takes a minute. A recipe that is says CXX=z++.
+export CXX=no
 export CFLAGS="-O2 -g0 -fPIC -fstack-protector-strong" CXXFLAGS="-O2 -g0 -fPIC -fstack-protector-strong"
 export CPPFLAGS="-I${PREFIX}/include"
 # The absolute run path is what programs need while they are built; packaging turns it into $ORIGIN/../lib.

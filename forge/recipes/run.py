@@ -31,6 +31,13 @@ _NO_SPACE = "No space left on device"
 _TESTING = "Collecting tests from"
 
 
+def workshop() -> Path:
+    """Where recipes are built, one folder for each, with its log and its lock beside it."""
+    path = cache_dir("build") / "recipes"
+    path.mkdir(exist_ok=True)
+    return path
+
+
 @dataclass(frozen=True)
 class Place:
     """Where one recipe is built. Everything but the log is gone after a build that succeeded.
@@ -102,8 +109,8 @@ class Job:
             "PYTHONHASHSEED": "0",
             "ZIG": str(zig.binary()),
             # The runtime library that zig compiles for itself takes it longer than most recipes take.
-            "ZIG_GLOBAL_CACHE_DIR": str(cache_dir("build") / ".zig"),
-            "RATTLER_CACHE_DIR": str(cache_dir("build") / ".rattler"),
+            "ZIG_GLOBAL_CACHE_DIR": str(workshop() / ".zig"),
+            "RATTLER_CACHE_DIR": str(workshop() / ".rattler"),
         }
 
 
@@ -132,7 +139,7 @@ class Runner:
     @contextlib.contextmanager
     def workplace(self, name: str) -> Iterator[Place]:
         """A clean place for the recipe ``name``; another forge that builds it on this machine is waited for."""
-        root = cache_dir("build") / name
+        root = workshop() / name
         with root.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             shutil.rmtree(root, ignore_errors=True)

@@ -36,5 +36,7 @@ rm -f "$library"/config-*/{python.o,config.c,install-sh,makesetup,Setup*}
 
 # unchecked-hash: an installation changes the time of files, and nothing is ever edited in place. The build's
 # configuration is left out: it holds the prefix, which installing replaces in text but not in byte code.
-PYTHONHASHSEED=0 "$PREFIX/bin/python" -m compileall -q -j "${CPU_COUNT:-2}" --invalidation-mode unchecked-hash \
+export PYTHONDONTWRITEBYTECODE=1
+find "$library" -name __pycache__ -prune -exec rm -r {} +
+"$PREFIX/bin/python" -m compileall -q -j "${CPU_COUNT:-2}" --invalidation-mode unchecked-hash \
     -s "$PREFIX/" -x '/_sysconfigdata' "$library"

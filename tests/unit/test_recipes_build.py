@@ -14,6 +14,7 @@ from forge.errors import ForgeError
 from forge.files import sha256_of
 from forge.paths import ROOT, cache_dir
 from forge.recipes import build_all
+from forge.recipes.run import workshop
 
 EPOCH = 1_700_000_000
 
@@ -81,7 +82,7 @@ def test_a_recipe_can_need_a_package_that_is_given(recipes: Recipes, tmp_path: P
 def test_what_is_built_is_not_built_again(recipes: Recipes) -> None:
     recipes.add("it", 'echo hub > "$PREFIX/share/it"')
     (first,) = recipes.build()["it"]
-    log = cache_dir("build") / "it.log"
+    log = workshop() / "it.log"
     log.unlink()
     assert recipes.build()["it"] == [first]
     assert not log.exists()
@@ -127,7 +128,7 @@ def test_a_failed_build_is_named_with_the_end_of_its_log(recipes: Recipes) -> No
     message = str(caught.value)
     assert "The recipe it: its build failed" in message
     assert "the compiler is not amused" in message
-    assert str(cache_dir("build") / "it.log") in message
+    assert str(workshop() / "it.log") in message
     assert kept() == []
 
 
@@ -143,10 +144,10 @@ def test_after_a_failure_the_next_run_goes_on(recipes: Recipes) -> None:
     recipes.add("above", "exit 1", host="below")
     with pytest.raises(ForgeError):
         recipes.build()
-    (cache_dir("build") / "below.log").unlink()
+    (workshop() / "below.log").unlink()
     recipes.add("above", 'echo two > "$PREFIX/share/above"', host="below")
     assert set(recipes.build()) == {"above", "below"}
-    assert not (cache_dir("build") / "below.log").exists()
+    assert not (workshop() / "below.log").exists()
 
 
 def test_a_need_that_nothing_provides_is_named_before_anything_is_built(recipes: Recipes) -> None:

@@ -37,9 +37,13 @@ _WORKERS = 2
 
 @dataclass(frozen=True)
 class Job:
-    """One wheel on its way; ``folder`` is where its package belongs."""
+    """One wheel on its way to a worker; ``folder`` is where its package belongs.
 
-    wheel: Wheel
+    It travels as plain values: what ``packaging`` has parsed and evaluated can't always be pickled.
+    """
+
+    wheel: Path
+    sha256: str
     index: Index
     target: Target
     folder: Path
@@ -96,7 +100,7 @@ def convert(job: Job, compiler: bytecode.Compiler) -> Path:
     Raises:
         ForgeError: something in the wheel has no place in a conda package.
     """
-    wheel = job.wheel
+    wheel = metadata.read(job.wheel, job.sha256, job.target)
     layout = lay_out(wheel, job.target, compiler)
     prefix = f"{wheel.dist_info}/"
     with zipfile.ZipFile(wheel.path) as archive:
@@ -159,7 +163,7 @@ def _job(wheel: Wheel, universe: Universe, tools: str, epoch: int) -> Job:
         timestamp=min(wheel.date, epoch) * 1000,
     )
     key = _key(wheel.sha256, index.document(epoch), tools)
-    return Job(wheel, index, universe.target, cache_dir("packages") / key)
+    return Job(wheel.path, wheel.sha256, index, universe.target, cache_dir("packages") / key)
 
 
 def _build_string(wheel: Wheel, related: Relations) -> str:
@@ -169,7 +173,7 @@ def _build_string(wheel: Wheel, related: Relations) -> str:
 
 def _run(jobs: list[Job], python: Path) -> None:
     """The biggest first, so that both processes end at about the same time."""
-    ordered = sorted(jobs, key=lambda job: -job.wheel.path.stat().st_size)
+    ordered = sorted(jobs, key=lambda job: -job.wheel.stat().st_size)
     context = multiprocessing.get_context("spawn")
     with Step("Wheels to packages", len(ordered)) as step:
         pool = ProcessPoolExecutor(_WORKERS, mp_context=context, initializer=_start_worker, initargs=(python,))

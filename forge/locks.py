@@ -5,18 +5,23 @@ made on the build machine holds at every site.
 """
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import rattler
-from conda_lock.lockfile import parse_conda_lock_file, write_conda_lock_file
-from conda_lock.lockfile.v1.models import HashModel, LockMeta
-from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile
-from conda_lock.models.channel import Channel
 
 from forge.environments import SUBDIR
 from forge.files import replacing, write_text
 from forge.paths import LOCKFILES
+
+# conda-lock carries poetry, which puts older copies of common libraries in front of everybody's: for its import only.
+with mock.patch.object(sys, "path", list(sys.path)):
+    from conda_lock.lockfile import parse_conda_lock_file, write_conda_lock_file
+    from conda_lock.lockfile.v1.models import HashModel, LockMeta
+    from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile
+    from conda_lock.models.channel import Channel
 
 CHANNEL_ROOT = "file://$CHANNEL_ROOT"
 

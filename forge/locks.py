@@ -57,7 +57,7 @@ def _lockfile(specs: Sequence[str], records: Sequence[rattler.RepoDataRecord]) -
         LockedDependency(
             name=record.name.normalized,
             version=str(record.version),
-            build=record.build,
+            build=str(record.build),
             manager="conda",
             platform=SUBDIR,
             dependencies=dict(_name_and_rest(spec) for spec in record.depends),

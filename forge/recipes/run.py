@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from forge import condapkg
 from forge.errors import ForgeError
@@ -43,9 +45,14 @@ class Place:
     """Where one recipe is built. Everything but the log is gone after a build that succeeded.
 
     The path is the same for every build of a recipe, so that a build that writes its path down writes the same one.
+
+    Attributes:
+        lock: an open file that is locked. Every process of the build inherits it, so that the place stays locked until
+            the last of them is gone, even if forge itself is killed.
     """
 
     root: Path
+    lock: int
 
     @property
     def sources(self) -> Path:
@@ -80,7 +87,7 @@ class Job:
     Attributes:
         channel: the packages that may be installed into its environments.
         version: ``HUBFORGE_VERSION``.
-        epoch: ``SOURCE_DATE_EPOCH``, and the date in the packages.
+        epoch: ``HUBFORGE_EPOCH``, and the date in the packages.
     """
 
     recipe: Recipe
@@ -105,7 +112,8 @@ class Job:
             "CPU_COUNT": str(CPU_COUNT),
             "HUBFORGE_SOURCES": str(place.sources),
             "HUBFORGE_VERSION": self.version,
-            "SOURCE_DATE_EPOCH": str(self.epoch),
+            # py-rattler-build sets SOURCE_DATE_EPOCH to the time of the build: the compiler's package sets it to this.
+            "HUBFORGE_EPOCH": str(self.epoch),
             "PYTHONHASHSEED": "0",
             "ZIG": str(zig.binary()),
             # The runtime library that zig compiles for itself takes it longer than most recipes take.
@@ -122,12 +130,15 @@ class Runner:
         self._stopped = False
 
     def __enter__(self) -> "Runner":
+        self._before = signal.getsignal(signal.SIGTERM)
+        _on_termination(signal.default_int_handler)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+        _on_termination(self._before)
 
     def stop(self) -> None:
         """Ends the builds that are running, their compilers included, and lets no other one begin."""
@@ -142,8 +153,9 @@ class Runner:
         root = workshop() / name
         with root.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            shutil.rmtree(root, ignore_errors=True)
-            place = Place(root)
+            if root.exists():
+                shutil.rmtree(root)
+            place = Place(root, lock.fileno())
             for folder in (place.sources, place.channel, place.output, place.home):
                 folder.mkdir(parents=True)
             yield place
@@ -175,6 +187,7 @@ class Runner:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=(place.lock,),
             )
             self._running.add(process)
             try:
@@ -185,6 +198,12 @@ class Runner:
                 self._running.discard(process)
         if code != 0:
             raise _failure(job.recipe.name, place.log, code)
+
+
+def _on_termination(action: Any) -> None:
+    """What a polite kill does: the same as ctrl-C while builds are running. Only the main thread may say so."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, action)
 
 
 def _lay_out_channel(packages: list[Path], channel: Path) -> None:

@@ -7,6 +7,7 @@ not find forge on their path.
 
 import asyncio
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -75,6 +76,8 @@ def main(arguments: list[str]) -> int:
     except RattlerBuildError as error:
         print(error, flush=True)
         return 1
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"CPU seconds: {used.ru_utime:.0f} user, {used.ru_stime:.0f} system")
     return 0
 
 

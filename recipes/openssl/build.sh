@@ -2,6 +2,7 @@
 set -euo pipefail
 unpack-source
 cd source
+patch --strip=1 --batch <"$RECIPE_DIR/patches/0001-find-directories-from-where-the-library-is.patch"
 
 # The engines and algorithms that are left out need hardware or licences that nobody here has; the interface of the
 # libraries stays whole.

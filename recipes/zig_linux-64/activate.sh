@@ -13,3 +13,5 @@ export CC_FOR_BUILD=zcc BUILD_CC=zcc
 # Only the host environment's libraries are seen.
 export PKG_CONFIG_LIBDIR="${PREFIX}/lib/pkgconfig:${PREFIX}/share/pkgconfig" PKG_CONFIG_PATH=
 export MAKEFLAGS="-j${CPU_COUNT:-2}"
+# The builder sets it to the time of the build; what is compiled twice has to be the same.
+export SOURCE_DATE_EPOCH="${HUBFORGE_EPOCH:-$SOURCE_DATE_EPOCH}"

@@ -169,9 +169,34 @@ def test_a_full_disk_is_called_a_full_disk(recipes: Recipes) -> None:
         recipes.build()
 
 
-def test_ctrl_c_ends_the_compilers_too_and_leaves_nothing(recipes: Recipes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_compilers_too_and_leaves_nothing(
+    recipes: Recipes, tmp_path: Path, sign: signal.Signals
+) -> None:
     started = tmp_path / "started"
     recipes.add("it", f"echo $$ > {started}; sleep 600")
+    process = in_a_process_of_its_own(recipes, started)
+    process.send_signal(sign)
+    assert process.wait(60) != 0
+    with pytest.raises(ProcessLookupError):
+        _wait_until_gone(int(started.read_text()))
+    assert kept() == []
+
+
+def test_a_build_that_outlives_forge_keeps_its_place_to_itself(recipes: Recipes, tmp_path: Path) -> None:
+    started, goes_on = tmp_path / "started", tmp_path / "goes-on"
+    script = f'[ -e {started} ] || {{ echo $$ > {started}; sleep 3; cp {started} "$PREFIX/share/it"; : > {goes_on}; }}'
+    recipes.add("it", f'{script}\necho hub > "$PREFIX/share/it"')
+    process = in_a_process_of_its_own(recipes, started)
+    process.kill()
+    process.wait()
+    (built,) = recipes.build()["it"]
+    assert goes_on.exists()  # undisturbed to its end, and only then was the place cleaned
+    assert content(built) == {"share/it": b"hub\n"}
+
+
+def in_a_process_of_its_own(recipes: Recipes, started: Path) -> subprocess.Popen[bytes]:
+    """Builds all, and returns once a build script has written ``started``."""
     program = (
         "from pathlib import Path\nfrom forge.recipes import build_all\n"
         f"build_all(version='1', epoch=0, folder=Path({str(recipes.folder)!r}))"
@@ -181,11 +206,7 @@ def test_ctrl_c_ends_the_compilers_too_and_leaves_nothing(recipes: Recipes, tmp_
     while not (started.exists() and started.read_text().strip()):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) != 0
-    with pytest.raises(ProcessLookupError):
-        _wait_until_gone(int(started.read_text()))
-    assert kept() == []
+    return process
 
 
 def _wait_until_gone(pid: int) -> None:

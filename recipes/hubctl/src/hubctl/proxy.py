@@ -2,12 +2,29 @@
 
 from urllib.parse import urlsplit
 
-from jupyterhub.proxy import ConfigurableHTTPProxy  # type: ignore[import-untyped]
+import jupyterhub.proxy
+from jupyterhub.objects import Server
+from jupyterhub.proxy import ConfigurableHTTPProxy
 
 from hubctl.processes import command_line
 
+LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where this host reaches its own server that listens on all addresses."""
 
-class OwnProxy(ConfigurableHTTPProxy):  # type: ignore[misc]
+
+class LocalServer(Server):
+    """A server of this host. JupyterHub would look for it at the host's name, which need not resolve."""
+
+    @property
+    def _connect_ip(self) -> str:
+        return str(self.connect_ip or LOOPBACK.get(self.ip, self.ip))
+
+
+# The name under which ConfigurableHTTPProxy.start finds the class; there is no setting for it.
+jupyterhub.proxy.Server = LocalServer
+
+
+class OwnProxy(ConfigurableHTTPProxy):
     """The proxy, whose pid file is trusted only when the process it names is this hub's proxy.
 
     JupyterHub ends whatever process has the number in the file: after a crash and a reboot that can be anybody's.

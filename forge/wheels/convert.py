@@ -21,7 +21,7 @@ from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest
 from forge.paths import cache_dir
 from forge.progress import Step
-from forge.wheels import bytecode, metadata
+from forge.wheels import amendments, bytecode, metadata
 from forge.wheels.layout import lay_out
 from forge.wheels.metadata import Wheel
 from forge.wheels.names import Names
@@ -106,7 +106,7 @@ def convert(job: Job, compiler: bytecode.Compiler) -> Path:
     with zipfile.ZipFile(wheel.path) as archive:
         licenses = {
             entry.removeprefix(prefix).removeprefix("licenses/"): archive.read(entry) for entry in wheel.licenses
-        }
+        } or amendments.licenses(wheel.name)
     about = About(
         summary=wheel.metadata.get("summary", ""),
         license=wheel.license or "",

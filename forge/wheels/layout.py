@@ -21,6 +21,7 @@ from installer.utils import Scheme
 
 from forge.condapkg import PLACEHOLDER, Member
 from forge.errors import ForgeError
+from forge.wheels.amendments import LEFT_OUT
 from forge.wheels.bytecode import Compiler
 from forge.wheels.metadata import Wheel
 from forge.wheels.target import Target
@@ -60,6 +61,8 @@ class Layout(WheelDestination):
     ) -> RecordEntry:
         """A file of the wheel's root or of one of its ``.data`` folders."""
         name, data = fspath(path), stream.read()
+        if name in LEFT_OUT.get(self.wheel.name, ()):
+            return RecordEntry(name, None, None)
         if scheme == "scripts":
             if data.startswith(b"#!python"):
                 self._add(_script(f"{self._scripts}/{name}", f"#!{_PYTHON}\n".encode() + data.partition(b"\n")[2]))

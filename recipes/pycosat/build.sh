@@ -7,6 +7,3 @@ unpack-source
 export LDSHARED="$CC -shared $LDFLAGS" CFLAGS="$CFLAGS $CPPFLAGS"
 python -m pip install --no-deps --no-build-isolation --no-compile --no-index --find-links upstream \
     --prefix "$PREFIX" "$PKG_NAME==$PKG_VERSION"
-
-python -m compileall -q --invalidation-mode unchecked-hash -s "$PREFIX/" \
-    "$PREFIX"/lib/python3.13/site-packages/test_pycosat.py

@@ -16,7 +16,7 @@ PACKAGES = sorted(CHANNEL.glob("*/*.conda"))
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.stem)
 def test_it_runs_with_the_oldest_glibc_and_says_nothing_of_the_build_machine(package: Path) -> None:
-    assert elf.problems(package, build_paths=[str(cache_dir("build")), str(ROOT), str(Path.home())]) == []
+    assert elf.problems(package, build_paths=[str(cache_dir("build")), str(ROOT)]) == []
 
 
 def test_the_channel_holds_packages() -> None:
@@ -34,9 +34,13 @@ def test_packages_with_compiled_code_say_which_glibc_they_need() -> None:
     assert silent == []
 
 
-def test_every_package_brings_its_licence() -> None:
+def test_every_package_that_is_installed_brings_its_licence() -> None:
+    installed = {name for environment in ("base", "jupyterhubenv") for name in locks.read(environment)}
+    packages = [condapkg.read(package) for package in PACKAGES]
     bare = [
-        package.name for package in PACKAGES if not any("licenses/" in name for name in condapkg.read(package).info)
+        package.index.file_name
+        for package in packages
+        if package.index.name in installed and package.paths and not any("licenses/" in name for name in package.info)
     ]
     assert bare == []
 

@@ -207,6 +207,20 @@ def test_packages_say_which_wheel_they_were(tmp_path: Path, names: Path) -> None
     assert (package.about["summary"], package.about["home"]) == ("A demo", "https://example.invalid")
 
 
+def test_a_helper_that_asks_for_a_newer_glibc_is_left_out_and_not_recorded(tmp_path: Path, names: Path) -> None:
+    helper = "debugpy/_vendored/pydevd/pydevd_attach_to_process/attach_linux_amd64.so"
+    wheel = make_wheel(tmp_path, "debugpy", tag=BINARY, files={"debugpy/__init__.py": b"", helper: b"compiled"})
+    _, members = package_of(names, wheel)
+    assert f"{SITE}/debugpy/__init__.py" in members
+    assert not any(path.endswith("attach_linux_amd64.so") for path in members)
+    assert b"attach_linux_amd64" not in members[f"{SITE}/debugpy-1.0.dist-info/RECORD"].data
+
+
+def test_a_licence_that_upstream_leaves_out_of_its_wheel_is_in_the_package(tmp_path: Path, names: Path) -> None:
+    package, _ = package_of(names, make_wheel(tmp_path, "py_rattler", files={"rattler/__init__.py": b""}))
+    assert b"Prefix GmbH" in package.info["licenses/LICENSE"]
+
+
 def test_a_wheel_whose_record_lies_is_refused(tmp_path: Path, names: Path) -> None:
     wheel = make_wheel(tmp_path)
     broken = tmp_path / "broken" / wheel.name

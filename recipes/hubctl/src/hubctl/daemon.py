@@ -22,6 +22,7 @@ from hubctl.processes import (
     Process,
     command_line,
     descendants,
+    is_proxy,
     listens,
     read_pid_file,
     wait_ended,
@@ -174,9 +175,7 @@ def proxy_process(layout: Layout, settings: Settings) -> Process | None:
     if process is None:
         return None
     arguments = command_line(process.pid)
-    port = str(settings.internal_ports.proxy_api)
-    ours = str(places.environment() / "bin" / "configurable-http-proxy") in arguments and port in arguments
-    return process if ours else None
+    return process if is_proxy(arguments, places.environment(), settings.internal_ports.proxy_api) else None
 
 
 def _command() -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+PROXY = "configurable-http-proxy"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,17 @@ def command_line(pid: int) -> list[str]:
         return (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
     except OSError:
         return []
+
+
+def is_proxy(arguments: list[str], environment: Path, api_port: int) -> bool:
+    """Whether a command line is the proxy of ``environment`` with its API at ``api_port``.
+
+    The program in ``bin`` is a script that hands over to node; either form counts, and a prefix reached by a link.
+    """
+    folders = (environment, environment.resolve())
+    words = [Path(os.path.normpath(word)) for word in arguments]
+    ours = any(word.name == PROXY and any(word.is_relative_to(folder) for folder in folders) for word in words)
+    return ours and ["--api-port", str(api_port)] in [arguments[index : index + 2] for index in range(len(arguments))]
 
 
 def listens(port: int) -> bool:

@@ -6,7 +6,8 @@ import jupyterhub.proxy
 from jupyterhub.objects import Server
 from jupyterhub.proxy import ConfigurableHTTPProxy
 
-from hubctl.processes import command_line
+from hubctl.layout import environment
+from hubctl.processes import command_line, is_proxy
 
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where this host reaches its own server that listens on all addresses."""
@@ -31,11 +32,5 @@ class OwnProxy(ConfigurableHTTPProxy):
     """
 
     def _check_pid(self, pid: int) -> None:
-        arguments = command_line(pid)
-        api_port = str(urlsplit(self.api_url).port)
-        if self.command[-1] not in arguments or ["--api-port", api_port] not in _pairs(arguments):
+        if not is_proxy(command_line(pid), environment(), urlsplit(self.api_url).port or 0):
             raise ProcessLookupError(pid)
-
-
-def _pairs(arguments: list[str]) -> list[list[str]]:
-    return [arguments[index : index + 2] for index in range(len(arguments))]

@@ -10,21 +10,26 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from forge import condapkg
 from forge.errors import ForgeError
 from forge.files import place as put
 from forge.paths import cache_dir
+from forge.progress import say
 from forge.recipes import worker, zig
 from forge.recipes.recipe import Recipe
 
 CPU_COUNT = 2
 """How many processes a build's make may use."""
+
+LOOK_AGAIN = 0.2
+"""Seconds between two looks at a place that is locked."""
 
 LOG_LINES = 25
 """How much of a failed build's log is shown."""
@@ -152,7 +157,7 @@ class Runner:
         """A clean place for the recipe ``name``; another forge that builds it on this machine is waited for."""
         root = workshop() / name
         with root.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._wait_for(lock, name)
             if root.exists():
                 shutil.rmtree(root)
             place = Place(root, lock.fileno())
@@ -160,6 +165,19 @@ class Runner:
                 folder.mkdir(parents=True)
             yield place
             shutil.rmtree(root, ignore_errors=True)
+
+    def _wait_for(self, lock: IO[str], name: str) -> None:
+        """Locks ``lock``; ctrl-C ends the wait."""
+        waits = False
+        while not self._stopped:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not waits:
+                    say(f"{name}: another forge is building it; waiting")
+                waits = True
+                time.sleep(LOOK_AGAIN)
+        raise ForgeError(f"The recipe {name} was not built: the build was stopped")
 
     def run(self, job: Job, place: Place, target: Path) -> None:
         """Builds and tests ``job``, and puts its packages, normalised, into the folder ``target``.

@@ -71,7 +71,7 @@ def make_host(folder: Path, *, is_root: bool | None = None) -> Host:
 
 def listing(*folders: Path) -> dict[str, tuple[object, ...]]:
     """Everything below: kind and mode, owner, time of the last change, and content."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for folder in folders:
         for path in [folder, *folder.rglob("*")]:
             status = path.lstat()

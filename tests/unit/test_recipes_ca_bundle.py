@@ -49,7 +49,7 @@ def authority(label: str, trust: str = "CKT_NSS_TRUSTED_DELEGATOR") -> str:
 def bundle(folder: Path, certdata: str, blacklist: str = "") -> subprocess.CompletedProcess[str]:
     (folder / "certdata.txt").write_text("BEGINDATA\nCKA_CLASS CK_OBJECT_CLASS CKO_NSS_BUILTIN_ROOT_LIST\n" + certdata)
     (folder / "blacklist.txt").write_text(blacklist)
-    command = [sys.executable, RECIPES / "ca-certificates" / "bundle.py", "certdata.txt", "blacklist.txt"]
+    command = [sys.executable, str(RECIPES / "ca-certificates" / "bundle.py"), "certdata.txt", "blacklist.txt"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 

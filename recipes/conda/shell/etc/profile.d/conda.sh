@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions of conda for POSIX shells (bash, zsh, dash), to be sourced: `conda activate` has to change the
 # variables of the shell itself, which a child process can't.
 #
@@ -37,6 +38,7 @@ conda() {
 if [ -z "${CONDA_SHLVL+x}" ]; then
     export CONDA_SHLVL=0
     # condabin holds conda alone: it stays on PATH when no environment is active.
+    # shellcheck disable=SC2123  # it is the search path that is meant
     PATH="${CONDA_EXE%/bin/*}/condabin${PATH:+":$PATH"}"
     export PATH
 fi

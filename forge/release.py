@@ -9,7 +9,6 @@ from ruamel.yaml import YAML
 
 from forge import condapkg
 from forge.errors import ForgeError
-from forge.files import sha256_of
 from forge.paths import RECIPES, ROOT, cache_dir
 
 METAPACKAGE = "hubforge"
@@ -58,8 +57,3 @@ def changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]
-
-
-def write_checksum(file: Path) -> None:
-    """Writes ``FILE.sha256`` in the form that ``sha256sum --check`` reads."""
-    file.with_name(f"{file.name}.sha256").write_text(f"{sha256_of(file)}  {file.name}\n")

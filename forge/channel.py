@@ -1,5 +1,6 @@
 """``dist/channel``: a folder that any conda client can install from, over ``file://`` or from a static web server."""
 
+import functools
 import json
 import shutil
 import subprocess
@@ -61,7 +62,7 @@ def _by_place(packages: Iterable[Path]) -> dict[str, Path]:
     """The files by their place in the channel."""
     wanted: dict[str, Path] = {}
     for package in packages:
-        target = f"{condapkg.read(package).index.subdir}/{package.name}"
+        target = f"{_subdir(package, package.stat().st_mtime_ns)}/{package.name}"
         known = wanted.setdefault(target, package)
         if known != package and sha256_of(known) != sha256_of(package):
             raise ForgeError(
@@ -69,6 +70,12 @@ def _by_place(packages: Iterable[Path]) -> dict[str, Path]:
                 "Raise the build number of one of them.",
             )
     return wanted
+
+
+@functools.cache
+def _subdir(package: Path, changed: int) -> str:
+    """Where the package belongs; read once for each state of the file, as one build publishes it several times."""
+    return condapkg.read(package).index.subdir
 
 
 def _same(source: Path, path: Path) -> bool:

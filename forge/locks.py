@@ -18,7 +18,7 @@ from forge.paths import LOCKFILES
 
 # conda-lock carries poetry, which puts older copies of common libraries in front of everybody's: for its import only.
 with mock.patch.object(sys, "path", list(sys.path)):
-    from conda_lock.lockfile import parse_conda_lock_file, write_conda_lock_file
+    from conda_lock.lockfile import write_conda_lock_file
     from conda_lock.lockfile.v1.models import HashModel, LockMeta
     from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile
     from conda_lock.models.channel import Channel
@@ -45,11 +45,13 @@ def explicit_path(name: str) -> Path:
 
 
 def read(name: str) -> dict[str, str]:
-    """Package name to ``version build`` of the written lock, through conda-lock; empty where there is none."""
-    path = conda_lock_path(name)
+    """Package name to ``version build`` of the written lock; empty where there is none."""
+    path = explicit_path(name)
     if not path.exists():
         return {}
-    return {package.name: f"{package.version} {package.build}" for package in parse_conda_lock_file(path).package}
+    listed = path.read_text().partition("@EXPLICIT\n")[2].splitlines()
+    stems = [line.partition("#")[0].rpartition("/")[2].removesuffix(".conda") for line in listed]
+    return {package: f"{version} {build}" for package, version, build in (stem.rsplit("-", 2) for stem in stems)}
 
 
 def _lockfile(specs: Sequence[str], records: Sequence[rattler.RepoDataRecord]) -> Lockfile:

@@ -77,14 +77,19 @@ def docker_engine(seconds: float = 60) -> Iterator[None]:
     if _docker_answers():
         yield
         return
-    with tempfile.TemporaryFile("w+") as log:
-        engine = subprocess.Popen(["dockerd"], stdout=log, stderr=subprocess.STDOUT)
+    if os.geteuid() != 0:
+        raise ForgeError("no Docker Engine answers, and only root can start one", "Start dockerd, or run this as root.")
+    # In a folder of its own, the engine does not stumble over what a killed one has left in /run.
+    with tempfile.TemporaryDirectory(prefix="hubforge-", dir="/run", ignore_cleanup_errors=True) as state:
+        command = ["dockerd", f"--pidfile={state}/pid", f"--exec-root={state}/exec"]
+        log = Path(state, "log")
+        with log.open("w") as output:
+            engine = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             deadline = time.monotonic() + seconds
             while not _docker_answers():
                 if engine.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise ForgeError(f"no Docker Engine could be started:\n{log.read()[-2000:]}", "Run as root.")
+                    raise ForgeError(f"no Docker Engine could be started:\n{log.read_text()[-2000:]}")
                 time.sleep(0.5)
             yield
         finally:

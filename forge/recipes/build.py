@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from forge import sources
+from forge import condapkg, sources
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest
 from forge.paths import RECIPES, cache_dir
@@ -175,7 +175,7 @@ class _Builds:
         inputs = [self.done[other].key for other in sorted(self.recipes) if self._makes_input(other, recipe)]
         inputs += [sha256_of(path) for name in sorted(recipe.inputs) for path in self.given.get(name, [])]
         parts = [
-            f"format {FORMAT}",
+            f"format {FORMAT} {condapkg.ZSTD_LEVEL} {condapkg.PLACEHOLDER}",
             f"builder {zig.distribution_version('py-rattler-build')}",
             f"zig {zig.distribution_version('ziglang')}" if zig.PACKAGE in recipe.inputs else "",
             f"tree {tree_digest(recipe.folder, *recipe.include)}",

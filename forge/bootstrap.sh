@@ -11,7 +11,7 @@ tools="python3 python3-venv ca-certificates"
 compiling="gcc libc6-dev make patch perl m4 bison autoconf automake libtool pkg-config xz-utils binutils ncurses-bin
     tcl"
 testing="docker.io mmdebstrap krb5-kdc krb5-admin-server krb5-user libpam-krb5 chromium shellcheck busybox zstd
-    git gnupg iproute2 libpam0g openssl zsh fish fonts-dejavu-core"
+    git gnupg iproute2 libpam0g openssl systemd zsh fish fonts-dejavu-core"
 
 die() {
     printf '%s\n' "$*" >&2

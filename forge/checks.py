@@ -65,7 +65,7 @@ def _pytest(suite: str, arguments: Sequence[str], environment: Path) -> bool:
     """Runs one suite; says whether it passed."""
     python = environment / "bin" / "python" if suite == SERVER_TESTS else Path(sys.executable)
     say(f"pytest {suite}" if not arguments else f"pytest {' '.join(arguments)}")
-    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *(arguments or [suite])]
+    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *(arguments or ["--no-skips", suite])]
     search_path = f"{python.parent}:{os.environ['PATH']}"
     result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": search_path, "PYTHONDONTWRITEBYTECODE": "1"})
     return result.returncode == 0

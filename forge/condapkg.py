@@ -298,6 +298,8 @@ def normalise(package: Path, target: Path, epoch: int) -> None:
     built_in = _built_in(source)
     info = {name: data.replace(*built_in) for name, data in source.info.items() if name.startswith(_KEPT_INFO)}
     document = json.loads(info["index.json"]) | {"timestamp": epoch * 1000}
+    for key in ("depends", "constrains"):  # the builder writes what run_exports add in varying order
+        document[key] = sorted(document.get(key, []))
     info["index.json"] = _json(document)
     about = {key: value for key, value in source.about.items() if key not in _BUILD_MACHINE_KEYS}
     info["about.json"] = _json(about).replace(*built_in)

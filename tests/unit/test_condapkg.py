@@ -16,7 +16,12 @@ from forge.errors import ForgeError
 
 EPOCH = 1_700_000_000
 INDEX = Index(
-    name="demo", version="1.0", build="h0_0", subdir="linux-64", depends=("zlib >=1.3,<2.0a0",), license="MIT"
+    name="demo",
+    version="1.0",
+    build="h0_0",
+    subdir="linux-64",
+    depends=("openssl >=3.5", "zlib >=1.3,<2.0a0"),
+    license="MIT",
 )
 
 
@@ -40,7 +45,9 @@ def built_elsewhere(folder: Path, prefix: str, *, epoch: int, uid: int, order: i
     ]
     paths += [{"_path": name, "path_type": "softlink", "sha256": "", "size_in_bytes": 0} for name in links]
     info = {
-        "info/index.json": json.dumps(INDEX.document(epoch) | {"purls": ["pkg:generic/demo"]}).encode(),
+        "info/index.json": json.dumps(
+            INDEX.document(epoch) | {"depends": INDEX.depends[::order], "purls": ["pkg:x"]}
+        ).encode(),
         "info/paths.json": json.dumps({"paths": paths, "paths_version": 1}).encode(),
         "info/about.json": json.dumps({"summary": "A demo", "channels": [f"file://{folder}"]}).encode(),
         "info/hash_input.json": b"{}",

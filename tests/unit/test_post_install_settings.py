@@ -255,10 +255,7 @@ def test_the_unit_is_understood_by_systemd(host: Host, commands: Commands) -> No
     hub.parent.mkdir()
     hub.write_text("#!/bin/sh\n")
     hub.chmod(0o755)
-    try:
-        ran = run_command(["systemd-analyze", "verify", "--man=no", str(host.at(UNIT))])
-    except Exception as error:
-        pytest.skip(f"no systemd-analyze here: {error}")
+    ran = run_command(["systemd-analyze", "verify", "--man=no", str(host.at(UNIT))])
     assert (ran.code, ran.complaint) == (0, "")
 
 

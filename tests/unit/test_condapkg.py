@@ -135,7 +135,7 @@ def test_info_keeps_what_users_need_and_nothing_of_the_build(tmp_path: Path) -> 
     assert package.about == {"summary": "A demo"}
     index = json.loads(package.info["index.json"])
     assert index["timestamp"] == EPOCH * 1000
-    assert index["purls"] == ["pkg:generic/demo"]
+    assert index["purls"] == ["pkg:x"]
 
 
 def test_files_have_one_of_two_modes_and_no_owner(tmp_path: Path) -> None:

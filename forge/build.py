@@ -85,7 +85,7 @@ class Factory:
 
     @cached_property
     def epoch(self) -> int:
-        """The date of everything in the packages, in seconds since 1970."""
+        """The date of what has the release's version, in seconds since 1970."""
         return release.epoch(self.version)
 
     @cached_property
@@ -102,7 +102,6 @@ class Factory:
             python=self._python(compiled) / "bin" / "python",
             python_version=_version_of("python", compiled),
             names=sources.fetch_env("names")["conda-pypi"],
-            epoch=self.epoch,
             skip=self._compiled_projects(),
         )
         return [*self._build(list(self.recipes), converted), *converted]

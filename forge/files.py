@@ -54,12 +54,19 @@ def place(source: Path, target: Path) -> None:
 
 
 def tree_digest(*roots: Path) -> str:
-    """One sha256 over the names, modes and contents of every file below ``roots``, whatever their order on disk."""
+    """One sha256 over the names, modes and contents of the files below ``roots``, whatever their order on disk.
+
+    What tools leave in a checkout does not count: ``__pycache__`` and hidden folders.
+    """
     digest = hashlib.sha256()
     for root in roots:
-        files = sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        files = sorted(path for path in root.rglob("*") if path.is_file() and not _is_left_over(path, root))
         for path in files if root.is_dir() else [root]:
             name = path.relative_to(root).as_posix() if path != root else path.name
             executable = bool(path.stat().st_mode & 0o100)
             digest.update(f"{name}\0{executable}\0{sha256_of(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _is_left_over(path: Path, root: Path) -> bool:
+    return any(part == "__pycache__" or part.startswith(".") for part in path.relative_to(root).parts[:-1])

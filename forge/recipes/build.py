@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from forge import condapkg, sources
+from forge import condapkg, dates, sources
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest
 from forge.paths import RECIPES, cache_dir
@@ -17,11 +17,14 @@ from forge.recipes import zig
 from forge.recipes.recipe import VARIANTS, Recipe, load_all
 from forge.recipes.run import Job, Runner
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: raised when this package makes other bytes of the same recipe."""
 
-AT_ONCE = 2
-"""Builds running at the same time: one's configure script uses one core while another one's make uses two."""
+DIGITS = 7
+"""How many digits of a key stand in the build string, as conda-build has it (``h`` and seven)."""
+
+AT_ONCE = 3
+"""Builds running at the same time: most of a build, its configure script and its tests, keeps one core busy at most."""
 
 
 def build_all(
@@ -38,8 +41,8 @@ def build_all(
     Args:
         names: the recipes (folder names) that are wanted; None for all.
         packages: further ``.conda`` files (converted wheels) that recipes may name in their requirements.
-        version: the version of what has no lock entry: our own code.
-        epoch: the date in every package, in seconds since 1970.
+        version: the release's, which some of our own code has too.
+        epoch: the release's date, in seconds since 1970, for the packages that have its version.
         frozen: a Debian version that the mirror no longer holds is an error, instead of moving forward.
         folder: where the recipes are.
 
@@ -156,19 +159,36 @@ class _Builds:
     def build(self, name: str, needs: frozenset[str], runner: Runner) -> None:
         """Puts the packages of a recipe, all of whose needs are built, into the cache, unless they are there."""
         recipe = self.recipes[name]
-        described = sources.describe(recipe.origin) if recipe.origin else sources.Described(self.version, "")
-        key = self._key(recipe, described)
-        if not (target := cache_dir("packages") / key).is_dir():
-            job = Job(recipe, self.folder / VARIANTS, self._channel(needs), described.version, self.epoch)
+        key = self._key(recipe, self._described(recipe))
+        if not (cache_dir("packages") / key).is_dir():
             with runner.workplace(name) as place:
-                if recipe.origin:
-                    with self._staging:  # one at a time: a Debian pin may move, and is then written down
-                        staged = sources.stage(recipe.origin, place.sources, self.frozen)
-                    target = cache_dir("packages") / self._key(recipe, staged)
-                    job = job.of_version(staged.version)
+                staged = self._staged(recipe, place.sources)
+                key = self._key(recipe, staged)
+                target = cache_dir("packages") / key
                 if not target.is_dir():
+                    job = Job(
+                        recipe=recipe,
+                        variants=self.folder / VARIANTS,
+                        channel=self._channel(needs),
+                        version=staged.version,
+                        digest=key[:DIGITS],
+                        epoch=staged.date,
+                    )
                     runner.run(job, place, target)
-        self.done[name] = _Done(target.name, tuple(sorted(target.glob("*.conda"))))
+        self.done[name] = _Done(key, tuple(sorted((cache_dir("packages") / key).glob("*.conda"))))
+
+    def _described(self, recipe: Recipe) -> sources.Described:
+        if recipe.origin:
+            return sources.describe(recipe.origin)
+        return sources.Described(self.version if recipe.follows_release else "", "")
+
+    def _staged(self, recipe: Recipe, folder: Path) -> sources.Staged:
+        if recipe.origin:
+            with self._staging:  # one at a time: a Debian pin may move, and is then written down
+                return sources.stage(recipe.origin, folder, self.frozen)
+        described = self._described(recipe)
+        date = self.epoch if recipe.follows_release else dates.EARLIEST
+        return sources.Staged(described.version, described.digest, folder, date)
 
     def _key(self, recipe: Recipe, described: sources.Described) -> str:
         """The sha256 over everything that decides the bytes of a recipe's packages."""
@@ -181,7 +201,6 @@ class _Builds:
             f"tree {tree_digest(recipe.folder, *recipe.include)}",
             f"variants {sha256_of(self.folder / VARIANTS)}",
             f"source {described.digest} {described.version}",
-            f"epoch {self.epoch}",
             *inputs,
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -15,6 +15,8 @@ from forge.sources import Origin
 
 VARIANTS = "variants.yaml"
 
+_VERSION = "HUBFORGE_VERSION"
+
 _COMPILER = re.compile(r"""\$\{\{ *(?:compiler|stdlib)\(["'](\w+)["']\) *\}\}""")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -27,6 +29,7 @@ class Recipe:
         folder: where it is.
         outputs: the names of the packages that it makes.
         origin: the lock entry that it is built from; None where the code is ours.
+        follows_release: whether its version is the release's; other code of ours has a version of its own.
         include: folders of the checkout, beside its own, that go into its packages.
         inputs: the names of the packages that its build scripts see (requirements ``build`` and ``host``).
         needs: the names of all packages that have to be there: inputs, and what its packages and their tests run with.
@@ -35,6 +38,7 @@ class Recipe:
     folder: Path
     outputs: tuple[str, ...]
     origin: Origin | None
+    follows_release: bool
     include: tuple[Path, ...]
     inputs: frozenset[str]
     needs: frozenset[str]
@@ -65,7 +69,15 @@ class Recipe:
         hubforge = dict(document.get("extra", {}).get("hubforge", {}))
         include = tuple(ROOT / name for name in hubforge.pop("include", []))
         origin = Origin.parse(hubforge) if hubforge else None
-        return cls(folder, outputs, origin, include, inputs - {*outputs}, (inputs | running) - {*outputs})
+        return cls(
+            folder=folder,
+            outputs=outputs,
+            origin=origin,
+            follows_release=origin is None and _VERSION in path.read_text(),
+            include=include,
+            inputs=inputs - {*outputs},
+            needs=(inputs | running) - {*outputs},
+        )
 
 
 @dataclass(frozen=True)

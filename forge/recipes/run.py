@@ -4,18 +4,20 @@ import contextlib
 import errno
 import fcntl
 import os
+import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from forge import condapkg
 from forge.errors import ForgeError
@@ -38,8 +40,12 @@ _NO_SPACE = "No space left on device"
 _TESTING = "Collecting tests from"
 
 
+BUILDS = "/var/tmp/hubforge-build-{name}"
+"""Where a recipe is built: at one path for everybody. Some builds write it down, others sort by it."""
+
+
 def workshop() -> Path:
-    """Where recipes are built, one folder for each, with its log and its lock beside it."""
+    """The logs of the builds, and what compilers keep from one build to the next."""
     path = cache_dir("build") / "recipes"
     path.mkdir(exist_ok=True)
     return path
@@ -49,15 +55,16 @@ def workshop() -> Path:
 class Place:
     """Where one recipe is built. Everything but the log is gone after a build that succeeded.
 
-    The path is the same for every build of a recipe, so that a build that writes its path down writes the same one.
-
     Attributes:
-        lock: an open file that is locked. Every process of the build inherits it, so that the place stays locked until
+        root: a folder of this user alone.
+        lock: ``root``, open and locked. Every process of the build inherits it, so that the place stays locked until
             the last of them is gone, even if forge itself is killed.
+        log: what the build printed.
     """
 
     root: Path
     lock: int
+    log: Path
 
     @property
     def sources(self) -> Path:
@@ -79,11 +86,6 @@ class Place:
         """``HOME`` of the build scripts."""
         return self.root / "home"
 
-    @property
-    def log(self) -> Path:
-        """What the build printed."""
-        return self.root.with_suffix(".log")
-
 
 @dataclass(frozen=True)
 class Job:
@@ -92,18 +94,17 @@ class Job:
     Attributes:
         channel: the packages that may be installed into its environments.
         version: ``HUBFORGE_VERSION``.
-        epoch: ``HUBFORGE_EPOCH``, and the date in the packages.
+        digest: ``HUBFORGE_DIGEST``, for the build string: it stands for all that decides the bytes, so that no two
+            packages of one file name differ and a channel never has to replace a file.
+        epoch: ``HUBFORGE_EPOCH``, and the date in the packages, in seconds since 1970.
     """
 
     recipe: Recipe
     variants: Path
     channel: list[Path]
     version: str
+    digest: str
     epoch: int
-
-    def of_version(self, version: str) -> "Job":
-        """The same job for the version that was found while fetching."""
-        return replace(self, version=version)
 
     def environment(self, place: Place) -> dict[str, str]:
         """All that a build script sees of this machine's environment."""
@@ -117,6 +118,7 @@ class Job:
             "CPU_COUNT": str(CPU_COUNT),
             "HUBFORGE_SOURCES": str(place.sources),
             "HUBFORGE_VERSION": self.version,
+            "HUBFORGE_DIGEST": self.digest,
             # py-rattler-build sets SOURCE_DATE_EPOCH to the time of the build: the compiler's package sets it to this.
             "HUBFORGE_EPOCH": str(self.epoch),
             "PYTHONHASHSEED": "0",
@@ -155,28 +157,33 @@ class Runner:
     @contextlib.contextmanager
     def workplace(self, name: str) -> Iterator[Place]:
         """A clean place for the recipe ``name``; another forge that builds it on this machine is waited for."""
-        root = workshop() / name
-        with root.with_suffix(".lock").open("w") as lock:
-            self._wait_for(lock, name)
-            if root.exists():
-                shutil.rmtree(root)
-            place = Place(root, lock.fileno())
+        root = Path(BUILDS.format(name=name))
+        lock = self._locked(root, name)
+        try:
+            _empty(root)
+            place = Place(root, lock, workshop() / f"{name}.log")
             for folder in (place.sources, place.channel, place.output, place.home):
-                folder.mkdir(parents=True)
+                folder.mkdir()
             yield place
             shutil.rmtree(root, ignore_errors=True)
+        finally:
+            os.close(lock)
 
-    def _wait_for(self, lock: IO[str], name: str) -> None:
-        """Locks ``lock``; ctrl-C ends the wait."""
+    def _locked(self, root: Path, name: str) -> int:
+        """Makes ``root`` where it is missing, and locks it; ctrl-C ends the wait."""
         waits = False
         while not self._stopped:
+            lock = _open(root, name)
             try:
-                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if root.exists() and os.path.samestat(os.fstat(lock), root.stat()):
+                    return lock  # else the build that was waited for has removed it
             except BlockingIOError:
                 if not waits:
                     say(f"{name}: another forge is building it; waiting")
                 waits = True
                 time.sleep(LOOK_AGAIN)
+            os.close(lock)
         raise ForgeError(f"The recipe {name} was not built: the build was stopped")
 
     def run(self, job: Job, place: Place, target: Path) -> None:
@@ -216,6 +223,39 @@ class Runner:
                 self._running.discard(process)
         if code != 0:
             raise _failure(job.recipe.name, place.log, code)
+
+
+def _open(root: Path, name: str) -> int:
+    """Opens the folder of a build, made where it is missing; nobody else's, and one where programs can be run."""
+    with contextlib.suppress(FileExistsError):
+        root.mkdir(mode=0o700)
+    status = root.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise ForgeError(
+            f"The recipe {name} is built in {root}, which belongs to {_user(status.st_uid)}",
+            "Wait until their build has ended, or have it removed.",
+        )
+    if os.statvfs(root).f_flag & os.ST_NOEXEC:
+        raise ForgeError(
+            f"The recipe {name} is built in {root.parent}, where no program may be run (mounted noexec)",
+            f"For the time of the build: mount -o remount,exec {root.parent}",
+        )
+    return os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _on_termination(action: Any) -> None:
@@ -263,5 +303,6 @@ def _in_tests(lines: list[str]) -> bool:
 
 def _no_space(name: str) -> ForgeError:
     return ForgeError(
-        f"The recipe {name}: the disk is full", f"Make room below {cache_dir('build').parent}, then run it again."
+        f"The recipe {name}: the disk is full",
+        f"Make room in {Path(BUILDS).parent} and {cache_dir('packages').parent}, then run it again.",
     )

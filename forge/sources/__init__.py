@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from forge import dates
 from forge.errors import ForgeError
 from forge.progress import say
 from forge.sources import debian, npm, pypi, pypilock
@@ -52,7 +53,13 @@ def stage(origin: Origin, into: Path, frozen: bool = False) -> Staged:
         pypi.stage(origin.name, into)
     # described last: a Debian pin may just have moved
     described = describe(origin)
-    return Staged(described.version, described.digest, into)
+    return Staged(described.version, described.digest, into, _date(into))
+
+
+def _date(staged: Path) -> int:
+    archives = [dates.newest(path) for path in (staged / "upstream").iterdir()]
+    patches = [int(path.stat().st_mtime) for path in (staged / "debian-patches").glob("*") if path.name != "series"]
+    return max(archives + patches)
 
 
 def lock(name: str | None = None) -> None:

@@ -40,6 +40,10 @@ class Described:
 
 @dataclass(frozen=True)
 class Staged(Described):
-    """An origin laid out below ``folder``: files under ``upstream/``, patches under ``debian-patches/``."""
+    """An origin laid out below ``folder``: files under ``upstream/``, patches under ``debian-patches/``.
+
+    ``date`` is the newest date of what is in them, in seconds since 1970.
+    """
 
     folder: Path
+    date: int

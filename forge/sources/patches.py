@@ -10,6 +10,7 @@ The rule, over ``debian/patches/series`` in its order:
    DEP-3 marks ``Forwarded: not-needed``.
 """
 
+import os
 import re
 import tarfile
 from collections.abc import Collection, Iterable
@@ -86,7 +87,8 @@ def read_series(debian_tarball: Path) -> tuple[list[Patch], str]:
 def extract(debian_tarball: Path | None, names: Iterable[str], into: Path) -> None:
     """Writes the patches ``names`` flat into the folder ``into``, with a ``series`` that lists them in order.
 
-    The series is written also when there are no patches, so that a recipe can apply it without asking.
+    The patches keep their dates. The series is written also when there are none, so that a recipe can apply it without
+    asking.
     """
     into.mkdir(parents=True)
     flat_names = []
@@ -97,7 +99,10 @@ def extract(debian_tarball: Path | None, names: Iterable[str], into: Path) -> No
                 if member is None:
                     raise ValueError(f"debian/patches/{name} in {debian_tarball} is not a file")
                 flat_names.append(name.replace("/", "-"))
-                (into / flat_names[-1]).write_bytes(member.read())
+                target = into / flat_names[-1]
+                target.write_bytes(member.read())
+                date = tar.getmember(f"debian/patches/{name}").mtime
+                os.utime(target, (date, date))
     (into / "series").write_text("".join(f"{name}\n" for name in flat_names))
 
 

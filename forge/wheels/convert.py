@@ -60,7 +60,6 @@ def convert_all(
     python: Path,
     python_version: str,
     names: Path,
-    epoch: int,
     skip: Collection[str] = (),
 ) -> list[Path]:
     """Converts what is not in the cache yet.
@@ -70,7 +69,6 @@ def convert_all(
         python: the interpreter of the target, which makes the byte code.
         python_version: its full version.
         names: conda-pypi's wheel, which carries the mapping of names.
-        epoch: the release's date, in seconds since 1970; nothing inside is newer.
         skip: PyPI names that recipes build; others may depend on them.
 
     Returns:
@@ -83,11 +81,11 @@ def convert_all(
     recipes = frozenset(map(canonicalize_name, skip))
     target = Target(python_version)
     compiled_by = _check_python(python, target)
-    wheels = [_wheel(path, target, epoch) for name, path in files.items() if canonicalize_name(name) not in recipes]
+    wheels = [_wheel(path, target) for name, path in files.items() if canonicalize_name(name) not in recipes]
     universe = Universe({wheel.name: wheel for wheel in wheels}, recipes, Names.from_wheel(names), target)
     _check_names(universe)
     tools = _tools(compiled_by)
-    jobs = [_job(wheel, universe, tools, epoch) for wheel in sorted(wheels, key=lambda wheel: wheel.name)]
+    jobs = [_job(wheel, universe, tools) for wheel in sorted(wheels, key=lambda wheel: wheel.name)]
     missing = [job for job in jobs if not job.package.is_file()]
     if missing:
         _run(missing, python)
@@ -131,12 +129,12 @@ def _check_python(python: Path, target: Target) -> str:
     return identity
 
 
-def _wheel(path: Path, target: Target, epoch: int) -> Wheel:
+def _wheel(path: Path, target: Target) -> Wheel:
     digest = _digest(path)
     if path.suffix == ".whl":
         return metadata.read(path, digest, target)
-    folder = cache_dir("packages") / _key("wheel of", digest, epoch)
-    built = next(folder.glob("*.whl"), None) or from_sdist(path, folder, epoch)
+    folder = cache_dir("packages") / _key("wheel of", digest)
+    built = next(folder.glob("*.whl"), None) or from_sdist(path, folder)
     return metadata.read(built, sha256_of(built), target)
 
 
@@ -149,7 +147,7 @@ def _check_names(universe: Universe) -> None:
         taken[conda] = pypi
 
 
-def _job(wheel: Wheel, universe: Universe, tools: str, epoch: int) -> Job:
+def _job(wheel: Wheel, universe: Universe, tools: str) -> Job:
     related = relations(wheel, universe)
     index = Index(
         name=universe.names.conda(wheel.name),
@@ -160,9 +158,9 @@ def _job(wheel: Wheel, universe: Universe, tools: str, epoch: int) -> Job:
         subdir=related.subdir,
         noarch="python" if wheel.noarch else None,
         license=wheel.license,
-        timestamp=min(wheel.date, epoch) * 1000,
+        timestamp=wheel.date * 1000,
     )
-    key = _key(wheel.sha256, index.document(epoch), tools)
+    key = _key(wheel.sha256, index.document(wheel.date), tools)
     return Job(wheel.path, wheel.sha256, index, universe.target, cache_dir("packages") / key)
 
 

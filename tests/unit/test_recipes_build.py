@@ -33,12 +33,13 @@ class Recipes:
         folder.mkdir()
         (folder / "variants.yaml").write_text("c_compiler: [zig]\n")
 
-    def add(self, name: str, script: str, host: str = "", test: str = "true") -> None:
+    def add(self, name: str, script: str, host: str = "", test: str = "true", version: str = "1") -> None:
         """A recipe that runs ``script``, needs ``host``, and is tested by ``test``."""
         (self.folder / name).mkdir(exist_ok=True)
         (self.folder / name / "recipe.yaml").write_text(
-            f'package: {{name: {name}, version: "1"}}\n'
-            "build: {number: 0, noarch: generic, script: build.sh}\n"
+            f"package:\n  name: {name}\n  version: '{version}'\n"
+            "build:\n  noarch: generic\n  script: build.sh\n"
+            """  string: h${{ env.get("HUBFORGE_DIGEST") }}_0\n"""
             f"requirements: {{host: [{host}]}}\n"
             f"tests: [{{script: ['{test}']}}]\n"
             "about: {license: BSD-3-Clause}\n"
@@ -100,12 +101,43 @@ def test_a_changed_recipe_is_built_again_and_so_is_what_was_made_from_it(recipes
 
 
 def test_two_machines_make_the_same_bytes(recipes: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipes.add("it", 'echo "I am in $PREFIX" > "$PREFIX/share/it"')
+    recipes.add("it", 'echo "I am in $PREFIX, from $PWD" > "$PREFIX/share/it"')
     (here,) = recipes.build()["it"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine's longer folder"))
     (there,) = recipes.build()["it"]
     assert here != there
     assert sha256_of(here) == sha256_of(there)
+
+
+def test_other_content_has_another_file_name(recipes: Recipes) -> None:
+    recipes.add("it", 'echo one > "$PREFIX/share/it"')
+    (before,) = recipes.build()["it"]
+    recipes.add("it", 'echo two > "$PREFIX/share/it"')
+    (after,) = recipes.build()["it"]
+    assert before.name != after.name
+
+
+def test_a_new_release_changes_only_what_has_its_version(recipes: Recipes) -> None:
+    recipes.add("tool", "true")
+    recipes.add("release", "true", version='${{ env.get("HUBFORGE_VERSION") }}')
+    old = build_all(version="1", epoch=EPOCH, folder=recipes.folder)
+    new = build_all(version="2", epoch=EPOCH + 1, folder=recipes.folder)
+    assert old["tool"] == new["tool"]
+    dates = [condapkg.read(*built["release"]).index.timestamp for built in (old, new)]
+    assert dates == [EPOCH * 1000, (EPOCH + 1) * 1000]
+
+
+def test_another_users_build_is_named_and_left_alone(
+    recipes: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forge.recipes.run.BUILDS", str(tmp_path / "build-{name}"))
+    (tmp_path / "build-it").mkdir()
+    (tmp_path / "build-it" / "theirs").touch()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    recipes.add("it", "true")
+    with pytest.raises(ForgeError, match="build-it, which belongs to "):
+        recipes.build()
+    assert (tmp_path / "build-it" / "theirs").exists()
 
 
 def test_nothing_of_this_machines_environment_reaches_a_build(

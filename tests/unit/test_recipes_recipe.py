@@ -77,6 +77,7 @@ def test_the_recipes_of_this_project_can_be_read() -> None:
 def test_the_builder_can_read_every_recipe(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBFORGE_SOURCES", "/sources")
     monkeypatch.setenv("HUBFORGE_VERSION", "1")
+    monkeypatch.setenv("HUBFORGE_DIGEST", "0123456")
     recipe = Stage0Recipe.from_file(RECIPES / name / "recipe.yaml")
     platform = RenderConfig(platform=PlatformConfig(target_platform="linux-64"))
     assert recipe.render(VariantConfig.from_file(RECIPES / "variants.yaml"), platform)

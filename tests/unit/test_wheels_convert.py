@@ -49,7 +49,7 @@ def names(tmp_path: Path) -> Path:
 def convert_these(names: Path, *wheels: Path, skip: tuple[str, ...] = ()) -> list[Path]:
     files = {wheel.name.split("-")[0]: wheel for wheel in wheels}
     python = Path(sys.executable)
-    return convert_all(files, python=python, python_version=VERSION, names=names, epoch=EPOCH, skip=skip)
+    return convert_all(files, python=python, python_version=VERSION, names=names, skip=skip)
 
 
 def package_of(names: Path, wheel: Path) -> tuple[Package, dict[str, Member]]:
@@ -262,7 +262,7 @@ def test_what_a_recipe_builds_is_not_converted(tmp_path: Path, names: Path) -> N
 
 def test_an_interpreter_of_another_series_is_refused(tmp_path: Path, names: Path) -> None:
     with pytest.raises(ForgeError, match=r"makes byte code for cpython-\d+, the packages are for cpython-399"):
-        convert_all({}, python=Path(sys.executable), python_version="3.99.0", names=names, epoch=EPOCH)
+        convert_all({}, python=Path(sys.executable), python_version="3.99.0", names=names)
 
 
 def sdist(folder: Path, setup: str, files: dict[str, str]) -> Path:

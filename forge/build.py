@@ -107,7 +107,9 @@ class Factory:
         return [*self._build(list(self.recipes), converted), *converted]
 
     def _build(self, names: Sequence[str], packages: Sequence[Path] = ()) -> list[Path]:
-        built = recipes.build_all(names, packages=packages, version=self.version, epoch=self.epoch, frozen=self.frozen)
+        built = recipes.build_all(
+            self.recipes, names, packages=packages, version=self.version, epoch=self.epoch, frozen=self.frozen
+        )
         return [package for made in built.values() for package in made]
 
     def _fetch(self, pypi: Sequence[str]) -> dict[str, Path]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -11,10 +11,10 @@ from pathlib import Path
 from forge import condapkg, dates, sources
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest
-from forge.paths import RECIPES, cache_dir
+from forge.paths import cache_dir
 from forge.progress import Step
 from forge.recipes import zig
-from forge.recipes.recipe import VARIANTS, Recipe, load_all
+from forge.recipes.recipe import Recipe
 from forge.recipes.run import Job, Runner
 
 FORMAT = 2
@@ -28,23 +28,23 @@ AT_ONCE = 3
 
 
 def build_all(
-    names: Sequence[str] | None = None,
+    recipes: Mapping[str, Recipe],
+    names: Iterable[str],
     *,
     packages: Sequence[Path] = (),
     version: str,
     epoch: int,
     frozen: bool = False,
-    folder: Path = RECIPES,
 ) -> dict[str, list[Path]]:
     """Builds recipes, and the recipes that they need, or takes them from the cache.
 
     Args:
-        names: the recipes (folder names) that are wanted; None for all.
+        recipes: every recipe that there is, by name.
+        names: those that are wanted.
         packages: further ``.conda`` files (converted wheels) that recipes may name in their requirements.
         version: the release's, which some of our own code has too.
         epoch: the release's date, in seconds since 1970, for the packages that have its version.
         frozen: a Debian version that the mirror no longer holds is an error, instead of moving forward.
-        folder: where the recipes are.
 
     Returns:
         The packages of each recipe, in the cache. Their names say name, version and build.
@@ -53,10 +53,9 @@ def build_all(
         ForgeError: a source can't be had; a recipe names a package that nothing provides, or needs itself; a build or
             a test fails: the message has the recipe, what failed, the end of the log, and where the log is.
     """
-    recipes = load_all(folder)
     given = _by_name(packages)
-    wanted = _closure(names if names is not None else list(recipes), recipes, given)
-    builds = _Builds(recipes, given, folder, version, epoch, frozen)
+    wanted = _closure(names, recipes, given)
+    builds = _Builds(recipes, given, version, epoch, frozen)
     try:
         with Step("Building packages", len(wanted)) as step, Runner() as runner:
             _run(wanted, builds, runner, step)
@@ -74,7 +73,7 @@ def _by_name(packages: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _closure(
-    names: Sequence[str], recipes: Mapping[str, Recipe], given: Mapping[str, object]
+    names: Iterable[str], recipes: Mapping[str, Recipe], given: Mapping[str, object]
 ) -> dict[str, frozenset[str]]:
     """The wanted recipes and those that they need, each with the recipes that it needs itself."""
     makers = {output: recipe.name for recipe in recipes.values() for output in recipe.outputs}
@@ -149,7 +148,6 @@ class _Builds:
 
     recipes: Mapping[str, Recipe]
     given: Mapping[str, list[Path]]
-    folder: Path
     version: str
     epoch: int
     frozen: bool
@@ -168,7 +166,7 @@ class _Builds:
                 if not target.is_dir():
                     job = Job(
                         recipe=recipe,
-                        variants=self.folder / VARIANTS,
+                        variants=recipe.variants,
                         channel=self._channel(needs),
                         version=staged.version,
                         digest=key[:DIGITS],
@@ -199,7 +197,7 @@ class _Builds:
             f"builder {zig.distribution_version('py-rattler-build')}",
             f"zig {zig.distribution_version('ziglang')}" if zig.PACKAGE in recipe.inputs else "",
             f"tree {tree_digest(recipe.folder, *recipe.include)}",
-            f"variants {sha256_of(self.folder / VARIANTS)}",
+            f"variants {sha256_of(recipe.variants)}",
             f"source {described.digest} {described.version}",
             *inputs,
         ]

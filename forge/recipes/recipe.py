@@ -48,6 +48,11 @@ class Recipe:
         """The folder's name."""
         return self.folder.name
 
+    @property
+    def variants(self) -> Path:
+        """The file that says what its compilers are: one for all recipes of a folder."""
+        return self.folder.parent / VARIANTS
+
     @classmethod
     def load(cls, folder: Path, compilers: Mapping[str, str]) -> "Recipe":
         """Reads ``folder``.

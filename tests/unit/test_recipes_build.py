@@ -13,7 +13,7 @@ from forge import condapkg
 from forge.errors import ForgeError
 from forge.files import sha256_of
 from forge.paths import ROOT, cache_dir
-from forge.recipes import build_all
+from forge.recipes import build_all, load_all
 from forge.recipes.run import workshop
 
 EPOCH = 1_700_000_000
@@ -48,7 +48,8 @@ class Recipes:
 
     def build(self, *names: str, packages: tuple[Path, ...] = ()) -> dict[str, list[Path]]:
         """Builds them."""
-        return build_all(names or None, packages=packages, version="1", epoch=EPOCH, folder=self.folder)
+        recipes = load_all(self.folder)
+        return build_all(recipes, names or recipes, packages=packages, version="1", epoch=EPOCH)
 
 
 @pytest.fixture
@@ -120,8 +121,9 @@ def test_other_content_has_another_file_name(recipes: Recipes) -> None:
 def test_a_new_release_changes_only_what_has_its_version(recipes: Recipes) -> None:
     recipes.add("tool", "true")
     recipes.add("release", "true", version='${{ env.get("HUBFORGE_VERSION") }}')
-    old = build_all(version="1", epoch=EPOCH, folder=recipes.folder)
-    new = build_all(version="2", epoch=EPOCH + 1, folder=recipes.folder)
+    known = load_all(recipes.folder)
+    old = build_all(known, known, version="1", epoch=EPOCH)
+    new = build_all(known, known, version="2", epoch=EPOCH + 1)
     assert old["tool"] == new["tool"]
     dates = [condapkg.read(*built["release"]).index.timestamp for built in (old, new)]
     assert dates == [EPOCH * 1000, (EPOCH + 1) * 1000]
@@ -230,8 +232,8 @@ def test_a_build_that_outlives_forge_keeps_its_place_to_itself(recipes: Recipes,
 def in_a_process_of_its_own(recipes: Recipes, started: Path) -> subprocess.Popen[bytes]:
     """Builds all, and returns once a build script has written ``started``."""
     program = (
-        "from pathlib import Path\nfrom forge.recipes import build_all\n"
-        f"build_all(version='1', epoch=0, folder=Path({str(recipes.folder)!r}))"
+        "from pathlib import Path\nfrom forge.recipes import build_all, load_all\n"
+        f"recipes = load_all(Path({str(recipes.folder)!r}))\nbuild_all(recipes, recipes, version='1', epoch=0)"
     )
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60

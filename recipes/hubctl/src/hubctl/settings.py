@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     IPvAnyAddress,
@@ -24,6 +25,9 @@ from hubctl.units import Duration, Memory, format_memory, parse_duration, parse_
 
 DRIVER_SHARE = 0.8
 """The part of a server's memory limit that a Spark driver's heap may take: the JVM and Python need the rest."""
+
+SMALLEST_DRIVER = parse_memory("512m")
+"""Spark does not start below 450 MiB."""
 
 
 def _absolute(path: PurePosixPath) -> PurePosixPath:
@@ -143,10 +147,26 @@ class Mount(_Section):
     writable: bool = Field(default=False, description="Whether users may write there.")
 
 
+def _driver(size: int) -> int:
+    if size < SMALLEST_DRIVER:
+        raise ValueError(f"expected at least {format_memory(SMALLEST_DRIVER)}, got {format_memory(size)}")
+    return size
+
+
+def _spark_property(value: Any) -> Any:
+    """YAML reads ``true`` and ``4`` as what they look like; to Spark every value is text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+SparkProperty = Annotated[str, BeforeValidator(_spark_property)]
+
+
 class PySpark(_Section):
     """Kernels with Spark."""
 
-    driver_memory: list[Memory] = Field(
+    driver_memory: list[Annotated[Memory, AfterValidator(_driver)]] = Field(
         default=[parse_memory("1g"), parse_memory("2g")],
         description=f"Heap of the driver, one kernel a size; none above {DRIVER_SHARE} of limits.memory.",
     )
@@ -156,7 +176,18 @@ class PySpark(_Section):
     spark_home: AbsolutePath | None = Field(
         default=None, description="The cluster's Spark on the host; without it, the image's own."
     )
-    conf: dict[str, str] = Field(default={}, description="Further Spark properties.")
+    conf: dict[str, SparkProperty] = Field(default={}, description="Further Spark properties.")
+
+    @field_validator("conf")
+    @classmethod
+    def _further_properties(cls, conf: dict[str, str]) -> dict[str, str]:
+        own = {"spark.driver.memory": "driver_memory", "spark.master": "master"}
+        for name in conf:
+            if not name.startswith("spark."):
+                raise ValueError(f"expected Spark properties (spark.…), got {name!r}")
+            if name in own:
+                raise ValueError(f"expected further properties; {name} is set by pyspark.{own[name]}")
+        return conf
 
 
 class IdleCuller(_Section):
@@ -203,8 +234,14 @@ class Settings(_Section):
 
     @property
     def driver_sizes(self) -> list[int]:
-        """Sizes of the PySpark kernels in bytes; of the defaults, those that fit into a server."""
-        return [size for size in self.pyspark.driver_memory if size <= DRIVER_SHARE * self.limits.memory]
+        """Sizes of the PySpark kernels in bytes, each once; of the defaults, those that fit into some server."""
+        largest = max(self.largest_driver(image.image) for image in self.docker.images)
+        return list(dict.fromkeys(size for size in self.pyspark.driver_memory if size <= largest))
+
+    def largest_driver(self, image: str) -> float:
+        """The largest heap in bytes of a Spark driver in a container of ``image``."""
+        own = next((offered.memory for offered in self.docker.images if offered.image == image), None)
+        return DRIVER_SHARE * (own or self.limits.memory)
 
 
 def load(path: Path) -> Settings:
@@ -235,18 +272,22 @@ def _oversized(values: dict[str, Any]) -> list[tuple[yamlfile.KeyPath, str]]:
     """
     try:
         limits = Limits.model_validate(values.get("limits", {}))
+        docker = Docker.model_validate(values.get("docker", {}))
         spark = PySpark.model_validate(values.get("pyspark", {}))
     except ValidationError:
         return []
     sizes = spark.driver_memory if "driver_memory" in spark.model_fields_set else []
+    # an image without a limit of its own has the common one
+    largest, key = max((image.memory or limits.memory, "memory" if image.memory else "") for image in docker.images)
+    limit = "the largest memory of docker.images" if key else "limits.memory"
     return [
         (
             ("pyspark", "driver_memory", index),
-            f"expected at most {DRIVER_SHARE} of limits.memory, which is {format_memory(limits.memory)}, "
+            f"expected at most {DRIVER_SHARE} of {limit}, which is {format_memory(largest)}, "
             f"got {format_memory(size)}",
         )
         for index, size in enumerate(sizes)
-        if size > DRIVER_SHARE * limits.memory
+        if size > DRIVER_SHARE * largest
     ]
 
 

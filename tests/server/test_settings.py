@@ -103,6 +103,28 @@ def test_a_spark_size_above_its_share_of_the_limit_is_refused(problems: Any) -> 
     assert found == ["5: pyspark.driver_memory[1]: expected at most 0.8 of limits.memory, which is 10g, got 9g"]
 
 
+def test_the_largest_memory_of_an_image_counts_for_a_spark_size(problems: Any) -> None:
+    images = "docker: {images: [{name: A, image: a}, {name: B, image: b, memory: 16g}]}\n"
+    assert problems(images + "pyspark: {driver_memory: [12g, 13g]}\n") == [
+        "2: pyspark.driver_memory[1]: expected at most 0.8 of the largest memory of docker.images, which is 16g, got 13g"
+    ]
+
+
+def test_a_spark_size_that_spark_would_not_start_with_is_refused(problems: Any) -> None:
+    assert problems("pyspark: {driver_memory: [256m]}\n") == [
+        "1: pyspark.driver_memory[0]: expected at least 512m, got 256m"
+    ]
+
+
+def test_a_property_that_is_none_or_has_a_setting_of_its_own_is_refused(problems: Any) -> None:
+    assert problems("pyspark: {conf: {executor.cores: 4}}\n") == [
+        "1: pyspark.conf: expected Spark properties (spark.…), got 'executor.cores'"
+    ]
+    assert problems("pyspark: {conf: {spark.driver.memory: 4g}}\n") == [
+        "1: pyspark.conf: expected further properties; spark.driver.memory is set by pyspark.driver_memory"
+    ]
+
+
 def test_default_spark_sizes_follow_a_small_limit(tmp_path: Path) -> None:
     (tmp_path / "hub.yaml").write_text("limits: {memory: 2g}\n")
     assert load(tmp_path / "hub.yaml").driver_sizes == [GIB]

@@ -283,8 +283,7 @@ def _oversized(values: dict[str, Any]) -> list[tuple[yamlfile.KeyPath, str]]:
     return [
         (
             ("pyspark", "driver_memory", index),
-            f"expected at most {DRIVER_SHARE} of {limit}, which is {format_memory(largest)}, "
-            f"got {format_memory(size)}",
+            f"expected at most {DRIVER_SHARE} of {limit}, which is {format_memory(largest)}, got {format_memory(size)}",
         )
         for index, size in enumerate(sizes)
         if size > DRIVER_SHARE * largest

@@ -1,0 +1,130 @@
+"""Images of users' servers: what Docker has, and what is in each.
+
+What an image has is in its labels, where Hubforge built it; of any other image ``hubctl image check`` finds it out once
+and writes it down by the image's id, which changes with its content.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+
+LABEL = "hubforge."
+"""The labels ``hubforge.jupyterhub``, ``hubforge.pyspark``, ``hubforge.java`` hold the versions in the image."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Versions of what an image has; empty where it has none."""
+
+    jupyterhub: str
+    pyspark: str
+    java: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that Docker has.
+
+    Attributes:
+        id: changes with its content.
+        size: in bytes.
+        created: when it was built (RFC 3339).
+        facts: what is in it; None where nobody has looked.
+    """
+
+    name: str
+    id: str
+    size: int
+    created: str
+    facts: Facts | None
+
+
+@contextmanager
+def engine(timeout: int = 10) -> Iterator[Any]:
+    """A client of the Docker Engine.
+
+    Args:
+        timeout: seconds to wait for an answer.
+
+    Raises:
+        HubError: it does not answer, or refuses what was asked for.
+    """
+    import docker  # type: ignore[import-untyped]  # only hubs that run containers need it
+
+    try:
+        client = docker.from_env(timeout=timeout)
+    except docker.errors.DockerException as error:
+        raise HubError(
+            f"Docker does not answer ({str(error).splitlines()[0]})", "start it, and run this as one who may use it"
+        ) from None
+    try:
+        yield client
+    except docker.errors.APIError as error:
+        raise HubError(f"Docker refuses: {error.explanation or error}") from None
+    finally:
+        client.close()
+
+
+def find(layout: Layout, client: Any, name: str) -> Image | None:
+    """The image called ``name`` (a tag or an id); None where Docker does not have it."""
+    import docker
+
+    try:
+        found = client.api.inspect_image(name)
+    except docker.errors.ImageNotFound:
+        return None
+    labels = (found.get("Config") or {}).get("Labels") or {}
+    return Image(name, found["Id"], found["Size"], found["Created"], _labelled(labels) or _known(layout, found["Id"]))
+
+
+def facts(layout: Layout, name: str) -> Facts | None:
+    """What the image called ``name`` has; None where Docker or the image is missing, or nobody has looked."""
+    try:
+        with engine() as client:
+            image = find(layout, client, name)
+    except HubError:
+        return None
+    return image.facts if image else None
+
+
+def remember(layout: Layout, image_id: str, found: Facts) -> None:
+    """Writes down what an image has."""
+    path = _record(layout)
+    known = {**_read(path), image_id: asdict(found)}
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _labelled(labels: dict[str, str]) -> Facts | None:
+    if f"{LABEL}jupyterhub" not in labels:
+        return None
+    return Facts(*(labels.get(f"{LABEL}{name}", "") for name in ("jupyterhub", "pyspark", "java")))
+
+
+def _known(layout: Layout, image_id: str) -> Facts | None:
+    entry = _read(_record(layout)).get(image_id)
+    return Facts(**entry) if entry else None
+
+
+def _record(layout: Layout) -> Path:
+    return layout.state / "images.json"
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    """The record; an unreadable one counts as empty: looking again makes it anew."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,156 @@
+"""PySpark kernelspecs: one per size of ``hub.yaml``, rendered on the host, mounted into the images that have PySpark.
+
+The kernel ``python3`` is the image's own: whatever has ipykernel has it. A kernelspec is a folder with ``kernel.json``
+(jupyter_client, "Making kernels for Jupyter").
+"""
+
+import json
+import secrets
+import shlex
+import shutil
+from importlib import resources
+from pathlib import Path, PurePosixPath
+
+from hubctl import images
+from hubctl.layout import Layout
+from hubctl.settings import Settings
+from hubctl.units import format_memory
+
+INSIDE = PurePosixPath("/usr/local/share/jupyter/kernels")
+"""Where Jupyter looks in every image, whichever prefix its Python is in."""
+
+_MIB = 1024**2
+
+LOCAL_CONF = {
+    # A user's own Spark in a container: nobody else has to reach it, and on the host's network nobody else may.
+    "spark.authenticate": "true",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    # Hive's own metastore would be a Derby database in the notebook's folder, for one kernel at a time.
+    "spark.sql.catalogImplementation": "in-memory",
+}
+"""Defaults of a master ``local[…]``."""
+
+CLUSTER_CONF = {"spark.sql.catalogImplementation": "hive"}
+"""Defaults of every other master: the cluster's tables, as ``spark-shell`` and ``pyspark`` show them."""
+
+COMMON_CONF = {"spark.ui.showConsoleProgress": "false"}
+"""The progress bar is drawn for terminals; a notebook shows it as red text."""
+
+
+def folder(layout: Layout) -> Path:
+    """Where the kernelspecs are rendered to."""
+    return layout.state / "kernels"
+
+
+def mounts(settings: Settings, layout: Layout, image: str) -> dict[str, str]:
+    """What to mount read-only into a container of ``image``: paths of the host, and where they go inside.
+
+    Empty where the image has no PySpark, or nobody knows (``hubctl image check`` finds out), or Docker does not
+    answer. The kernelspecs are rendered first, so that they are those of ``settings``.
+    """
+    facts = images.facts(layout, image)
+    if facts is None or not _runs_spark(facts, settings):
+        return {}
+    render(settings, layout)
+    return {str(folder(layout) / _name(size)): str(INSIDE / _name(size)) for size in sizes(settings, image)}
+
+
+def sizes(settings: Settings, image: str) -> list[int]:
+    """The driver sizes, in bytes, that a container of ``image`` has room for."""
+    return [size for size in settings.driver_sizes if size <= settings.largest_driver(image)]
+
+
+def render(settings: Settings, layout: Layout, check: bool = False) -> list[str]:
+    """Makes the folder hold exactly the kernelspecs of ``settings``.
+
+    Args:
+        check: only say what is not as it should be.
+
+    Returns:
+        What was changed (or would be), a line each; empty when all is as it should be.
+    """
+    wanted = {_name(size): _files(settings, size) for size in settings.driver_sizes}
+    place = folder(layout)
+    present = {path.name for path in place.iterdir()} if place.is_dir() else set()
+    changes = [f"kernelspec {name}: no longer wanted" for name in sorted(present - wanted.keys())]
+    changes += [
+        f"kernelspec {name}: {'changed' if name in present else 'new'}"
+        for name, files in wanted.items()
+        if {path.name: path.read_text() for path in (place / name).glob("*")} != files
+    ]
+    if changes and not check:
+        _folder(place)
+        for name, files in wanted.items():
+            _folder(place / name)
+            for file, text in files.items():
+                _write(place / name / file, text)
+        for name in present - wanted.keys():
+            shutil.rmtree(place / name)
+    return changes
+
+
+def _runs_spark(facts: images.Facts, settings: Settings) -> bool:
+    """With the cluster's Spark mounted, an image needs no more than Java to run it."""
+    return bool(facts.java and (facts.pyspark or settings.pyspark.spark_home))
+
+
+def _name(size: int) -> str:
+    return f"pyspark-{format_memory(size)}"
+
+
+def _files(settings: Settings, size: int) -> dict[str, str]:
+    """The kernelspec's files by name."""
+    environment = {"PYSPARK_SUBMIT_ARGS": _submit_arguments(settings, size)}
+    if settings.pyspark.spark_home:
+        environment["SPARK_HOME"] = _inside(settings, settings.pyspark.spark_home)
+    if python := settings.pyspark.conf.get("spark.pyspark.python"):
+        environment["PYSPARK_PYTHON"] = python  # Spark itself reads the property only in `spark-submit`
+    document = {
+        # a plain `python` is the one that runs the user's Jupyter server
+        "argv": [
+            *("python", "-m", "ipykernel_launcher", "-f", "{connection_file}"),
+            "--IPKernelApp.exec_files={resource_dir}/startup.py",
+        ],
+        "display_name": f"PySpark {format_memory(size)}",
+        "language": "python",
+        "metadata": {"debugger": True},
+        "env": environment,
+    }
+    startup = resources.files("hubctl").joinpath("kernel_startup.py").read_text()
+    return {"kernel.json": json.dumps(document, indent=1) + "\n", "startup.py": startup}
+
+
+def _submit_arguments(settings: Settings, size: int) -> str:
+    """What pyspark hands to ``spark-submit``, quoted for a shell."""
+    spark = settings.pyspark
+    defaults = LOCAL_CONF if spark.master.startswith("local") else CLUSTER_CONF
+    arguments = ["--master", spark.master, "--driver-memory", f"{size // _MIB}m"]
+    for key, value in {**COMMON_CONF, **defaults, **spark.conf}.items():
+        arguments += ["--conf", f"{key}={value}"]
+    return shlex.join([*arguments, "pyspark-shell"])
+
+
+def _inside(settings: Settings, path: PurePosixPath) -> str:
+    """Where the host's ``path`` is in a container: below a mount of the site's, else at the same place."""
+    for mount in settings.mounts:
+        if mount.container and path.is_relative_to(mount.host):
+            return str(mount.container / path.relative_to(mount.host))
+    return str(path)
+
+
+def _folder(path: Path) -> None:
+    path.mkdir(exist_ok=True)
+    path.chmod(0o755)
+
+
+def _write(path: Path, text: str) -> None:
+    """Readable by every user inside, whatever the umask; never half of it under its name."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_text(text)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

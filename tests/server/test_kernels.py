@@ -1,0 +1,149 @@
+"""PySpark kernelspecs: what is rendered for which settings, and which images get them."""
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+from hubctl import images, kernels
+from hubctl.images import Facts
+from hubctl.layout import Layout
+from hubctl.settings import Settings, load
+from jupyter_client.kernelspec import KernelSpecManager
+
+WITH_SPARK = Facts(jupyterhub="6.1.1", pyspark="3.5.9", java="17")
+IMAGE = "hubforge/notebook"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    (tmp_path / "var/lib/jupyterhub").mkdir(parents=True)
+    return Layout(tmp_path)
+
+
+def settings(layout: Layout, text: str = "") -> Settings:
+    path = layout.root / "hub.yaml"
+    path.write_text(text or "{}\n")
+    return load(path)
+
+
+def specs(layout: Layout) -> dict[str, dict[str, object]]:
+    """What Jupyter itself makes of the rendered folder."""
+    manager = KernelSpecManager(kernel_dirs=[str(kernels.folder(layout))], ensure_native_kernel=False)
+    return {name: entry["spec"] for name, entry in manager.get_all_specs().items()}
+
+
+def submit(layout: Layout, name: str) -> list[str]:
+    environment = specs(layout)[name]["env"]
+    assert isinstance(environment, dict)
+    return shlex.split(environment["PYSPARK_SUBMIT_ARGS"])
+
+
+@pytest.fixture
+def has(monkeypatch: pytest.MonkeyPatch) -> dict[str, Facts]:
+    """What is known of images, by name."""
+    known: dict[str, Facts] = {}
+    monkeypatch.setattr(images, "facts", lambda layout, name: known.get(name))
+    return known
+
+
+def test_every_size_is_a_kernel(layout: Layout) -> None:
+    kernels.render(settings(layout, "pyspark: {driver_memory: [1g, 1536m, 1.5g]}"), layout)
+    assert {name: spec["display_name"] for name, spec in specs(layout).items()} == {
+        "pyspark-1g": "PySpark 1g",
+        "pyspark-1536m": "PySpark 1536m",
+    }
+    arguments = submit(layout, "pyspark-1536m")
+    assert arguments[arguments.index("--driver-memory") + 1] == "1536m"
+    assert arguments[arguments.index("--master") + 1] == "local[*]"
+    assert arguments[-1] == "pyspark-shell"
+
+
+def test_properties_of_the_settings_win_over_ours_and_keep_their_blanks(layout: Layout) -> None:
+    conf = "spark.ui.enabled: true, spark.executor.cores: 4, spark.driver.extraJavaOptions: \"-Da='b c' -Dd\""
+    kernels.render(settings(layout, f"pyspark: {{conf: {{{conf}}}}}"), layout)
+    arguments = submit(layout, "pyspark-1g")
+    assert "spark.ui.enabled=true" in arguments and "spark.ui.enabled=false" not in arguments
+    assert "spark.executor.cores=4" in arguments
+    assert "spark.driver.extraJavaOptions=-Da='b c' -Dd" in arguments
+
+
+def test_a_clusters_spark_is_used_where_the_container_has_it(layout: Layout) -> None:
+    text = "pyspark: {master: yarn, spark_home: /data/parcels/CDH/lib/spark}\nmounts: [{host: /data, container: /opt}]"
+    kernels.render(settings(layout, text), layout)
+    environment = specs(layout)["pyspark-1g"]["env"]
+    assert isinstance(environment, dict)
+    assert environment["SPARK_HOME"] == "/opt/parcels/CDH/lib/spark"
+    arguments = submit(layout, "pyspark-1g")
+    assert "spark.sql.catalogImplementation=hive" in arguments
+    assert not [argument for argument in arguments if "127.0.0.1" in argument], "executors must reach the driver"
+
+
+def test_rendering_again_changes_nothing_and_a_size_that_goes_takes_its_kernel_along(layout: Layout) -> None:
+    both = settings(layout, "pyspark: {driver_memory: [1g, 2g]}")
+    assert kernels.render(both, layout, check=True) == ["kernelspec pyspark-1g: new", "kernelspec pyspark-2g: new"]
+    assert not kernels.folder(layout).exists(), "a check changes nothing"
+    kernels.render(both, layout)
+    before = {path: path.stat().st_mtime_ns for path in kernels.folder(layout).rglob("*")}
+    assert kernels.render(both, layout) == []
+    assert {path: path.stat().st_mtime_ns for path in kernels.folder(layout).rglob("*")} == before
+    assert kernels.render(settings(layout, "pyspark: {driver_memory: [2g]}"), layout) == [
+        "kernelspec pyspark-1g: no longer wanted"
+    ]
+    assert list(specs(layout)) == ["pyspark-2g"]
+
+
+def test_every_user_can_read_a_kernelspec_whatever_the_umask(layout: Layout) -> None:
+    before = os.umask(0o077)
+    try:
+        kernels.render(settings(layout), layout)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in kernels.folder(layout).rglob("*")}
+    assert modes == {"pyspark-1g": 0o755, "pyspark-2g": 0o755, "kernel.json": 0o644, "startup.py": 0o644}
+
+
+def test_kernelspecs_go_to_images_with_pyspark_alone(layout: Layout, has: dict[str, Facts]) -> None:
+    has |= {IMAGE: WITH_SPARK, "plain": Facts("6.1.1", "", "17"), "no-java": Facts("6.1.1", "3.5.9", "")}
+    folder = kernels.folder(layout)
+    assert kernels.mounts(settings(layout), layout, IMAGE) == {
+        str(folder / "pyspark-1g"): "/usr/local/share/jupyter/kernels/pyspark-1g",
+        str(folder / "pyspark-2g"): "/usr/local/share/jupyter/kernels/pyspark-2g",
+    }
+    assert (folder / "pyspark-1g" / "kernel.json").is_file(), "what is mounted is there"
+    for image in ("plain", "no-java", "never looked at"):
+        assert kernels.mounts(settings(layout), layout, image) == {}
+
+
+def test_an_image_with_java_gets_them_where_the_cluster_brings_pyspark(layout: Layout, has: dict[str, Facts]) -> None:
+    has["plain"] = Facts("6.1.1", "", "17")
+    assert len(kernels.mounts(settings(layout, "pyspark: {spark_home: /opt/spark}"), layout, "plain")) == 2
+
+
+def test_an_image_gets_only_the_sizes_that_its_own_limit_has_room_for(layout: Layout, has: dict[str, Facts]) -> None:
+    has |= {"small": WITH_SPARK, "big": WITH_SPARK}
+    text = (
+        "docker: {images: [{name: S, image: small, memory: 2g}, {name: B, image: big, memory: 16g}]}\n"
+        "pyspark: {driver_memory: [1g, 12g]}"
+    )
+    assert [Path(path).name for path in kernels.mounts(settings(layout, text), layout, "small")] == ["pyspark-1g"]
+    assert [Path(path).name for path in kernels.mounts(settings(layout, text), layout, "big")] == [
+        "pyspark-1g",
+        "pyspark-12g",
+    ]
+
+
+def test_without_docker_there_is_nothing_to_mount(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{layout.root}/nobody")
+    assert kernels.mounts(settings(layout), layout, IMAGE) == {}
+
+
+def test_what_was_found_in_an_image_is_remembered_by_its_id(layout: Layout) -> None:
+    images.remember(layout, "sha256:1", WITH_SPARK)
+    images.remember(layout, "sha256:2", Facts("6.0.0", "", ""))
+    record = layout.state / "images.json"
+    assert json.loads(record.read_text())["sha256:1"]["pyspark"] == "3.5.9"
+    assert images._known(layout, "sha256:2") == Facts("6.0.0", "", "")
+    record.write_text("{")
+    assert images._known(layout, "sha256:1") is None, "a damaged record is made anew, not stumbled over"

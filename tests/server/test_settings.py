@@ -106,7 +106,8 @@ def test_a_spark_size_above_its_share_of_the_limit_is_refused(problems: Any) -> 
 def test_the_largest_memory_of_an_image_counts_for_a_spark_size(problems: Any) -> None:
     images = "docker: {images: [{name: A, image: a}, {name: B, image: b, memory: 16g}]}\n"
     assert problems(images + "pyspark: {driver_memory: [12g, 13g]}\n") == [
-        "2: pyspark.driver_memory[1]: expected at most 0.8 of the largest memory of docker.images, which is 16g, got 13g"
+        "2: pyspark.driver_memory[1]: expected at most 0.8 of the largest memory of docker.images, which is 16g, "
+        "got 13g"
     ]
 
 

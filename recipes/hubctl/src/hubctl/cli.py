@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from hubctl import __version__, api, daemon, systemd
+from hubctl import __version__, api, daemon, image_commands, systemd
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl import status as hub_status
@@ -40,6 +40,7 @@ def _app(text: str) -> typer.Typer:
 app = _app(f"Sets up, starts, stops and shows the hub.\n\n{EXIT_CODES}\n\nExample: hubctl status")
 config_app = _app("Checks and shows the settings.\n\nExample: hubctl config validate")
 app.add_typer(config_app, name="config")
+app.add_typer(image_commands.app, name="image")
 
 
 class Auth(StrEnum):

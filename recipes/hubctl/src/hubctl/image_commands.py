@@ -1,0 +1,147 @@
+"""``hubctl image``: images of users' servers."""
+
+import dataclasses
+import hashlib
+import json
+from io import BufferedReader
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hubctl import image_check, images, kernels
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+from hubctl.settings import load
+
+app = typer.Typer(
+    help="Loads, lists and checks the images that users can choose.\n\nExample: hubctl image list",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_LOAD_SECONDS = 1800
+"""Docker answers only when everything is unpacked."""
+
+
+@app.command("load")
+def load_file(
+    file: Annotated[
+        Path, typer.Argument(help="As `docker save` writes it; .tar, .tar.gz or .tar.zst.", metavar="FILE")
+    ],
+) -> None:
+    """Give an image file to Docker. Where FILE.sha256 lies beside it, the file is checked first.
+
+    Example: hubctl image load hub-notebook-image.tar.zst
+    """
+    _check_sum(file)
+    with images.engine(_LOAD_SECONDS) as client, _opened(file) as content:
+        answers = list(client.api.load_image(content))
+    names = [
+        line.split(": ", 1)[1].strip() for answer in answers if "Loaded image" in (line := answer.get("stream", ""))
+    ]
+    if not names:
+        reason = next((answer["error"] for answer in answers if "error" in answer), "there is no image in it")
+        raise HubError(f"{file} could not be loaded: {reason}")
+    for name in names:
+        print(f"loaded {name}")
+
+
+@app.command("list")
+def list_all(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show the images of hub.yaml: whether Docker has them, their size, when they were built, what is in them.
+
+    Example: hubctl image list --json
+    """
+    layout = Layout.current()
+    settings = load(layout.settings)
+    with images.engine() as client:
+        rows = [(offered, images.find(layout, client, offered.image)) for offered in settings.docker.images]
+    if as_json:
+        entries = [
+            {"name": offered.name, "image": offered.image, "found": dataclasses.asdict(found) if found else None}
+            for offered, found in rows
+        ]
+        print(json.dumps(entries, indent=2))
+        return
+    for offered, found in rows:
+        print(f"{offered.name}: {offered.image}, {_words(found)}")
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A name from hub.yaml, or what Docker calls it.", metavar="NAME")],
+) -> None:
+    """Run an image once, as an unknown user without network, and say whether it can be a user's server.
+
+    What is found is remembered: an image with PySpark gets the PySpark kernels from then on.
+
+    Example: hubctl image check hubforge/notebook
+    """
+    layout = Layout.current()
+    settings = load(layout.settings)
+    reference = next((offered.image for offered in settings.docker.images if offered.name == name), name)
+    with images.engine(image_check.SECONDS) as client:
+        image = images.find(layout, client, reference)
+        if image is None:
+            raise HubError(f"Docker has no image {reference}", "load it: hubctl image load FILE")
+        findings = image_check.check(layout, client, image)
+    for finding in findings:
+        print(f"{'good' if finding.good else 'BAD '}  {finding.text}")
+    if not all(finding.good for finding in findings):
+        raise HubError(f"{reference} can't be a user's server", "mend what is marked BAD, then check it again")
+
+
+@app.command("kernels")
+def render_kernels(
+    check: Annotated[bool, typer.Option("--check", help="Only say what is not as it should be.")] = False,
+) -> None:
+    """Write the PySpark kernels that hub.yaml asks for. `hubctl setup` and every start of a server do it, too.
+
+    With --check: exit code 1 when something is not as it should be.
+
+    Example: hubctl image kernels
+    """
+    layout = Layout.current()
+    changes = kernels.render(load(layout.settings), layout, check)
+    print("\n".join(changes) or "nothing changed")
+    if check and changes:
+        raise typer.Exit(1)
+
+
+def _words(image: images.Image | None) -> str:
+    if image is None:
+        return "not here: hubctl image load FILE"
+    text = f"{image.size / 1e6:.0f} MB, built {image.created[:10]}"
+    if image.facts is None:
+        return f"{text}, never checked: hubctl image check NAME"
+    contents = [f"{name} {number}" for name, number in dataclasses.asdict(image.facts).items() if number]
+    return f"{text}, {', '.join(contents) or 'no jupyterhub'}"
+
+
+def _check_sum(file: Path) -> None:
+    """As `sha256sum --check` would."""
+    sums = file.with_name(f"{file.name}.sha256")
+    if not sums.is_file():
+        return
+    with _opened_raw(file) as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if sums.read_text().split()[:1] != [found]:
+        raise HubError(f"{file} is not what {sums.name} says", "copy it to this server again")
+
+
+def _opened_raw(file: Path) -> BufferedReader:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise HubError(f"{file} can't be read: {error.strerror}") from None
+
+
+def _opened(file: Path) -> Any:
+    """The file's content for Docker, which reads tar and gzip; zstd only from version 23 on."""
+    if file.suffix != ".zst":
+        return _opened_raw(file)
+    import zstandard
+
+    return zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(_opened_raw(file), closefd=True)

@@ -152,8 +152,16 @@ class Factory:
 
 
 def _environment(name: str, specs: tuple[str, ...]) -> Environment:
-    """Solves an environment and writes its locks; says what has moved since they were written last."""
+    """Solves an environment and writes its locks; says what has moved since they were written last.
+
+    What its PyPI lock pins and its specs do not reach, which is what the site added, is installed too.
+    """
     records = environments.solve(specs, [CHANNEL])
+    reached = {record.name.normalized for record in records}
+    locked = _names(name) if name in ENVIRONMENTS else []
+    if added := [package for package in locked if package not in reached]:
+        specs = (*specs, *added)
+        records = environments.solve(specs, [CHANNEL])
     before = locks.read(name)
     locks.write(name, specs, records)
     for line in release.changes(before, locks.read(name)) if before else ():

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from forge import condapkg, elf, locks
+from forge import condapkg, elf, locks, sources
 from forge.paths import CHANNEL, ROOT, cache_dir
 from forge.recipes.run import BUILDS
+from forge.wheels.names import Names
 
 PUBLIC_CHANNELS = re.compile(rb"(conda|repo|api|binstar)\.(anaconda|continuum)\.(org|com|io)|anaconda\.org/conda-forge")
 
@@ -64,3 +65,10 @@ def test_conda_lock_reads_the_lock_and_it_names_files_of_the_channel_and_of_the_
         name: record["sha256"] for name, record in records.items()
     }.items()
     assert {p.name: f"{p.version} {p.build}" for p in lock.package} == locks.read(environment)
+
+
+@pytest.mark.parametrize("environment", ["base", "jupyterhubenv"])
+def test_what_the_pypi_lock_of_an_environment_pins_is_installed(environment: str) -> None:
+    names = Names.from_wheel(sources.fetch_env("names")["conda-pypi"])
+    pinned = {names.conda(pin.name) for pin in sources.read_lock(environment)}
+    assert pinned - set(locks.read(environment)) == set()

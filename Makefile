@@ -1,7 +1,7 @@
 # Every target runs one command of the build tool; `make hub` is the way in. See README.md.
 FORGE = sh forge/bootstrap.sh
 
-.PHONY: help hub hub-stop test lock channel installer bench lint clean
+.PHONY: help hub hub-stop test lock channel installer image bench lint clean
 
 help:
 	@echo 'make hub         build everything, install it into a scratch prefix, start the hub'
@@ -10,6 +10,7 @@ help:
 	@echo 'make lock        refresh all locks, or one: make lock NAME=openssl'
 	@echo 'make channel     build dist/channel from the locks (FROZEN=1: never fall forward)'
 	@echo 'make installer   build dist/hub-installer.sh'
+	@echo 'make image       build dist/hub-notebook-image.tar.zst, and load it where Docker runs'
 	@echo 'make bench       measure what the README quotes'
 	@echo 'make lint        format, types and shell checks alone'
 	@echo 'make clean       remove dist/ (the cache stays)'
@@ -17,7 +18,7 @@ help:
 hub hub-stop test bench lint:
 	@$(FORGE) $@
 
-channel installer:
+channel installer image:
 	@$(FORGE) $@ $(if $(FROZEN),--frozen)
 
 lock:

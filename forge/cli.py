@@ -39,6 +39,14 @@ def installer(frozen: Frozen = False) -> None:
 
 
 @app.command()
+def image(frozen: Frozen = False) -> None:
+    """Build dist/hub-notebook-image.tar.zst, the users' image, and load it where Docker runs."""
+    from forge import image
+
+    print(image.make(frozen=frozen))
+
+
+@app.command()
 def hub() -> None:
     """Install into a scratch prefix without network, start the hub, print its address."""
     from forge import hub

@@ -243,7 +243,7 @@ def test_without_root_the_real_host_is_left_alone_and_the_prefix_set_up(
     commands = host.run = Commands()
     assert ensure(host, "again") == 0
     said = capsys.readouterr().out
-    assert said.count("skipped: needs root") == 8
+    assert said.count("skipped: needs root") == 9
     assert "prefix: changed" in said
     assert commands.seen == []
 

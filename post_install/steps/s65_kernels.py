@@ -1,0 +1,38 @@
+"""The PySpark kernels that ``hub.yaml`` asks for, where users' servers run in containers."""
+
+from post_install.host import Host, Ran, Step, StepError, needs_host
+from post_install.steps.s50_settings import in_force
+
+UNCHANGED = "nothing changed"
+
+
+def check(host: Host) -> list[str]:
+    """Which kernels are not as the settings have them."""
+    ran = _hubctl(host, "--check")
+    return _lines(ran) if ran.code else []
+
+
+def ensure(host: Host) -> list[str]:
+    """Renders them; a size that is no longer in the settings goes."""
+    return _lines(_hubctl(host))
+
+
+def _hubctl(host: Host, *options: str) -> Ran:
+    """The settings are YAML: hubctl reads them, with the environment's own Python."""
+    python = str(host.env / "bin" / "python")
+    ran = host.run([python, "-m", "hubctl", "--root", str(host.root), "image", "kernels", *options])
+    if ran.code and not ran.output:
+        raise StepError(f"hubctl could not render the kernels: {ran.complaint}", "mend /etc/jupyterhub/hub.yaml")
+    return ran
+
+
+def _lines(ran: Ran) -> list[str]:
+    return [line for line in ran.output.splitlines() if line != UNCHANGED]
+
+
+def _unless(host: Host) -> str:
+    no_containers = "" if in_force(host, "spawner") == "docker" else "users' servers are no containers"
+    return needs_host(host) or no_containers
+
+
+STEP = Step("kernels", check, ensure, _unless)

@@ -52,9 +52,9 @@ def test_a_check_changes_nothing_and_names_what_is_missing(host: Host) -> None:
 
 def test_settings_that_cannot_be_read_are_told_in_hubctls_words(host: Host) -> None:
     host.run = Hubctl(Ran(1, "", "hubctl: hub.yaml:3: pyspark.master: expected text"))
-    with pytest.raises(StepError, match="hub.yaml:3: pyspark"):
+    with pytest.raises(StepError, match="expected text"):
         kernels.check(host)
-    with pytest.raises(StepError, match="hub.yaml:3: pyspark"):
+    with pytest.raises(StepError, match="expected text"):
         kernels.ensure(host)
 
 

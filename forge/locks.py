@@ -5,6 +5,7 @@ made on the build machine holds at every site.
 """
 
 import hashlib
+import importlib.metadata
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +14,8 @@ from unittest import mock
 import rattler
 
 from forge.environments import SUBDIR
-from forge.files import replacing, write_text
-from forge.paths import LOCKFILES
-
-# conda-lock carries poetry, which puts older copies of common libraries in front of everybody's: for its import only.
-with mock.patch.object(sys, "path", list(sys.path)):
-    from conda_lock.lockfile import write_conda_lock_file
-    from conda_lock.lockfile.v1.models import HashModel, LockMeta
-    from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile
-    from conda_lock.models.channel import Channel
+from forge.files import replacing, tree_digest, write_text
+from forge.paths import LOCKFILES, cache_dir
 
 CHANNEL_ROOT = "file://$CHANNEL_ROOT"
 
@@ -31,7 +25,7 @@ def write(name: str, specs: Sequence[str], records: Sequence[rattler.RepoDataRec
     explicit = [f"$CHANNEL_ROOT/{record.subdir}/{record.file_name}#{_hex(record.md5)}" for record in records]
     header = f"# {name}: conda create --file this file, with CHANNEL_ROOT set to the folder of the channel\n@EXPLICIT\n"
     changed = write_text(explicit_path(name), header + "".join(f"{line}\n" for line in explicit))
-    return _write_conda_lock(_lockfile(specs, records), conda_lock_path(name)) or changed
+    return write_text(conda_lock_path(name), _conda_lock(specs, records)) or changed
 
 
 def conda_lock_path(name: str) -> Path:
@@ -54,7 +48,25 @@ def read(name: str) -> dict[str, str]:
     return {package: f"{version} {build}" for package, version, build in (stem.rsplit("-", 2) for stem in stems)}
 
 
-def _lockfile(specs: Sequence[str], records: Sequence[rattler.RepoDataRecord]) -> Lockfile:
+def _conda_lock(specs: Sequence[str], records: Sequence[rattler.RepoDataRecord]) -> str:
+    """The text of conda-lock's file, out of the cache where it was written before: conda-lock takes a second."""
+    decides = [importlib.metadata.version("conda-lock"), *specs, *(f"{r.file_name} {_hex(r.sha256)}" for r in records)]
+    key = hashlib.sha256("\n".join([tree_digest(Path(__file__)), *decides]).encode()).hexdigest()
+    path = cache_dir("build") / "locks" / f"{key}.yml"
+    if not path.exists():
+        with replacing(path) as temporary:
+            _write_conda_lock(specs, records, temporary)
+    return path.read_text()
+
+
+def _write_conda_lock(specs: Sequence[str], records: Sequence[rattler.RepoDataRecord], path: Path) -> None:
+    # conda-lock carries poetry, which puts older copies of common libraries in front of everybody's.
+    with mock.patch.object(sys, "path", list(sys.path)):
+        from conda_lock.lockfile import write_conda_lock_file
+        from conda_lock.lockfile.v1.models import HashModel, LockMeta
+        from conda_lock.lockfile.v2prelim.models import LockedDependency, Lockfile
+        from conda_lock.models.channel import Channel
+
     packages = [
         LockedDependency(
             name=record.name.normalized,
@@ -75,14 +87,8 @@ def _lockfile(specs: Sequence[str], records: Sequence[rattler.RepoDataRecord]) -
         platforms=[SUBDIR],
         sources=["../construct.yaml"],
     )
-    return Lockfile(package=packages, metadata=meta)
-
-
-def _write_conda_lock(lockfile: Lockfile, path: Path) -> bool:
-    before = path.read_bytes() if path.exists() else b""
-    with replacing(path) as temporary:
-        write_conda_lock_file(lockfile, temporary, metadata_choices=None, include_help_text=False)
-    return path.read_bytes() != before
+    lockfile = Lockfile(package=packages, metadata=meta)
+    write_conda_lock_file(lockfile, path, metadata_choices=None, include_help_text=False)
 
 
 def _name_and_rest(spec: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
-"""JupyterHub's login by PAM, with a Kerberos ticket for each user."""
+"""JupyterHub's login by PAM or single sign-on, with a Kerberos ticket for each user."""
 
 from jupyterhub_kerberos.authenticator import KerberosPAMAuthenticator
+from jupyterhub_kerberos.spnego import KerberosSPNEGOAuthenticator
 
-__all__ = ["KerberosPAMAuthenticator"]
+__all__ = ["KerberosPAMAuthenticator", "KerberosSPNEGOAuthenticator"]

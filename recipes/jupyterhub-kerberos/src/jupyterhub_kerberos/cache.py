@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,25 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 MAX_SIZE = 1 << 20
 """Bytes of a cache that are read; a ticket-granting ticket is some kilobytes, even with an Active Directory PAC."""
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file that everybody may read, unless it is there; whoever reads it never sees a part of it.
+
+    Raises:
+        OSError: no space, or no right to.
+    """
+    if path.exists() and path.read_text() == text:
+        return
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            Path(file.name).replace(path)
+        except OSError:
+            Path(file.name).unlink()
+            raise
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,14 @@ class TicketFolders:
         """The user's ticket cache, type FILE: MIT, Java and containers all read that."""
         return self.of(username) / CACHE_NAME
 
+    def identity(self, username: str) -> tuple[int, int] | None:
+        """Tells one cache of the user from the next: each new ticket is a new file. None if there is none."""
+        try:
+            status = self.cache(username).lstat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
     def make(self, account: Account) -> Path:
         """Makes the user's folder, mode 0700, unless it is there; mends its owner and mode.
 
@@ -45,7 +73,7 @@ class TicketFolders:
             TicketError: something else has its name, or others could put something there.
             OSError: no space, or no right to.
         """
-        self._make_root()
+        self.make_root()
         folder = self.of(account.name)
         with contextlib.suppress(FileExistsError):
             folder.mkdir(0o700)
@@ -60,7 +88,13 @@ class TicketFolders:
             os.close(fd)
         return folder
 
-    def _make_root(self) -> None:
+    def make_root(self) -> None:
+        """Makes the folder of all folders, unless it is there.
+
+        Raises:
+            TicketError: others could put something there.
+            OSError: no space, or no right to.
+        """
         self.root.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             self.root.mkdir(0o711)

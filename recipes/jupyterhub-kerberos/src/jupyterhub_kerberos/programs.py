@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import pwd
 import stat
@@ -49,9 +50,13 @@ class Result:
 def find(name: str) -> str:
     """The path of a program: of this Python's environment if every user may run it, else of the system.
 
+    A path is itself.
+
     Raises:
         FileNotFoundError: neither has it.
     """
+    if Path(name).is_absolute():
+        return name
     for folder in (Path(sys.prefix) / "bin", *SYSTEM_FOLDERS):
         path = folder / name
         if path.is_file() and _runs_for_everyone(path):
@@ -68,6 +73,7 @@ async def run(
     account: Account | None = None,
     stdin: bytes | None = None,
     krb5_conf: str = "",
+    keytab: str = "",
     limit: float,
 ) -> Result:
     """Runs a program with an environment that holds nothing of the hub's.
@@ -77,6 +83,7 @@ async def run(
         account: whose rights it gets, without supplementary groups; the hub's own when None.
         stdin: what it reads; this is the way for secrets.
         krb5_conf: ``KRB5_CONFIG``, where it is not the library's default.
+        keytab: ``KRB5_KTNAME``, likewise.
         limit: seconds until it is killed.
 
     Raises:
@@ -90,6 +97,8 @@ async def run(
     env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC0"}
     if krb5_conf:
         env["KRB5_CONFIG"] = krb5_conf
+    if keytab:
+        env["KRB5_KTNAME"] = f"FILE:{keytab}"
     process = await asyncio.create_subprocess_exec(
         find(command[0]),
         *command[1:],
@@ -112,3 +121,24 @@ async def run(
             await process.wait()
     assert process.returncode is not None
     return Result(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+HELPERS = Path(__file__).parent / "helpers"
+
+
+async def ask(helper: str, question: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Runs one of the programs in ``helpers``: a question in, an answer out, neither where others could read it.
+
+    Args:
+        options: as for ``run``.
+
+    Raises:
+        TimeoutError: it was killed.
+        OSError: it broke; its last words.
+    """
+    command = (sys.executable, "-I", str(HELPERS / f"{helper}.py"))
+    result = await run(*command, stdin=json.dumps(question).encode(), **options)
+    if result.code:
+        raise OSError(f"{helper}: {result.said}")
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer

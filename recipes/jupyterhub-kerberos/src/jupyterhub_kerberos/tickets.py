@@ -1,13 +1,14 @@
 """Users' tickets: obtained with the password, looked at, renewed without it."""
 
 import asyncio
+import contextlib
 import os
 import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jupyterhub_kerberos import errors, programs
@@ -16,7 +17,9 @@ from jupyterhub_kerberos.errors import KdcUnreachableError, TicketError
 from jupyterhub_kerberos.kdc import Verifier
 from jupyterhub_kerberos.programs import Account, Result
 
-_KINIT_SAYS: tuple[tuple[str, type[TicketError]], ...] = (
+_CLOSED = ("credentials have been revoked", "entry in database has expired")
+
+_SAYS: tuple[tuple[str, type[TicketError]], ...] = (
     ("Cannot contact any KDC", errors.KdcUnreachableError),
     ("Cannot find KDC", errors.KdcUnreachableError),
     ("Cannot resolve", errors.KdcUnreachableError),
@@ -26,30 +29,47 @@ _KINIT_SAYS: tuple[tuple[str, type[TicketError]], ...] = (
     ("Password expired", errors.PasswordExpiredError),
     ("Clock skew", errors.ClockSkewError),
     ("not found in Kerberos database", errors.AccountRefusedError),
-    ("credentials have been revoked", errors.AccountRefusedError),
-    ("entry in database has expired", errors.AccountRefusedError),
+    *((words, errors.AccountRefusedError) for words in _CLOSED),
+    ("No space left", errors.NoSpaceError),
+    ("Disk quota exceeded", errors.NoSpaceError),
 )
-"""Why a kinit that failed did so, in MIT's untranslated words; whether it failed is for its exit code to say."""
+"""Why a program that failed did so, in its untranslated words; whether it failed is for its exit code to say."""
+
+_SKEW = timedelta(minutes=5)
+"""How far apart clocks may be; MIT's and Active Directory's default. kinit corrects more than that by itself, for MIT's
+programs alone: Java's would refuse the ticket."""
+
+_LITTLE = 64 * 1024
+"""Bytes that a file system has at least, if it is not its being full that makes programs fail."""
 
 _DATE = r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d"
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A ticket-granting ticket's times."""
+    """A ticket-granting ticket: its times, and whose it is."""
 
     start: datetime
     end: datetime
     renew_until: datetime | None = None
+    principal: str = ""
 
     def is_valid(self, now: datetime) -> bool:
         """Whether services accept it."""
         return now < self.end
 
+    @property
+    def is_renewable(self) -> bool:
+        """Whether renewal makes it last longer."""
+        return self.renew_until is not None and self.renew_until > self.end
+
     def is_due(self, now: datetime) -> bool:
-        """Whether half of its lifetime is gone, and renewal makes it last longer."""
-        half = self.start + (self.end - self.start) / 2
-        return now >= half and self.renew_until is not None and self.renew_until > self.end
+        """Whether to renew it: after a third of its lifetime, so that it happens before half of it is gone."""
+        return self.is_renewable and now >= self.start + (self.end - self.start) / 3
+
+    def is_last_call(self, now: datetime) -> bool:
+        """Whether to ask for the password while it still works: it is nearly over, and can't be renewed."""
+        return not self.is_renewable and now >= self.end - min(timedelta(minutes=15), (self.end - self.start) / 10)
 
 
 def parse_klist(text: str, realm: str) -> Ticket | None:
@@ -61,7 +81,8 @@ def parse_klist(text: str, realm: str) -> Ticket | None:
         return None
     start, end, until = (_parse_date(group) for group in match.groups())
     assert start is not None and end is not None
-    return Ticket(start, end, until)
+    owner = re.search(r"^Default principal: (.+)$", text, re.MULTILINE)
+    return Ticket(start, end, until, owner[1] if owner else "")
 
 
 def _parse_date(text: str | None) -> datetime | None:
@@ -84,82 +105,155 @@ class TicketOffice:
     limit: float
     krb5_conf: str = ""
 
-    async def obtain(self, account: Account, password: str) -> None:
+    async def obtain(self, account: Account, password: str) -> Ticket:
         """Gets a ticket with the password, checks the KDC, and puts the ticket into the user's folder.
 
         Raises:
             TicketError: there is no ticket; one that was there before is still there.
         """
-        principal = f"{account.name}@{self.realm}"
+        principal = self._principal(account)
         if "\n" in password or "\0" in password:
             raise errors.WrongPasswordError(f"the password of {principal} holds a character that Kerberos cannot take")
-        async with self._new_cache(account) as name:
-            path = self.folders.of(account.name) / name
+        async with self._new_cache(account) as path:
             options = ["-f", "-l", self.lifetime, "-r", self.renewable, "-c", f"FILE:{path}"]
-            result = await self._ask_kdc("kinit", *options, principal, account=account, stdin=password)
+            result = await self._ask_kdc("kinit", *options, principal, account=account, stdin=f"{password}\n".encode())
             if result.code:
                 raise self._refusal(principal, result)
-            if self.keytab is not None:
-                verifier = Verifier(self.keytab, self.realm, self.krb5_conf, self.limit)
-                await verifier.verify(self.folders.read(account, name), self.folders.root)
-            await self._move_into_place(account, path)
+            return await self._take(account, path, now=datetime.now(UTC))
+
+    async def ask_why(self, account: Account) -> None:
+        """Asks the KDC about a principal whose password PAM has refused. Sends none: that counts as no wrong guess.
+
+        Raises:
+            AccountRefusedError: it is locked or expired, so that no password would do.
+        """
+        principal = self._principal(account)
+        with contextlib.suppress(KdcUnreachableError):
+            result = await self._ask_kdc("kinit", "-c", "MEMORY:", principal, account=account, stdin=b"")
+            if any(words in result.stderr for words in _CLOSED):
+                raise errors.AccountRefusedError(f"kinit for {principal}: {result.said}")
+
+    async def adopt(self, account: Account, content: bytes) -> Ticket:
+        """Puts a cache that somebody else has got for the user into the user's folder, after the same checks.
+
+        Args:
+            content: of a FILE cache.
+
+        Raises:
+            TicketError: it is not the user's, or not valid; one that was there before is still there.
+        """
+        async with self._new_cache(account) as path:
+            # written with the user's rights, so that no link leads further
+            await self._as_user(account, "dd", f"of={path}", "conv=excl", "status=none", stdin=content)
+            return await self._take(account, path)
 
     async def status(self, account: Account) -> Ticket | None:
         """The ticket in the user's folder, valid or not; None if there is none."""
-        cache = self.folders.cache(account.name)
-        result = await programs.run(
-            "klist", "-c", f"FILE:{cache}", account=account, krb5_conf=self.krb5_conf, limit=self.limit
-        )
-        return None if result.code else parse_klist(result.stdout, self.realm)
+        return await self._look(account, self.folders.cache(account.name))
 
     async def renew(self, account: Account) -> None:
         """Renews the ticket in the user's folder; what reads it never sees a half-written one.
+
+        A ticket that has come or gone meanwhile is left as it is.
 
         Raises:
             TicketError: it was not renewed, and is as it was.
         """
         cache = self.folders.cache(account.name)
-        async with self._new_cache(account) as name:
-            path = self.folders.of(account.name) / name
+        before = self.folders.identity(account.name)
+        async with self._new_cache(account) as path:
             await self._as_user(account, "cp", "--", str(cache), str(path))
             result = await self._ask_kdc("kinit", "-R", "-c", f"FILE:{path}", account=account)
             if result.code:
-                raise self._refusal(f"{account.name}@{self.realm}", result)
-            await self._move_into_place(account, path)
+                raise self._refusal(self._principal(account), result)
+            if self.folders.identity(account.name) == before:
+                await self._as_user(account, "mv", "-fT", "--", str(path), str(cache))
+
+    async def destroy(self, account: Account) -> None:
+        """Overwrites and removes the ticket in the user's folder, if there is one.
+
+        Raises:
+            TicketError: it is still there.
+        """
+        if self.folders.identity(account.name) is not None:
+            await self._as_user(account, "kdestroy", "-q", "-c", f"FILE:{self.folders.cache(account.name)}")
+
+    def _principal(self, account: Account) -> str:
+        return f"{account.name}@{self.realm}"
+
+    async def _look(self, account: Account, path: Path) -> Ticket | None:
+        command = ("klist", "-c", f"FILE:{path}")
+        result = await programs.run(*command, account=account, krb5_conf=self.krb5_conf, limit=self.limit)
+        return None if result.code else parse_klist(result.stdout, self.realm)
+
+    async def _take(self, account: Account, path: Path, now: datetime | None = None) -> Ticket:
+        """Checks a new cache and the KDC that it is from, then replaces the old one by it, in one step.
+
+        Args:
+            now: the time, if the ticket has been made just now.
+        """
+        ticket = await self._look(account, path)
+        if ticket is None or ticket.principal.casefold() != self._principal(account).casefold():
+            raise errors.UnusableTicketError(f"the new cache holds no ticket of {self._principal(account)}")
+        if now is not None and abs(ticket.start - now) > _SKEW:
+            raise errors.ClockSkewError(f"the KDC of {self.realm} has {ticket.start}, this host {now}: Clock skew")
+        if not ticket.is_valid(datetime.now(UTC)):
+            raise errors.UnusableTicketError(f"the ticket of {self._principal(account)} was over at {ticket.end}")
+        if self.keytab is not None:
+            await self._verify(self.keytab, self.folders.read(account, path.name))
+        await self._as_user(account, "mv", "-fT", "--", str(path), str(self.folders.cache(account.name)))
+        return ticket
+
+    async def _verify(self, keytab: Path, cache: bytes) -> None:
+        verifier = Verifier(keytab, self.realm, self.krb5_conf, self.limit)
+        try:
+            await verifier.verify(cache, self.folders.root)
+        except errors.KdcNotGenuineError as error:
+            if self._is_full():  # the proof could not be stored
+                raise errors.NoSpaceError(str(error)) from error
+            raise
 
     @asynccontextmanager
-    async def _new_cache(self, account: Account) -> AsyncIterator[str]:
+    async def _new_cache(self, account: Account) -> AsyncIterator[Path]:
         """A name in the user's folder for a new cache; a file that is left there is removed at the end."""
         try:
             folder = await asyncio.to_thread(self.folders.make, account)
-            name = f".{CACHE_NAME}-{secrets.token_hex(8)}"
+            path = folder / f".{CACHE_NAME}-{secrets.token_hex(8)}"
             try:
-                yield name
+                yield path
             finally:
-                await self._as_user(account, "rm", "-f", "--", str(folder / name))
+                if os.path.lexists(path):
+                    await self._as_user(account, "rm", "-f", "--", str(path))
         except OSError as error:
-            raise TicketError(f"ticket folder of {account.name}: {error}") from error
+            raise self.trouble(f"ticket folder of {account.name}: {error}") from error
 
-    async def _ask_kdc(self, *command: str, account: Account, stdin: str | None = None) -> Result:
-        secret = None if stdin is None else f"{stdin}\n".encode()
+    async def _ask_kdc(self, *command: str, account: Account, stdin: bytes | None = None) -> Result:
         try:
             return await programs.run(
-                *command, account=account, stdin=secret, krb5_conf=self.krb5_conf, limit=self.limit
+                *command, account=account, stdin=stdin, krb5_conf=self.krb5_conf, limit=self.limit
             )
         except TimeoutError as error:
             raise KdcUnreachableError(f"no KDC of {self.realm} answered within {self.limit:g} s") from error
 
-    async def _as_user(self, account: Account, *command: str) -> None:
+    async def _as_user(self, account: Account, *command: str, stdin: bytes | None = None) -> None:
         """Does something in the user's folder with the user's rights alone, so that no link leads further."""
-        result = await programs.run(*command, account=account, limit=self.limit)
+        result = await programs.run(*command, account=account, stdin=stdin, limit=self.limit)
         if result.code:
-            raise TicketError(f"ticket folder of {account.name}: {result.said}")
+            raise self._refusal(f"folder of {account.name}", result, command[0])
 
-    async def _move_into_place(self, account: Account, path: Path) -> None:
-        target = self.folders.cache(account.name)
-        await self._as_user(account, "mv", "-fT", "--", os.fspath(path), os.fspath(target))
+    def trouble(self, detail: str) -> TicketError:
+        """The error for a file that cannot be made: there is no space, or something else is wrong."""
+        return errors.NoSpaceError(detail) if self._is_full() else TicketError(detail)
 
-    def _refusal(self, principal: str, result: Result) -> TicketError:
+    def _is_full(self) -> bool:
+        if not self.folders.root.exists():
+            return False
+        space = os.statvfs(self.folders.root)
+        return space.f_bavail * space.f_frsize < _LITTLE or (space.f_files > 0 and space.f_favail == 0)
+
+    def _refusal(self, what: str, result: Result, program: str = "kinit") -> TicketError:
         said = result.stderr + result.stdout
-        kind = next((kind for words, kind in _KINIT_SAYS if words in said), TicketError)
-        return kind(f"kinit for {principal}: {result.said}")
+        kind = next((kind for words, kind in _SAYS if words in said), TicketError)
+        detail = f"{program} for {what}: {result.said}"
+        # kinit tells only that it could not store something
+        return self.trouble(detail) if kind is TicketError else kind(detail)

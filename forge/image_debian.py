@@ -5,10 +5,12 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from forge import image_keystore
 from forge.errors import ForgeError
 from forge.files import replacing
 from forge.paths import cache_dir
@@ -28,6 +30,7 @@ _KEPT = ("/usr/share/doc/*/copyright",)
 
 _HOOK = """
 rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*
+"$PYTHON" "$KEYSTORE" "$1"/etc/ssl/certs/java/cacerts "$SOURCE_DATE_EPOCH"
 rm -rf "$1"/var/log/* "$1"/var/cache/* "$1"/var/lib/apt/lists/* "$1"/run/*
 : >"$1"/etc/machine-id
 """
@@ -78,6 +81,7 @@ def _sources() -> str:
 
 def _run(command: Sequence[str], epoch: int) -> None:
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C.UTF-8"}
+    environment |= {"PYTHON": sys.executable, "KEYSTORE": image_keystore.__file__}
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
     if done.returncode:
         tail = "\n".join(done.stderr.splitlines()[-15:])

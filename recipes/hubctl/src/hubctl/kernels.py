@@ -126,7 +126,7 @@ def _submit_arguments(settings: Settings, size: int) -> str:
     """What pyspark hands to ``spark-submit``, quoted for a shell."""
     spark = settings.pyspark
     defaults = LOCAL_CONF if spark.master.startswith("local") else CLUSTER_CONF
-    arguments = ["--master", spark.master, "--driver-memory", f"{size // _MIB}m"]
+    arguments = ["--master", spark.master, "--driver-memory", format_memory(size // _MIB * _MIB)]
     for key, value in {**COMMON_CONF, **defaults, **spark.conf}.items():
         arguments += ["--conf", f"{key}={value}"]
     return shlex.join([*arguments, "pyspark-shell"])

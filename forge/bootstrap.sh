@@ -30,6 +30,7 @@ quietly() {
 case ${1-} in
     lock | hub-stop | --help | '') needed=$tools ;;
     test | bench) needed="$tools $compiling $testing" ;;
+    image) needed="$tools $compiling mmdebstrap" ;;
     *) needed="$tools $compiling" ;;
 esac
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,8 @@ app = typer.Typer(
 _LOAD_SECONDS = 1800
 """Docker answers only when everything is unpacked."""
 
+_PIECE = 2**20
+
 
 @app.command("load")
 def load_file(
@@ -36,14 +39,8 @@ def load_file(
     Example: hubctl image load hub-notebook-image.tar.zst
     """
     _check_sum(file)
-    with images.engine(_LOAD_SECONDS) as client, _opened(file) as content:
-        answers = list(client.api.load_image(content))
-    names = [
-        line.split(": ", 1)[1].strip() for answer in answers if "Loaded image" in (line := answer.get("stream", ""))
-    ]
-    if not names:
-        reason = next((answer["error"] for answer in answers if "error" in answer), "there is no image in it")
-        raise HubError(f"{file} could not be loaded: {reason}")
+    with images.engine(_LOAD_SECONDS) as client:
+        names = images.load(client, _content(file), file.name)
     for name in names:
         print(f"loaded {name}")
 
@@ -125,23 +122,27 @@ def _check_sum(file: Path) -> None:
     sums = file.with_name(f"{file.name}.sha256")
     if not sums.is_file():
         return
-    with _opened_raw(file) as content:
+    with _opened(file) as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if sums.read_text().split()[:1] != [found]:
         raise HubError(f"{file} is not what {sums.name} says", "copy it to this server again")
 
 
-def _opened_raw(file: Path) -> BufferedReader:
+def _opened(file: Path) -> BufferedReader:
     try:
         return file.open("rb")
     except OSError as error:
         raise HubError(f"{file} can't be read: {error.strerror}") from None
 
 
-def _opened(file: Path) -> Any:
-    """The file's content for Docker, which reads tar and gzip; zstd only from version 23 on."""
-    if file.suffix != ".zst":
-        return _opened_raw(file)
+def _content(file: Path) -> Iterator[bytes]:
+    """The file for Docker, piece by piece. Docker itself reads tar and gzip; zstd only from version 23 on."""
     import zstandard
 
-    return zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(_opened_raw(file), closefd=True)
+    with _opened(file) as raw:
+        content: Any = zstandard.ZstdDecompressor().stream_reader(raw) if file.suffix == ".zst" else raw
+        try:
+            while piece := content.read(_PIECE):
+                yield piece
+        except zstandard.ZstdError as error:
+            raise HubError(f"{file} is damaged: {error}", "copy it to this server again") from None

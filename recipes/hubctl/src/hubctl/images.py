@@ -72,6 +72,30 @@ def engine(timeout: int = 10) -> Iterator[Any]:
         client.close()
 
 
+def load(client: Any, content: Iterator[bytes], source: str) -> list[str]:
+    """Gives Docker an image; its names.
+
+    Args:
+        content: what `docker save` has written.
+        source: what messages call it.
+
+    Raises:
+        HubError: there is no image in it, or Docker can't take it.
+    """
+    import docker
+
+    try:
+        answers = list(client.api.load_image(content))
+    except docker.errors.APIError as error:
+        raise HubError(f"{source} could not be loaded: {error.explanation}") from None
+    said = [str(answer.get("stream", "")).strip() for answer in answers]
+    names = [line.partition(": ")[2] for line in said if line.startswith("Loaded image")]
+    if not names:
+        reason = next((answer["error"] for answer in answers if "error" in answer), "there is no image in it")
+        raise HubError(f"{source} could not be loaded: {reason}")
+    return names
+
+
 def find(layout: Layout, client: Any, name: str) -> Image | None:
     """The image called ``name`` (a tag or an id); None where Docker does not have it."""
     import docker

@@ -42,7 +42,10 @@ class NegotiateLoginHandler(TicketLoginHandler):
 
     async def get(self) -> None:
         """Asks for a token, or takes it."""
-        if self.current_user or self.get_argument(FORM_ONLY, None) is not None:
+        form_only = self.get_argument(FORM_ONLY, None) is not None
+        if self.current_user and form_only:
+            return self.redirect(self.settings["login_url"])  # the argument would be passed on to the server's start
+        if self.current_user or form_only:
             return await super().get()
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         if scheme.casefold() != "negotiate":

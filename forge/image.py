@@ -39,6 +39,15 @@ ARCHIVE = DIST / "hub-notebook-image.tar.zst"
 JAVA_HOME = "/usr/lib/jvm/java-17-openjdk-amd64"
 _PATH = f"{PREFIX}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+_LINK = """
+import os, sys
+from pathlib import Path
+from forge import image
+image.link(Path(sys.argv[1]))
+os._exit(0)
+"""
+"""Ends at once: py-rattler's threads sometimes crash an interpreter that winds down."""
+
 _IN_NAMESPACE = 'mount --bind "$0" "$1"; shift; exec "$@"'
 
 
@@ -115,10 +124,9 @@ def _linked(scratch: Path, specs: Sequence[str]) -> Path:
     wanted.write_text("\n".join(specs))
     place = scratch / "opt"
     place.mkdir()
-    code = "import sys; from pathlib import Path; from forge import image; image.link(Path(sys.argv[1]))"
     rights = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     command = ["unshare", *rights, "--mount", "sh", "-euc", _IN_NAMESPACE, str(place), str(PREFIX.parent)]
-    done = subprocess.run([*command, sys.executable, "-c", code, str(wanted)], cwd=ROOT)
+    done = subprocess.run([*command, sys.executable, "-c", _LINK, str(wanted)], cwd=ROOT)
     if done.returncode:
         raise ForgeError("the image's environment could not be linked", "What is printed above says why.")
     prefix = place / PREFIX.name

@@ -29,7 +29,7 @@ def cost(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, s
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
-    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL)
     peak = _Peak(process.pid)
     peak.start()
     code = process.wait()
@@ -42,25 +42,37 @@ def cost(command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, s
 
 
 class _Peak(threading.Thread):
-    """Watches the resident memory of a session's processes, ten times a second."""
+    """Watches the resident memory of a process and of all that come from it, twice a second."""
 
-    def __init__(self, session: int) -> None:
+    def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
         self.bytes = 0
-        self._session = session
+        self._root = root
         self._ended = threading.Event()
 
     def run(self) -> None:
-        while not self._ended.wait(0.1):
-            self.bytes = max(self.bytes, sum(self._resident(entry) for entry in Path("/proc").glob("[0-9]*")))
+        while not self._ended.wait(0.5):
+            self.bytes = max(self.bytes, resident(self._root))
 
     def stop(self) -> None:
         self._ended.set()
         self.join()
 
-    def _resident(self, process: Path) -> int:
+
+def resident(root: int) -> int:
+    """The memory of the process ``root`` and of its descendants, in bytes; shared pages count once for each."""
+    pages: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:  # it ended while we looked
-            return 0
-        return int(fields[21]) * PAGE if int(fields[3]) == self._session else 0
+            continue
+        pages[int(entry.name)] = int(fields[21])
+        children.setdefault(int(fields[1]), []).append(int(entry.name))
+    total, waiting = 0, [root]
+    while waiting:
+        process = waiting.pop()
+        total += pages.get(process, 0)
+        waiting += children.get(process, [])
+    return total * PAGE

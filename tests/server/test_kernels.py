@@ -4,13 +4,16 @@ import json
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hubctl import images, kernels
 from hubctl.images import Facts
 from hubctl.layout import Layout
 from hubctl.settings import Settings, load
+from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
 
 WITH_SPARK = Facts(jupyterhub="6.1.1", pyspark="3.5.9", java="17")
 IMAGE = "hubforge/notebook"
@@ -147,3 +150,66 @@ def test_what_was_found_in_an_image_is_remembered_by_its_id(layout: Layout) -> N
     assert images._known(layout, "sha256:2") == Facts("6.0.0", "", "")
     record.write_text("{")
     assert images._known(layout, "sha256:1") is None, "a damaged record is made anew, not stumbled over"
+
+
+FAKE_SPARK = """\
+import os
+
+
+class SparkSession:
+    sparkContext = "the context"
+
+    class builder:
+        @staticmethod
+        def getOrCreate():
+            if not os.path.exists(os.environ["SPARK_HOME"] + "/cluster-is-up"):
+                raise RuntimeError("no resource manager answers")
+            return SparkSession()
+"""
+
+
+@pytest.fixture
+def spark_home(tmp_path: Path) -> Path:
+    """A Spark that starts as soon as a file is there."""
+    home = tmp_path / "spark"
+    package = home / "python" / "pyspark"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "sql.py").write_text(FAKE_SPARK)
+    (home / "python" / "lib").mkdir()
+    (home / "python" / "lib" / "py4j-0.10-src.zip").touch()
+    return home
+
+
+def run(client: BlockingKernelClient, source: str) -> tuple[str, str]:
+    """What a cell prints, on standard output and on standard error."""
+    said = {"stdout": "", "stderr": ""}
+
+    def hear(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream":
+            said[message["content"]["name"]] += message["content"]["text"]
+
+    client.execute_interactive(source, output_hook=hear, timeout=60)
+    return said["stdout"], said["stderr"]
+
+
+def test_a_cell_says_why_spark_did_not_start_and_the_next_one_tries_again(layout: Layout, spark_home: Path) -> None:
+    kernels.render(settings(layout, f"pyspark: {{spark_home: {spark_home}}}"), layout)
+    manager = KernelManager(kernel_name="pyspark-1g")
+    manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[str(kernels.folder(layout))])
+    manager.start_kernel()
+    client = manager.blocking_client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        printed, complaint = run(client, "print(6 * 7)")
+        assert printed == "42\n", "a cell without Spark runs all the same"
+        assert "Spark can't be started" in complaint and "no resource manager answers" in complaint
+        (spark_home / "cluster-is-up").touch()
+        assert run(client, "print(sc, type(spark).__name__)") == ("the context SparkSession\n", "")
+        workers = "import os; print(os.environ['PYTHONPATH'].split(':')[:2], '_prepare_spark' in globals())"
+        expected = [f"{spark_home}/python", f"{spark_home}/python/lib/py4j-0.10-src.zip"]
+        assert run(client, workers) == (f"{expected} False\n", "")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)

@@ -1,5 +1,6 @@
 """Who may log in: the authenticator's part of the configuration."""
 
+import os
 from typing import Any
 
 from hubctl import tokens
@@ -9,6 +10,10 @@ from hubctl.units import format_duration
 
 AUTHENTICATORS = {"kerberos": "kerberos-pam", "pam": "pam", "shared-password": "shared-password"}
 """Names of JupyterHub's entry points, by the setting ``auth``."""
+
+HEADER_SIZE = 64 * 1024
+"""Bytes of a request's headers that the proxy takes where browsers log in with their ticket; the hub takes as many.
+Active Directory's tickets alone are larger than node's default of 16 KiB."""
 
 
 def configure(c: Any, settings: Settings, layout: Layout) -> None:
@@ -22,6 +27,7 @@ def configure(c: Any, settings: Settings, layout: Layout) -> None:
         return
     c.PAMAuthenticator.service = "jupyterhub" if layout.pam_service.exists() else "login"
     c.PAMAuthenticator.allowed_groups = set(settings.allowed_groups)
+    c.PAMAuthenticator.admin_groups = set(settings.admin_groups)
     if settings.auth == "kerberos":
         _kerberos(c, settings, layout)
 
@@ -42,3 +48,10 @@ def _kerberos(c: Any, settings: Settings, layout: Layout) -> None:
     section.ticket_lifetime = format_duration(settings.kerberos.ticket_lifetime)
     section.renewable_lifetime = format_duration(settings.kerberos.renewable_lifetime)
     section.ticket_folder = str(layout.tickets)
+    section.destroy_tickets = set(settings.kerberos.destroy_tickets)
+    if settings.kerberos.http_keytab:
+        c.JupyterHub.authenticator_class = "kerberos-spnego"
+        c.KerberosSPNEGOAuthenticator.http_keytab = str(layout.below(settings.kerberos.http_keytab))
+        # inherited by the proxy
+        options = [os.environ.get("NODE_OPTIONS", ""), f"--max-http-header-size={HEADER_SIZE}"]
+        os.environ["NODE_OPTIONS"] = " ".join(filter(None, options))

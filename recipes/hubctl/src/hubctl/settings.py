@@ -74,6 +74,14 @@ class Kerberos(_Section):
     renewable_lifetime: Duration = Field(
         default=parse_duration("7d"), description="How long a ticket can be renewed without the password."
     )
+    http_keytab: AbsolutePath | None = Field(
+        default=None,
+        description="Keytab of HTTP/NAME-OF-THE-SITE: browsers log in with their own ticket. Not without it.",
+    )
+    destroy_tickets: list[Literal["logout", "stop"]] = Field(
+        default=[],
+        description="When a user's ticket is destroyed before it is over: logout of the user, stop of the last server.",
+    )
 
     @model_validator(mode="after")
     def _renewable_covers_lifetime(self) -> "Kerberos":
@@ -217,6 +225,9 @@ class Settings(_Section):
         description="Where notebooks run. docker: a container each. local: processes on this host.",
     )
     admin_users: list[AccountName] = Field(default=[], description="Users with the admin page.")
+    admin_groups: list[AccountName] = Field(
+        default=[], description="Members of these groups have it, too (not with shared-password)."
+    )
     allowed_groups: list[AccountName] = Field(
         default=["jupyterhub"], description="Members of these groups may log in (not with shared-password)."
     )

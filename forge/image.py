@@ -20,7 +20,7 @@ import zstandard
 from forge import build, channel, construct, environments, image_debian, image_layers, locks, sources
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest, write_text
-from forge.image_layers import Tree
+from forge.image_layers import Layer, Tree
 from forge.paths import CONSTRUCT, DIST, ROOT, cache_dir
 from forge.progress import Step, say
 from forge.wheels.names import Names
@@ -108,7 +108,7 @@ def _assemble(records: Sequence[rattler.RepoDataRecord], debian: Path, version: 
         image_layers.write_layer([Tree(prefix, str(PREFIX).lstrip("/")), Tree(FILES)], layer, epoch)
         shutil.rmtree(prefix)
         step.done("layer written")
-        layers = [debian, layer]
+        layers = [Layer.of(debian), Layer.of(layer)]
         configuration = image_layers.config(layers, _settings(records), epoch)
         image_layers.write_archive(layers, configuration, [f"{NAME}:latest", f"{NAME}:{version}"], ARCHIVE)
         step.done("archive written")

@@ -30,6 +30,19 @@ class Tree:
     target: str = ""
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A layer's tar archive, and its sha256."""
+
+    path: Path
+    digest: str
+
+    @classmethod
+    def of(cls, path: Path) -> "Layer":
+        """The layer in a file, which is read whole."""
+        return cls(path, sha256_of(path))
+
+
 def write_layer(trees: Iterable[Tree], target: Path, epoch: int) -> None:
     """Writes a layer's tar archive; files are readable by everybody, and writable by root alone."""
     members: dict[Path, Path] = {}
@@ -64,7 +77,7 @@ def _plain(info: tarfile.TarInfo, path: Path, epoch: int) -> tarfile.TarInfo:
     return info
 
 
-def config(layers: Sequence[Path], settings: dict[str, Any], epoch: int) -> bytes:
+def config(layers: Sequence[Layer], settings: dict[str, Any], epoch: int) -> bytes:
     """The image's configuration; its sha256 is the image's id."""
     created = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     document = {
@@ -72,16 +85,16 @@ def config(layers: Sequence[Path], settings: dict[str, Any], epoch: int) -> byte
         "os": "linux",
         "created": created,
         "config": settings,
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256_of(layer)}" for layer in layers]},
-        "history": [{"created": created, "created_by": layer.stem} for layer in layers],
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.digest}" for layer in layers]},
+        "history": [{"created": created, "created_by": layer.path.stem} for layer in layers],
     }
     return json.dumps(document, sort_keys=True).encode()
 
 
-def write_archive(layers: Sequence[Path], configuration: bytes, tags: Sequence[str], target: Path) -> None:
+def write_archive(layers: Sequence[Layer], configuration: bytes, tags: Sequence[str], target: Path) -> None:
     """Writes ``target``, a ``.tar.zst`` that holds one image."""
     name = f"{hashlib.sha256(configuration).hexdigest()}.json"
-    paths = [f"{sha256_of(layer)}/layer.tar" for layer in layers]
+    paths = [f"{layer.digest}/layer.tar" for layer in layers]
     manifest = [{"Config": name, "RepoTags": list(tags), "Layers": paths}]
     compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=2, write_checksum=True)
     with (
@@ -93,8 +106,8 @@ def write_archive(layers: Sequence[Path], configuration: bytes, tags: Sequence[s
         _add(tar, "manifest.json", json.dumps(manifest).encode())
         _add(tar, name, configuration)
         for path, layer in zip(paths, layers, strict=True):
-            with layer.open("rb") as file:
-                tar.addfile(_member(path, layer.stat().st_size), file)
+            with layer.path.open("rb") as file:
+                tar.addfile(_member(path, layer.path.stat().st_size), file)
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

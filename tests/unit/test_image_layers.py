@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from forge.image_layers import Tree, config, write_archive, write_layer
+from forge.image_layers import Layer, Tree, config, write_archive, write_layer
 
 EPOCH = 1_793_491_200
 
@@ -79,8 +79,9 @@ def archive(tmp_path: Path) -> Path:
         (tmp_path / layer.stem).mkdir()
         (tmp_path / layer.stem / layer.stem).write_text(layer.stem)
         write_layer([Tree(tmp_path / layer.stem)], layer, EPOCH)
-    configuration = config(layers, {"Cmd": ["server"], "User": "65534:65534"}, EPOCH)
-    write_archive(layers, configuration, ["hubforge/notebook:latest"], tmp_path / "image.tar.zst")
+    content = [Layer.of(layer) for layer in layers]
+    configuration = config(content, {"Cmd": ["server"], "User": "65534:65534"}, EPOCH)
+    write_archive(content, configuration, ["hubforge/notebook:latest"], tmp_path / "image.tar.zst")
     return tmp_path / "image.tar.zst"
 
 
@@ -99,7 +100,7 @@ def test_the_archive_names_its_layers_by_their_content(archive: Path) -> None:
 
 
 def test_the_same_layers_give_the_same_archive(archive: Path, tmp_path: Path) -> None:
-    layers = [tmp_path / "debian.tar", tmp_path / "notebook.tar"]
+    layers = [Layer.of(tmp_path / f"{name}.tar") for name in ("debian", "notebook")]
     configuration = config(layers, {"User": "65534:65534", "Cmd": ["server"]}, EPOCH)
     write_archive(layers, configuration, ["hubforge/notebook:latest"], tmp_path / "again.tar.zst")
     assert (tmp_path / "again.tar.zst").read_bytes() == archive.read_bytes()

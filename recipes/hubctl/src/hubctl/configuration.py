@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hubctl import containers, login, tokens
+from hubctl import containers, login, offers, tokens
 from hubctl.errors import HubError
 from hubctl.layout import Layout, environment
 from hubctl.proxy import OwnProxy
@@ -80,6 +80,7 @@ def _hub(c: Any, settings: Settings, layout: Layout) -> None:
     hub.cookie_secret_file = str(layout.cookie_secret)
     hub.allow_named_servers = settings.named_servers > 0
     hub.named_server_limit_per_user = settings.named_servers
+    hub.template_paths = [str(offers.TEMPLATES)]
     c.Spawner.default_url = "/lab"
 
 
@@ -97,10 +98,9 @@ def _proxy(c: Any, settings: Settings, layout: Layout) -> None:
 
 
 def _servers(c: Any, settings: Settings, layout: Layout) -> None:
-    for mount in containers.skipped_mounts(settings, layout) if settings.spawner == "docker" else []:
-        print(f"hubctl: {mount.host} is not on this host: not mounted", file=sys.stderr)
     if settings.spawner == "docker":
-        containers.configure(c, settings, layout)
+        # the proxy is the hub's child, and has the hub's environment
+        os.environ.update(containers.configure(c, settings, layout))
         return
     # users' servers are children of the hub here, and end with it
     c.JupyterHub.cleanup_servers = True

@@ -1,53 +1,86 @@
 """Users' servers as Docker containers, with safe defaults."""
 
+import asyncio
 import ipaddress
+import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hubctl import homes
+from hubctl import homes, kernels, krb5conf, names, offers, servers
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.settings import Mount, Settings
+from hubctl.settings import Image, Mount, Settings
 from hubctl.units import format_memory
 
 RUNTIME = "/tmp/jupyter-runtime"
 """Jupyter's runtime folder inside a container: short, for the sockets of kernels, and gone with the container."""
 
+COMMAND = ["sh", "-c", 'umask 0002; exec jupyterhub-singleuser "$@"', "jupyterhub-singleuser"]
+"""The server. The umask lets a group work on what its members put into `/shared`; homes are closed by their folder."""
 
-def configure(c: Any, settings: Settings, layout: Layout) -> None:
+POLL_SECONDS = 10
+"""How long it takes at most until a server that ended is known to have."""
+
+ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+"""What root inside may do, by `root: true`: install packages and change owners."""
+
+
+def configure(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
     """Sets the spawner and where the containers find the hub.
+
+    Returns:
+        Variables for the proxy's environment, which make it look before it sends something to a server.
 
     Raises:
         HubError: Docker does not answer (asked only for the bridge network, for the hub's address there).
     """
-    c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
+    c.JupyterHub.spawner_class = "hubctl.spawner.ContainerSpawner"
     # containers go on while the hub is restarted, and are found again
     c.JupyterHub.cleanup_servers = False
+    c.ContainerSpawner.site = Site(settings, layout)
     section = c.DockerSpawner
-    section.cmd = ["jupyterhub-singleuser"]
+    section.cmd = COMMAND
     section.image = settings.docker.images[0].image
     section.allowed_images = {image.name: image.image for image in settings.docker.images}
     section.pull_policy = "never"
     section.remove = True
     section.notebook_dir = "~"
     section.start_timeout = section.http_timeout = 120
-    # start() of the spawner applies the chosen image and checks it; without this the hub logs that nobody did
+    section.poll_interval = POLL_SECONDS
+    # start() of the spawner applies the choices and checks them; without this the hub logs that nobody did
     section.apply_user_options = _nothing_more
     section.mem_limit = settings.limits.memory
     section.cpu_limit = settings.limits.cpu
     section.extra_create_kwargs = partial(create_arguments, layout=layout, settings=settings)
-    section.extra_host_config = partial(host_config, layout=layout, settings=settings)
+    section.extra_host_config = partial(_in_thread, host_config, layout=layout, settings=settings)
     section.environment = {"JUPYTER_RUNTIME_DIR": RUNTIME}
-    section.pre_spawn_hook = partial(prepare, layout=layout, settings=settings)
-    _network(c, settings)
-    _volumes(section, settings, layout)
+    section.pre_spawn_hook = partial(_in_thread, prepare, layout=layout, settings=settings)
+    return _network(c, settings, layout)
+
+
+class Site:
+    """The settings and the layout, for each spawner."""
+
+    def __init__(self, settings: Settings, layout: Layout) -> None:
+        self.settings = settings
+        self.layout = layout
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Site":
+        """Itself: traitlets copies what is configured for each spawner, and this never changes."""
+        return self
 
 
 def _nothing_more(spawner: Any, user_options: dict[str, Any]) -> None:
     return
 
 
-def _network(c: Any, settings: Settings) -> None:
+async def _in_thread(function: Callable[..., Any], spawner: Any, **arguments: Any) -> Any:
+    """Calls what waits for disks and for Docker without holding up the hub."""
+    return await asyncio.to_thread(function, spawner, **arguments)
+
+
+def _network(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
     port = settings.internal_ports.hub
     section = c.DockerSpawner
     section.network_name = settings.docker.network
@@ -58,12 +91,14 @@ def _network(c: Any, settings: Settings) -> None:
         section.host_port_range = (ports.first, ports.last)
         # kernels would open five ports each on the loopback that all users share
         section.args = ["--KernelManager.transport=ipc"]
-    else:
-        c.JupyterHub.hub_bind_url = f"http://{bridge_gateway()}:{port}"
+        return servers.guard_environment(layout, [])
+    subnet, gateway = bridge()
+    c.JupyterHub.hub_bind_url = f"http://{gateway}:{port}"
+    return servers.guard_environment(layout, [subnet])
 
 
-def bridge_gateway() -> str:
-    """The host's address on Docker's default network: the one address of the hub that containers reach.
+def bridge() -> tuple[str, str]:
+    """Docker's default network, and the host's address there: the one address of the hub that containers reach.
 
     Raises:
         HubError: Docker does not answer.
@@ -77,41 +112,35 @@ def bridge_gateway() -> str:
     except (docker.errors.DockerException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise HubError(f"Docker does not answer ({reason})", "start it, or set `spawner: local` in hub.yaml") from None
-    return pool.get("Gateway") or str(next(ipaddress.ip_network(pool["Subnet"]).hosts()))
-
-
-def _volumes(section: Any, settings: Settings, layout: Layout) -> None:
-    read_only: dict[str, str] = {}
-    writable: dict[str, str] = {}
-    for mount in mounts(settings, layout):
-        inside = str(mount.container or mount.host)
-        (writable if mount.writable else read_only)[str(layout.below(mount.host))] = inside
-    section.volumes = writable
-    section.read_only_volumes = read_only
+    gateway = pool.get("Gateway") or str(next(ipaddress.ip_network(pool["Subnet"]).hosts()))
+    return pool["Subnet"], gateway
 
 
 def mounts(settings: Settings, layout: Layout) -> list[Mount]:
-    """The site's mounts and the shipped ones: those that exist."""
+    """The site's mounts and the shared folder: those that exist now."""
     return [mount for mount in _wanted(settings) if layout.below(mount.host).exists()]
 
 
-def skipped_mounts(settings: Settings, layout: Layout) -> list[Mount]:
-    """The site's mounts that do not exist on this host."""
-    return [mount for mount in settings.mounts if not layout.below(mount.host).exists()]
-
-
 def _wanted(settings: Settings) -> list[Mount]:
-    shipped: list[dict[str, Any]] = [
-        {"host": "/etc/passwd"},
-        {"host": "/etc/group"},
-        {"host": "/shared/jupyterhub", "writable": True},
-    ]
-    if settings.auth == "kerberos":
-        shipped += [{"host": "/etc/krb5.conf"}, {"host": "/etc/krb5.conf.d"}]
+    shipped: list[dict[str, Any]] = [{"host": "/shared/jupyterhub", "writable": True}]
     if settings.pyspark.spark_home:
         shipped.append({"host": settings.pyspark.spark_home})
     inside = {str(mount.container or mount.host) for mount in settings.mounts}
     return [*(Mount(**mount) for mount in shipped if str(mount["host"]) not in inside), *settings.mounts]
+
+
+_skipped: set[str] = set()
+
+
+def _tell_skipped(settings: Settings, layout: Layout, log: logging.Logger) -> None:
+    """Logs each of the site's mounts that does not exist on this host; once, until it has been there again."""
+    for mount in settings.mounts:
+        path = str(layout.below(mount.host))
+        if layout.below(mount.host).exists():
+            _skipped.discard(path)
+        elif path not in _skipped:
+            _skipped.add(path)
+            log.warning("%s is not on this host: not mounted into containers", mount.host)
 
 
 def account(spawner: Any, settings: Settings, layout: Layout) -> homes.Account:
@@ -121,37 +150,57 @@ def account(spawner: Any, settings: Settings, layout: Layout) -> homes.Account:
     return homes.of_host(spawner.user.name)
 
 
+def offered(spawner: Any, settings: Settings) -> Image:
+    """The entry of the settings that the user has chosen; else the first with the spawner's image."""
+    images = settings.docker.images
+    chosen = [image for image in images if image.name == spawner.user_options.get("image")]
+    return next(iter([*chosen, *(image for image in images if image.image == spawner.image)]), images[0])
+
+
 def prepare(spawner: Any, *, settings: Settings, layout: Layout) -> None:
     """Before a container: the user's folder, and names for the environment."""
     from tornado.web import HTTPError
 
     try:
         user = account(spawner, settings, layout)
+        if user.uid == 0 and not offered(spawner, settings).root:
+            raise homes.NoHomeError("This image does not run as root. Log in with another account.")
         homes.ensure(user)
     except homes.NoHomeError as error:
         refused = HTTPError(500, str(error))
         refused.jupyterhub_message = str(error)  # type: ignore[attr-defined]  # what the page shows
         raise refused from None
-    names = {"HOME": user.home, "USER": user.name, "LOGNAME": user.name, "SHELL": "/bin/bash"}
-    spawner.environment = {**spawner.environment, **names}
+    variables = {"HOME": user.home, "USER": user.name, "LOGNAME": user.name, "SHELL": names.SHELL}
+    spawner.environment = {**spawner.environment, **variables}
 
 
 def create_arguments(spawner: Any, *, settings: Settings, layout: Layout) -> dict[str, Any]:
     """What `docker create` is told beside the spawner's own: the user's identity."""
     user = account(spawner, settings, layout)
-    return {"user": f"{user.uid}:{user.gid}", "working_dir": user.home}
+    identity = "0:0" if offered(spawner, settings).root else f"{user.uid}:{user.gid}"
+    return {"user": identity, "working_dir": user.home}
 
 
 def host_config(spawner: Any, *, settings: Settings, layout: Layout) -> dict[str, Any]:
-    """Rights, limits and the user's own folder. The ticket's folder is the authenticator's to mount."""
+    """Rights, limits and folders. The ticket's folder is the authenticator's to mount."""
     user = account(spawner, settings, layout)
-    own_limit = next((i.memory for i in settings.docker.images if i.image == spawner.image and i.memory), None)
+    image = offered(spawner, settings)
+    _tell_skipped(settings, layout, spawner.log)
+    read_only = {**names.write(user, layout), **kernels.mounts(settings, layout, image.image)}
+    if settings.auth == "kerberos":
+        read_only |= krb5conf.write(layout)
+    binds = {source: {"bind": inside, "mode": "ro"} for source, inside in read_only.items()}
+    for mount in mounts(settings, layout):
+        inside = str(mount.container or mount.host)
+        binds[str(layout.below(mount.host))] = {"bind": inside, "mode": "rw" if mount.writable else "ro"}
+    binds[str(user.folder)] = {"bind": user.home, "mode": "rw"}
     return {
         "cap_drop": ["ALL"],
+        "cap_add": ROOT_CAPABILITIES if image.root else [],
         "security_opt": ["no-new-privileges"],
         "group_add": [str(gid) for gid in user.groups],
-        "pids_limit": settings.limits.pids,
-        "mem_limit": format_memory(own_limit or settings.limits.memory),
+        "pids_limit": image.pids or settings.limits.pids,
+        "mem_limit": format_memory(offers.limit(settings, image)),
         "auto_remove": False,  # the log of a server that died stays readable; stopping it removes it all the same
-        "binds": {str(user.folder): {"bind": user.home, "mode": "rw"}},
+        "binds": binds,
     }

@@ -46,6 +46,8 @@ def of_host(name: str) -> Account:
         entry = pwd.getpwnam(name)
     except KeyError:
         raise NoHomeError(f"There is no account {name} on this server. Ask the administrator for one.") from None
+    if len(Path(entry.pw_dir).parts) < 2 or not entry.pw_dir.startswith("/"):
+        raise NoHomeError(f"The account {name} has no home folder. Ask the administrator to give it one.")
     groups = tuple(gid for gid in os.getgrouplist(name, entry.pw_gid) if gid != entry.pw_gid)
     return Account(name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir, Path(entry.pw_dir) / "work", True)
 
@@ -63,7 +65,7 @@ def ensure(account: Account) -> None:
     nowhere.
 
     Raises:
-        NoHomeError: it can't be made, or is a link.
+        NoHomeError: it can't be made, is a link, or can't be written to.
     """
     try:
         if account.on_host:
@@ -76,6 +78,46 @@ def ensure(account: Account) -> None:
         raise NoHomeError(f"Your folder {account.folder} can't be made: {error.strerror}.") from None
     if account.folder.is_symlink():
         raise NoHomeError(f"Your folder {account.folder} is a link. Make it a folder.")
+    if os.statvfs(account.folder).f_flag & os.ST_RDONLY:
+        raise NoHomeError(
+            f"Your folder {account.folder} is on a disk that can only be read at the moment. "
+            "Nothing could be saved, so no server is started. Tell the administrator."
+        )
+
+
+def is_mounted(account: Account, pid: int) -> bool:
+    """Whether the home inside a container is the account's folder.
+
+    A user can put a link in the folder's place after ``ensure`` has looked, and Docker, as root, would follow it. So
+    what was mounted is compared with what should have been; links are followed on neither side.
+
+    Args:
+        pid: a process in the container.
+
+    Raises:
+        OSError: the container has ended, or its home is not there.
+    """
+    return _identity(Path("/"), account.folder) == _identity(Path(f"/proc/{pid}/root"), Path(account.home))
+
+
+def _identity(root: Path, path: Path) -> tuple[int, int]:
+    """Device and inode of the folder ``path`` below ``root``; no part of ``path`` below a container's root is a link.
+
+    On the host, only the last part is the user's to change.
+    """
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+    if root == Path("/"):
+        handle = os.open(path, flags)
+    else:
+        handle = os.open(root, os.O_PATH | os.O_DIRECTORY)
+        for part in path.parts[1:]:
+            parent, handle = handle, os.open(part, flags, dir_fd=handle)
+            os.close(parent)
+    try:
+        found = os.fstat(handle)
+    finally:
+        os.close(handle)
+    return found.st_dev, found.st_ino
 
 
 def _make(folder: Path, account: Account) -> None:

@@ -29,6 +29,16 @@ DRIVER_SHARE = 0.8
 SMALLEST_DRIVER = parse_memory("512m")
 """Spark does not start below 450 MiB."""
 
+PICTURE_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".svg": "image/svg+xml",
+}
+"""Pictures that browsers show, by the end of the file's name."""
+
 
 def _absolute(path: PurePosixPath) -> PurePosixPath:
     if not path.is_absolute() or ".." in path.parts:
@@ -96,7 +106,23 @@ class Image(_Section):
     name: str = Field(min_length=1, description="What users see in the list.")
     image: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$", description="What Docker calls it; never pulled.")
     description: str = Field(default="", description="One line for the list.")
+    picture: AbsolutePath | None = Field(
+        default=None, description="A picture for the list, on the host: PNG, JPEG, GIF, WebP or SVG, up to 256 KiB."
+    )
     memory: Memory | None = Field(default=None, description="Memory limit instead of limits.memory.")
+    cpu: float | None = Field(default=None, gt=0, description="Processors instead of limits.cpu.")
+    pids: int | None = Field(default=None, ge=32, description="Processes and threads instead of limits.pids.")
+    root: bool = Field(
+        default=False,
+        description="Run as root inside, not as the user. Whoever may choose it is root on each folder that it mounts.",
+    )
+
+    @field_validator("picture")
+    @classmethod
+    def _known_kind(cls, picture: PurePosixPath | None) -> PurePosixPath | None:
+        if picture and picture.suffix.lower() not in PICTURE_TYPES:
+            raise ValueError(f"expected a file that ends in one of {', '.join(PICTURE_TYPES)}, got {str(picture)!r}")
+        return picture
 
 
 class PortRange(_Section):

@@ -1,0 +1,282 @@
+"""A whole hub with containers, and browsers without JavaScript that use it."""
+
+import html.parser
+import http.client
+import http.cookies
+import re
+import shutil
+import ssl
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+from conftest import HubUser, ServerRoot, make_server_root
+from docker_support import IMAGE
+
+PREFIX = "hubforge-test-spawn"
+"""The containers' names begin so."""
+
+ROOT = HubUser("root", 0, 0)
+
+
+# Plays jupyterhub-singleuser: tells whose server it is, and does what its address says.
+# Only small modules: python3-minimal has no more.
+SERVER = """\
+#!/usr/bin/python3
+import os, socket, sys
+user = os.environ["JUPYTERHUB_USER"]
+if user == "fails":
+    print("there is no room on the disk")
+    raise SystemExit(3)
+host, port = os.environ["JUPYTERHUB_SERVICE_URL"].split("/")[2].split(":")
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind((host, int(port)))
+listener.listen()
+print("listening", flush=True)
+while True:
+    connection, _ = listener.accept()
+    path = (connection.recv(65536).split(b" ") + [b""])[1].decode()
+    body = user
+    if path.endswith("/exit"):
+        print("the end is near", flush=True)
+        os._exit(3)
+    if path.endswith("/eat"):
+        food = [bytearray(b"x" * 2**24) for _ in range(1000)]
+    if path.endswith("/env"):
+        body = repr(dict(os.environ))
+    if path.endswith("/umask"):
+        body = oct(os.umask(0o22))
+    connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body.encode()))
+    connection.close()
+"""
+
+
+@dataclass
+class Page:
+    """What a browser got."""
+
+    status: int
+    url: str
+    text: str
+    headers: http.client.HTTPMessage
+
+    @property
+    def words(self) -> str:
+        """The text without markup, and with single spaces."""
+        body = re.sub(r"(?s)<(script|style|noscript).*?</\1>", " ", self.text)
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+    def form(self) -> "Form":
+        parser = _FormParser()
+        parser.feed(self.text)
+        assert parser.form is not None, f"no form in: {self.words[:500]}"
+        return parser.form
+
+
+@dataclass
+class Form:
+    """A form of a page, with what is filled in."""
+
+    action: str
+    inputs: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What a browser would send without any change."""
+        values = {}
+        for entry in self.inputs:
+            if "disabled" in entry or "name" not in entry:
+                continue
+            if entry.get("type") != "radio" or "checked" in entry:
+                values[entry["name"]] = entry.get("value", "")
+        return values
+
+    def choices(self, name: str) -> list[str]:
+        """What can be chosen by the radio buttons called ``name``."""
+        return [e["value"] for e in self.inputs if e.get("name") == name and "disabled" not in e]
+
+
+class _FormParser(html.parser.HTMLParser):
+    form: Form | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value or "" for key, value in attrs}
+        if tag == "form":
+            self.form = Form(values.get("action", ""))
+        elif tag == "input" and self.form:
+            self.form.inputs.append(values)
+
+
+class Browser:
+    """Cookies, redirects and forms; no JavaScript."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.cookies: dict[tuple[str, str], str] = {}
+
+    def request(
+        self, method: str, url: str, body: str | bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Page:
+        """One request, redirects not followed."""
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.port, timeout=60, context=ssl._create_unverified_context()
+        )
+        path = urllib.parse.urlsplit(url).path
+        pairs = [f"{name}={value}" for (where, name), value in self.cookies.items() if path.startswith(where)]
+        try:
+            connection.request(
+                method, url, body, {"Cookie": "; ".join(pairs), "Accept": "text/html", **(headers or {})}
+            )
+            answer = connection.getresponse()
+            text = answer.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+        for header in answer.headers.get_all("Set-Cookie") or []:
+            for name, morsel in http.cookies.SimpleCookie(header).items():
+                self.cookies[morsel["path"], name] = morsel.value
+        return Page(answer.status, url, text, answer.headers)
+
+    def get(self, url: str) -> Page:
+        """A page, redirects followed."""
+        return self._followed(self.request("GET", url))
+
+    def post(self, url: str, fields: dict[str, str] | list[tuple[str, str]]) -> Page:
+        """A form sent, redirects followed."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._followed(self.request("POST", url, urllib.parse.urlencode(fields), headers))
+
+    def _followed(self, page: Page) -> Page:
+        for _ in range(12):
+            location = page.headers.get("Location")
+            if page.status not in (301, 302, 303, 307) or not location:
+                return page
+            page = self.request("GET", urllib.parse.urljoin(page.url, location))
+        raise AssertionError(f"redirected in circles at {page.url}")
+
+    def log_in(self, name: str) -> Page:
+        form = self.get("/hub/login?next=/hub/home").form()
+        page = self.post("/hub/login?next=/hub/home", {**form.values, "username": name, "password": "x"})
+        assert page.status == 200, page.words
+        return page
+
+    def spawn(self, server: str = "", **choice: str) -> Page:
+        """Fills in the spawn page and sends it; where there is nothing to choose, there is no such page."""
+        page = self.get(f"/hub/spawn{server}")
+        if 'id="spawn_form"' not in page.text:
+            return page
+        form = page.form()
+        return self.post(form.action, {**form.values, **choice})
+
+    def wait(self, url: str, until: Callable[[Page], bool], seconds: float = 120) -> Page:
+        """Loads a page again and again until it is as wanted."""
+        deadline = time.monotonic() + seconds
+        while True:
+            page = self.get(url)
+            if until(page):
+                return page
+            assert time.monotonic() < deadline, f"{page.status} {page.url}: {page.words[:1500]}"
+            time.sleep(0.2)
+
+
+@dataclass
+class Hub:
+    """A running hub of the test's own, as root, with containers."""
+
+    root: ServerRoot
+    client: docker.APIClient
+
+    def browser(self, name: str | None = None) -> Browser:
+        browser = Browser(self.root.port)
+        if name:
+            browser.log_in(name)
+        return browser
+
+    def start(self) -> None:
+        done = self.root.hubctl("start")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def restart(self) -> None:
+        self.root.hubctl("stop")
+        self.start()
+
+    @property
+    def log(self) -> str:
+        return self.root.log.read_text()
+
+    def containers(self, running: bool = True) -> dict[str, dict[str, Any]]:
+        """The containers by name, as `docker inspect` shows them."""
+        found = self.client.containers(all=not running, filters={"name": f"^/{PREFIX}-"})
+        return {c["Names"][0].lstrip("/"): self.client.inspect_container(c["Id"]) for c in found}
+
+    def container(self, name: str) -> dict[str, Any]:
+        return self.client.inspect_container(f"{PREFIX}-{name}")
+
+    def run_in(self, name: str, *command: str) -> str:
+        """What a program prints that the user of a container runs in it."""
+        job = self.client.exec_create(f"{PREFIX}-{name}", list(command))
+        output = self.client.exec_start(job["Id"]).decode()
+        code = self.client.exec_inspect(job["Id"])["ExitCode"]
+        assert code == 0, f"{command} gave {code}: {output}"
+        return output
+
+
+def configure(root: ServerRoot, settings: str, python: str = "") -> None:
+    """Writes hub.yaml and the administrator's Python: any password is right, and a small program plays the server."""
+    lines = root.settings.read_text().splitlines()
+    kept = [line for line in lines if line.startswith(("bind:", "port:", "internal_ports:"))]
+    root.settings.write_text("\n".join([*kept, settings, ""]))
+    script = root.path / "singleuser"
+    script.write_text(SERVER)
+    script.chmod(0o755)
+    folder = root.path / "etc/jupyterhub/jupyterhub_config.d"
+    folder.mkdir(exist_ok=True)
+    (folder / "10-test.py").write_text(
+        "c.JupyterHub.authenticator_class = 'dummy'\n"
+        "c.Authenticator.allow_all = True\n"
+        f"c.DockerSpawner.prefix = {PREFIX!r}\n"
+        f"c.DockerSpawner.read_only_volumes = {{{str(script)!r}: '/usr/local/bin/jupyterhub-singleuser'}}\n"
+        # the small program has no manners
+        "kwargs = c.DockerSpawner.extra_create_kwargs\n"
+        "c.DockerSpawner.extra_create_kwargs = lambda spawner: {**kwargs(spawner), 'stop_signal': 'SIGKILL'}\n" + python
+    )
+
+
+@contextmanager
+def running_hub(path: Path, client: docker.APIClient, settings: str, python: str = "") -> Iterator[Hub]:
+    """A hub in ``path``; its containers are removed at the end."""
+    root = make_server_root(path, ROOT)
+    configure(root, settings, python)
+    hub = Hub(root, client)
+    try:
+        hub.start()
+        yield hub
+    finally:
+        root.hubctl("stop")
+        for container in client.containers(all=True, filters={"name": f"^/{PREFIX}-"}):
+            client.remove_container(container["Id"], force=True)
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Not below pytest's own folder, which nobody else can enter."""
+    path = Path(tempfile.mkdtemp(prefix="hubforge-test-", dir="/tmp"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+def docker_settings(network: str = "host", more: str = "") -> str:
+    """hub.yaml for containers of the test image."""
+    return (
+        f"auth: shared-password\nspawner: docker\ndocker:\n  network: {network}\n"
+        f"  images:\n    - {{name: Small, image: '{IMAGE}', memory: 640m, description: 'One & only'}}\n{more}"
+    )

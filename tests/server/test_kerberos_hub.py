@@ -104,7 +104,32 @@ def test_username_of_10_mb_is_refused_and_neither_logged_nor_shown(hub: Hub) -> 
 def test_password_of_10_mb_is_refused(hub: Hub) -> None:
     answer = Browser(hub).login(password="x" * 10_000_000)
     assert answer.status_code == 403
-    assert "a password of 10000000 letters" in hub.log
+    assert "no valid password, 10000000 letters" in hub.log
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, 400),
+        ({"username": USER}, 400),
+        ({"password": PASSWORD}, 400),
+        ({"username": b"\xff", "password": "x"}, 403),
+    ],
+    ids=["empty", "no password", "no name", "no text"],
+)
+def test_forged_form_is_refused_with_a_sentence(hub: Hub, fields: dict[str, str], status: int) -> None:
+    browser = Browser(hub)
+    data = fields | {"_xsrf": browser.form()}
+    answer = browser.post(f"{hub.url}/login", data=data, allow_redirects=False, timeout=60)
+    assert answer.status_code == status
+    assert error_on(answer)
+    assert "Traceback" not in hub.log
+
+
+def test_form_without_the_hidden_field_is_refused(hub: Hub) -> None:
+    data = {"username": USER, "password": PASSWORD}
+    answer = Browser(hub).post(f"{hub.url}/login", data=data, allow_redirects=False, timeout=60)
+    assert answer.status_code == 403
 
 
 def test_password_is_in_no_database_auth_state_or_log(hub: Hub) -> None:

@@ -81,6 +81,12 @@ def test_password_with_line_break_is_not_taken_for_its_first_line(login: Login) 
     assert login(password=f"{PASSWORD}\nmore") is None
 
 
+@pytest.mark.parametrize("service", [KRB5, ANYBODY])
+def test_password_with_a_zero_byte_is_not_taken_for_what_is_before_it(login: Login, service: str) -> None:
+    login.service = service
+    assert login(password=f"{PASSWORD}\0more") is None
+
+
 def test_account_that_pam_refuses_gets_no_ticket(login: Login) -> None:
     login.service = LOCKED
     with pytest.raises(web.HTTPError, match="locked or has expired"):

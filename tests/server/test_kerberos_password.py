@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from kerberos_support import ANYBODY, PASSWORD, USER, Login
+from kerberos_support import ANYBODY, KRB5, PASSWORD, Login
 from tornado import web
 
 pytest_plugins = ["kerberos_support"]
@@ -14,11 +14,12 @@ pytest_plugins = ["kerberos_support"]
 class Watcher(threading.Thread):
     """Reads every process's arguments and environment, over and over."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, program: bytes) -> None:
         super().__init__()
         self.secret = secret.encode()
+        self.program = program
         self.found: set[str] = set()
-        self.saw_kinit = False
+        self.saw_program = False
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -29,17 +30,24 @@ class Watcher(threading.Thread):
                         content = (process / name).read_bytes()
                     except OSError:
                         continue
-                    self.saw_kinit |= name == "cmdline" and b"kinit\0" in content and USER.encode() in content
+                    self.saw_program |= name == "cmdline" and self.program in content
                     if self.secret in content:
                         self.found.add(f"{process / name}: {content!r}")
 
 
+@pytest.mark.parametrize(("service", "program"), [(ANYBODY, b"kinit\0"), (KRB5, b"helpers/pam.py")])
 def test_password_is_in_no_arguments_environment_or_log(
-    login: Login, silent_kdc: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    login: Login,
+    silent_kdc: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    service: str,
+    program: bytes,
 ) -> None:
-    """The KDC never answers, so kinit holds the password as long as its time limit lets it."""
-    login.realm_conf, login.service, login.traits = silent_kdc, ANYBODY, {"kerberos_timeout": 3.0}
-    watcher = Watcher(PASSWORD)
+    """The KDC never answers, so kinit or PAM holds the password as long as its time limit lets it."""
+    login.realm_conf, login.service = silent_kdc, service
+    login.traits = {"kerberos_timeout": 3.0, "pam_timeout": 3.0}
+    watcher = Watcher(PASSWORD, program)
     watcher.start()
     try:
         with caplog.at_level(logging.DEBUG), pytest.raises(web.HTTPError):
@@ -47,7 +55,7 @@ def test_password_is_in_no_arguments_environment_or_log(
     finally:
         watcher.over.set()
         watcher.join()
-    assert watcher.saw_kinit
+    assert watcher.saw_program
     assert not watcher.found
     printed = capfd.readouterr()
     assert PASSWORD not in caplog.text + printed.out + printed.err

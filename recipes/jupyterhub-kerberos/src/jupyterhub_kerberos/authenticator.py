@@ -88,11 +88,13 @@ class KerberosPAMAuthenticator(RenewingAuthenticator):
         Raises:
             tornado.web.HTTPError: something else than the password is wrong; its message is for the user.
         """
+        if not {"username", "password"} <= data.keys():
+            raise web.HTTPError(400, "The form came without a name or a password. Try again.")
         username = self._local_name(data["username"])
         if username is None:
             return None
-        if len(data["password"].encode()) > _LONGEST_PASSWORD:
-            self.log.warning("Refused a login as %s with a password of %i letters", username, len(data["password"]))
+        if len(data["password"].encode()) > _LONGEST_PASSWORD or "\0" in data["password"]:
+            self.log.warning("Refused a login as %s: no valid password, %i letters", username, len(data["password"]))
             return None
         async with self._telling_why():
             await self._login(username, data)

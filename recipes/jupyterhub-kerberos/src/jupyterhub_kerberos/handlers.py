@@ -22,6 +22,10 @@ class TicketLoginHandler(LoginHandler):
     ticket_notice: tuple[str, str] | None = None
     """The user and the sentence; set by ``refresh_user`` of the authenticator."""
 
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:
+        """What is no text is no user's name: else the page that refuses it could not be made, since it shows it."""
+        return value.decode("utf-8", "replace")
+
     def _render(self, login_error: str | None = None, username: str | None = None, **kwargs: Any) -> Any:
         if self.ticket_notice is not None and login_error is None:
             username, login_error = self.ticket_notice

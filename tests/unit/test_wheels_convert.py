@@ -283,7 +283,7 @@ def test_a_pure_source_distribution_is_converted_as_well(tmp_path: Path, names: 
     package = condapkg.read(convert_these(names, source)[0])
     assert package.index.stem.startswith("puresd-1.0-pyh")
     assert "site-packages/puresd.py" in {entry.path for entry in package.paths}
-    again = from_sdist(source, tmp_path / "again", EPOCH)
+    again = from_sdist(source, tmp_path / "again")
     assert package.about["extra"]["wheel_sha256"] == sha256_of(again)
 
 
@@ -295,11 +295,11 @@ def test_a_source_distribution_with_c_code_needs_a_recipe(tmp_path: Path) -> Non
     )
     source = sdist(tmp_path, setup, {"puresd.py": "x = 1\n"})
     with pytest.raises(ForgeError, match=r"puresd-1\.0\.tar\.gz has compiled code") as caught:
-        from_sdist(source, tmp_path / "out", EPOCH)
+        from_sdist(source, tmp_path / "out")
     assert "Write a recipe" in str(caught.value)
 
 
 def test_a_source_distribution_that_does_not_build_shows_why(tmp_path: Path) -> None:
     source = sdist(tmp_path, "raise SystemExit('no such luck')\n", {})
     with pytest.raises(ForgeError, match=r"(?s)could not make a wheel of puresd-1\.0\.tar\.gz.*no such luck"):
-        from_sdist(source, tmp_path / "out", EPOCH)
+        from_sdist(source, tmp_path / "out")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forge import paths
+from forge import image, paths
 from tests.containers import Container, base_image, running
 
 SUITES = ("bullseye", "bookworm", "trixie")
@@ -22,6 +22,13 @@ def installer() -> Path:
     """The built installer."""
     assert paths.INSTALLER.exists(), "run `make installer` first; `make test` does"
     return paths.INSTALLER
+
+
+@pytest.fixture(scope="session")
+def notebook_image() -> str:
+    """What Docker calls the users' image, built and loaded where that has not been done."""
+    image.make()
+    return image.NAME
 
 
 @pytest.fixture(scope="session")

@@ -8,20 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from forge.hub import Scratch
-
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",  # the tests run as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SECONDS = 1000  # playwright counts in milliseconds
+from tests.e2e.browser import SECONDS, run_cell
 
 
 def free_port() -> int:
@@ -57,15 +47,6 @@ def hub(installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         shutil.rmtree(scratch.folder)
 
 
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of a fresh browser."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_ARGUMENTS)
-        yield browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}).new_page()
-        browser.close()
-
-
 def test_a_user_logs_in_and_a_cell_computes(hub: tuple[str, str], page: Page) -> None:
     address, password = hub
     page.goto(address)
@@ -80,10 +61,4 @@ def test_a_user_logs_in_and_a_cell_computes(hub: tuple[str, str], page: Page) ->
     page.wait_for_url("**/user/ada/lab**", timeout=90 * SECONDS)
 
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=60 * SECONDS)
-    # The status bar says so only when the kernel takes input; the toolbar's sign turns green too early.
-    status = page.locator("#jp-main-statusbar").get_by_text("| Idle")
-    expect(status).to_be_visible(timeout=60 * SECONDS)
-    page.locator(".jp-NotebookPanel .jp-Cell .cm-content").first.click()
-    page.keyboard.insert_text("import sys; print(6 * 7, sys.version_info[:2])")
-    page.keyboard.press("Shift+Enter")
-    expect(page.locator(".jp-OutputArea-output").first).to_contain_text("42 (3, 13)", timeout=60 * SECONDS)
+    assert "42 (3, 13)" in run_cell(page, "import sys; print(6 * 7, sys.version_info[:2])")

@@ -61,6 +61,9 @@ def test_every_size_is_a_kernel(layout: Layout) -> None:
     assert arguments[arguments.index("--driver-memory") + 1] == "1536m"
     assert arguments[arguments.index("--master") + 1] == "local[*]"
     assert arguments[-1] == "pyspark-shell"
+    environment = specs(layout)["pyspark-1536m"]["env"]
+    assert isinstance(environment, dict)
+    assert environment["SPARK_LOCAL_IP"] == "127.0.0.1", "the host's name need not resolve"
 
 
 def test_properties_of_the_settings_win_over_ours_and_keep_their_blanks(layout: Layout) -> None:
@@ -80,7 +83,8 @@ def test_a_clusters_spark_is_used_where_the_container_has_it(layout: Layout) -> 
     assert environment["SPARK_HOME"] == "/opt/parcels/CDH/lib/spark"
     arguments = submit(layout, "pyspark-1g")
     assert "spark.sql.catalogImplementation=hive" in arguments
-    assert not [argument for argument in arguments if "127.0.0.1" in argument], "executors must reach the driver"
+    everything = [*arguments, *environment.values()]
+    assert not [text for text in everything if "127.0.0.1" in text], "executors must reach the driver"
 
 
 def test_rendering_again_changes_nothing_and_a_size_that_goes_takes_its_kernel_along(layout: Layout) -> None:

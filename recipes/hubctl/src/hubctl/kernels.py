@@ -103,6 +103,9 @@ def _name(size: int) -> str:
 def _files(settings: Settings, size: int) -> dict[str, str]:
     """The kernelspec's files by name."""
     environment = {"PYSPARK_SUBMIT_ARGS": _submit_arguments(settings, size)}
+    if _is_local(settings):
+        # else Spark asks for the address of the host's name, and may get none
+        environment["SPARK_LOCAL_IP"] = "127.0.0.1"
     if settings.pyspark.spark_home:
         environment["SPARK_HOME"] = _inside(settings, settings.pyspark.spark_home)
     if python := settings.pyspark.conf.get("spark.pyspark.python"):
@@ -125,11 +128,15 @@ def _files(settings: Settings, size: int) -> dict[str, str]:
 def _submit_arguments(settings: Settings, size: int) -> str:
     """What pyspark hands to ``spark-submit``, quoted for a shell."""
     spark = settings.pyspark
-    defaults = LOCAL_CONF if spark.master.startswith("local") else CLUSTER_CONF
+    defaults = LOCAL_CONF if _is_local(settings) else CLUSTER_CONF
     arguments = ["--master", spark.master, "--driver-memory", format_memory(size // _MIB * _MIB)]
     for key, value in {**COMMON_CONF, **defaults, **spark.conf}.items():
         arguments += ["--conf", f"{key}={value}"]
     return shlex.join([*arguments, "pyspark-shell"])
+
+
+def _is_local(settings: Settings) -> bool:
+    return settings.pyspark.master.startswith("local")
 
 
 def _inside(settings: Settings, path: PurePosixPath) -> str:

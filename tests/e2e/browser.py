@@ -1,0 +1,42 @@
+"""A browser, and what is done in JupyterLab with it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",  # the tests run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECONDS = 1000  # playwright counts in milliseconds
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of a fresh browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_ARGUMENTS)
+        yield browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}).new_page()
+        browser.close()
+
+
+def run_cell(page: Page, source: str) -> str:
+    """Runs ``source`` in the last cell of the open notebook; gives what it printed."""
+    # The status bar says so only when the kernel takes input; the toolbar's sign turns green too early.
+    idle = page.locator("#jp-main-statusbar").get_by_text("| Idle")
+    expect(idle).to_be_visible(timeout=120 * SECONDS)
+    cells = page.locator(".jp-NotebookPanel .jp-CodeCell")
+    cell = cells.nth(cells.count() - 1)
+    cell.locator(".cm-content").click()
+    page.keyboard.insert_text(source)
+    page.keyboard.press("Shift+Enter")
+    # The prompt shows a star while the cell runs, and a number when it has ended.
+    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"), timeout=180 * SECONDS)
+    return cell.locator(".jp-OutputArea").inner_text()

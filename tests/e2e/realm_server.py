@@ -1,0 +1,277 @@
+"""A server below a folder: accounts, PAM and Kerberos of its own, a real KDC, and the installed hub with Docker.
+
+The hub runs in a mount namespace in which the folder's ``/etc/passwd``, ``/etc/pam.d``, ``/etc/krb5.conf`` … lie over
+this machine's. Docker does not see that namespace, and need not: all that containers get lies below the folder.
+"""
+
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+REALM = "HUBFORGE.TEST"
+USER = "analyst"
+PASSWORD = "correct-horse-7Qx!"
+UID = 61234
+SERVICE = "service.hubforge.test"
+
+_OURS = ("passwd", "group", "shadow", "pam.d", "krb5.conf")
+
+KRB5_CONF = """\
+[libdefaults]
+ default_realm = {realm}
+ dns_lookup_kdc = false
+ dns_lookup_realm = false
+ dns_canonicalize_hostname = false
+ rdns = false
+[realms]
+ {realm} = {{
+  kdc = {gateway}:{port}
+ }}
+[domain_realm]
+ .hubforge.test = {realm}
+"""
+
+KDC_CONF = """\
+[realms]
+ {realm} = {{
+  kdc_listen = {gateway}:{port}
+  kdc_tcp_listen = {gateway}:{port}
+  database_name = {folder}/principal
+  key_stash_file = {folder}/stash
+  max_renewable_life = 7d
+ }}
+"""
+
+HUB_YAML = """\
+auth: kerberos
+spawner: docker
+bind: 127.0.0.1
+port: {port}
+internal_ports: {{hub: {hub}, proxy_api: {proxy}}}
+docker:
+  images:
+    - {{name: Notebook, image: hubforge/notebook}}
+limits: {{memory: 3g}}
+pyspark: {{driver_memory: [1g, 2g]}}
+"""
+
+# Answers with the principal of whoever proves to be one (SPNEGO, RFC 4559).
+WEB_SERVICE = """\
+import http.server, sys
+import kerberos
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        kind, _, token = self.headers.get("Authorization", "").partition(" ")
+        if kind != "Negotiate":
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Negotiate")
+            self.end_headers()
+            return
+        _, context = kerberos.authGSSServerInit("HTTP")
+        kerberos.authGSSServerStep(context, token)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(kerberos.authGSSServerUserName(context).encode())
+
+http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+"""
+
+
+@dataclass(frozen=True)
+class RealmServer:
+    """The folder, and the ports that were free."""
+
+    folder: Path
+    ports: tuple[int, ...]
+
+    @property
+    def root(self) -> Path:
+        """What the hub takes for ``/``."""
+        return self.folder / "root"
+
+    @property
+    def prefix(self) -> Path:
+        """Where the installer installs."""
+        return self.folder / "prefix"
+
+    @property
+    def home(self) -> Path:
+        """The folder that is the user's home inside a container."""
+        return self.folder / "home" / USER / "work"
+
+    @property
+    def address(self) -> str:
+        """What the browser opens."""
+        return f"https://localhost:{self.ports[0]}"
+
+    @property
+    def service_address(self) -> str:
+        """The test service, as a container reaches it."""
+        return f"http://{self.gateway}:{self.ports[4]}/"
+
+    @cached_property
+    def gateway(self) -> str:
+        """This machine's address on Docker's default network."""
+        shown = subprocess.run(["docker", "network", "inspect", "bridge"], check=True, capture_output=True, text=True)
+        return str(json.loads(shown.stdout)[0]["IPAM"]["Config"][0]["Gateway"])
+
+    def hubctl(self, *arguments: str) -> str:
+        """What hubctl says, run in the namespace."""
+        binds = [
+            f"mount --bind {self.root}/etc/{name} /etc/{name}" for name in _OURS if (self.root / "etc" / name).exists()
+        ]
+        script = "\n".join([*binds, 'exec "$@"'])
+        program = self.prefix / "envs" / "jupyterhubenv" / "bin" / "hubctl"
+        command = ["unshare", "--mount", "sh", "-euc", script, "sh", str(program), "--root", str(self.root), *arguments]
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+        environment |= {name: value for name, value in os.environ.items() if name == "DOCKER_HOST"}
+        # A file takes the output: the hub inherits it and lives on.
+        with (self.folder / "hubctl.log").open("w+") as log:
+            done = subprocess.run(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            log.seek(0)
+            said = log.read()
+        assert done.returncode == 0, said
+        return said
+
+    def log(self) -> str:
+        """The hub's log."""
+        path = self.root / "var" / "log" / "jupyterhub" / "jupyterhub.log"
+        return path.read_text() if path.exists() else ""
+
+
+@contextmanager
+def realm_server(installer: Path) -> Iterator[RealmServer]:
+    """A server with a running hub and a running KDC."""
+    assert os.geteuid() == 0, "accounts, PAM and a KDC need root"
+    server = RealmServer(Path(f"/var/tmp/hubforge-e2e-{os.getpid()}"), tuple(_free_ports(5)))
+    server.folder.mkdir(mode=0o755)
+    try:
+        _lay_out(server)
+        subprocess.run(["bash", str(installer), "-b", "-s", "-p", str(server.prefix)], check=True)
+        with _kdc(server), _web_service(server):
+            server.hubctl("setup", "--auth", "kerberos", "--spawner", "docker")
+            _, hub, proxy = server.ports[:3]
+            settings = HUB_YAML.format(port=server.ports[0], hub=hub, proxy=proxy)
+            (server.root / "etc/jupyterhub/hub.yaml").write_text(settings)
+            server.hubctl("start")
+            try:
+                yield server
+            finally:
+                server.hubctl("stop")
+                _remove_containers()
+    finally:
+        shutil.rmtree(server.folder)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now, on any address, below those that outgoing connections take."""
+    found: list[int] = []
+    for port in random.sample(range(12000, 20000), 500):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError("no free ports")
+
+
+def _lay_out(server: RealmServer) -> None:
+    """The folder's ``/etc``: this machine's, and one account whose password only the KDC knows."""
+    etc = server.root / "etc"
+    etc.mkdir(parents=True)
+    home = server.home.parent
+    home.mkdir(parents=True, mode=0o755)
+    home.chmod(0o700)
+    os.chown(home, UID, UID)
+    lines = {
+        "passwd": f"{USER}:x:{UID}:{UID}::{home}:/bin/bash",
+        "group": f"{USER}:x:{UID}:\njupyterhub:x:{UID + 1}:{USER}",
+        "shadow": f"{USER}:*:19000:0:99999:7:::",
+    }
+    for name, added in lines.items():
+        own = [line for line in Path("/etc", name).read_text().splitlines() if not line.startswith("jupyterhub:")]
+        (etc / name).write_text("\n".join([*own, added]) + "\n")
+    (etc / "shadow").chmod(0o600)
+    shutil.copytree("/etc/pam.d", etc / "pam.d")
+    values = {"realm": REALM, "gateway": server.gateway, "port": server.ports[3], "folder": server.folder / "kdc"}
+    (etc / "krb5.conf").write_text(KRB5_CONF.format(**values))
+    (server.folder / "kdc").mkdir(mode=0o700)
+    (server.folder / "kdc" / "kdc.conf").write_text(KDC_CONF.format(**values))
+
+
+@contextmanager
+def _kdc(server: RealmServer) -> Iterator[None]:
+    """A KDC with the user, the host's keytab and the test service's."""
+    folder = server.folder / "kdc"
+    environment = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "KRB5_CONFIG": str(server.root / "etc/krb5.conf"),
+        "KRB5_KDC_PROFILE": str(folder / "kdc.conf"),
+    }
+
+    def run(*command: str) -> None:
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+    run("kdb5_util", "create", "-s", "-r", REALM, "-P", "master")
+    for query in (
+        f"addprinc -pw {PASSWORD} {USER}",
+        "addprinc -randkey host/hub.hubforge.test",
+        f"addprinc -randkey HTTP/{SERVICE}",
+        f"ktadd -k {server.root}/etc/krb5.keytab host/hub.hubforge.test",
+        f"ktadd -k {folder}/http.keytab HTTP/{SERVICE}",
+    ):
+        run("kadmin.local", "-r", REALM, "-q", query)
+    with _process(["krb5kdc", "-n"], environment, server.ports[3], server):
+        yield
+
+
+@contextmanager
+def _web_service(server: RealmServer) -> Iterator[None]:
+    """A service that says who it is talking to."""
+    python = server.prefix / "envs" / "jupyterhubenv" / "bin" / "python"
+    environment = {
+        "KRB5_CONFIG": str(server.root / "etc/krb5.conf"),
+        "KRB5_KTNAME": str(server.folder / "kdc" / "http.keytab"),
+    }
+    command = [str(python), "-c", WEB_SERVICE, server.gateway, str(server.ports[4])]
+    with _process(command, environment, server.ports[4], server):
+        yield
+
+
+@contextmanager
+def _process(command: Sequence[str], environment: dict[str, str], port: int, server: RealmServer) -> Iterator[None]:
+    """A process, from when it listens until the block ends."""
+    with (server.folder / f"{port}.log").open("w+") as log:
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            while running.poll() is None:
+                with socket.socket() as probe:
+                    if probe.connect_ex((server.gateway, port)) == 0:
+                        break
+            log.seek(0)
+            assert running.poll() is None, f"{command[0]} ended: {log.read()}"
+            yield
+        finally:
+            running.terminate()
+            running.wait()
+
+
+def _remove_containers() -> None:
+    """The user's servers, which a hub that stops leaves running."""
+    listed = subprocess.run(
+        ["docker", "ps", "--all", "--quiet", "--filter", f"name=jupyter-{USER}"], capture_output=True, text=True
+    )
+    for container in listed.stdout.split():
+        subprocess.run(["docker", "rm", "--force", container], capture_output=True)

@@ -4,8 +4,6 @@ No image can be pulled where these tests run, so one is made from the machine's 
 """
 
 import contextlib
-import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -88,8 +86,6 @@ def make_image(client: docker.APIClient) -> str:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.APIClient]:
     """A client of a real Docker Engine."""
-    if not shutil.which("dockerd") or os.geteuid() != 0:
-        pytest.skip("needs root and Debian's docker.io")
     with docker_engine():
         client = docker.APIClient(version="auto")
         yield client

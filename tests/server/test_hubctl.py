@@ -318,7 +318,6 @@ def test_settings_in_force_are_shown_as_a_file_that_is_valid(server_root: Server
     assert server_root.hubctl("config", "show").stdout == done.stdout
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can try to run notebooks as root")
 def test_root_is_refused_with_a_shared_password_and_local_servers(server_root: ServerRoot) -> None:
     done = server_root.hubctl_as(ROOT_USER, "start")
     assert done.returncode == 1

@@ -488,7 +488,6 @@ def test_a_base_without_rattler_is_refused_by_name(tmp_path: Path) -> None:
     assert not (tmp_path / "hub-installer.sh").exists()
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_shellcheck_has_nothing_to_say(installer: Path, tmp_path: Path) -> None:
     header = tmp_path / "header.sh"
     header.write_bytes(installer.read_bytes().split(b'\nmain "$@"\n')[0] + b'\nmain "$@"\n')

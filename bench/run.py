@@ -26,12 +26,12 @@ CHANGED = "rich"
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table: what was measured, in which unit, and the bound that it is held against."""
+    """One line of the table: what was measured, in which unit, and the bound that it is held against, if any."""
 
     name: str
     value: float
     unit: str
-    bound: float
+    bound: float | None
 
 
 def main() -> None:
@@ -41,7 +41,8 @@ def main() -> None:
         figures = [*_install(installer, Path(folder)), *_builds(Path(folder))]
     (ROOT / "bench" / "results.json").write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
     for figure in figures:
-        print(f"{figure.name:44} {figure.value:8.2f} {figure.unit:8} (bound {figure.bound:g})")
+        bound = "" if figure.bound is None else f"(bound {figure.bound:g})"
+        print(f"{figure.name:44} {figure.value:8.2f} {figure.unit:8} {bound}".rstrip())
 
 
 def _install(installer: Path, folder: Path) -> list[Figure]:
@@ -61,8 +62,8 @@ def _install(installer: Path, folder: Path) -> list[Figure]:
     return [
         Figure("install, wall, to zstd | tar", _median_ratio(pairs, lambda one: one.wall), "ratio", 2),
         Figure("install, CPU, to zstd | tar", _median_ratio(pairs, lambda one: one.cpu), "ratio", 2),
-        Figure("install, wall", statistics.median(ours.wall for ours, _ in pairs), "s", float("inf")),
-        Figure("installer's size", installer.stat().st_size / 1e6, "MB", float("inf")),
+        Figure("install, wall", statistics.median(ours.wall for ours, _ in pairs), "s", None),
+        Figure("installer's size", installer.stat().st_size / 1e6, "MB", None),
     ]
 
 

@@ -8,7 +8,7 @@ lock=$checkout/lockfiles/pypi/forge.txt
 
 # Debian packages, by what needs them.
 tools="python3 python3-venv ca-certificates"
-compiling="gcc libc6-dev make patch perl m4 bison autoconf automake libtool pkg-config xz-utils binutils ncurses-bin
+compiling="gcc libc6-dev make patch perl m4 bison autoconf automake libtool libltdl-dev pkg-config xz-utils binutils ncurses-bin
     tcl unzip"
 testing="docker.io mmdebstrap krb5-kdc krb5-admin-server krb5-user libpam-krb5 chromium shellcheck busybox zstd
     git gnupg iproute2 libpam0g openssl systemd zsh fish fonts-dejavu-core"

@@ -64,10 +64,7 @@ def start() -> None:
     scratch = _scratch()
     _install(scratch, installer)
     _run(scratch, "setup", "--auth", "shared-password", "--spawner", "local")
-    _run(scratch, "start")
-    print("https://localhost:8000")
-    print("Log in with any user name; the password is in this file:")
-    print(f"  {scratch.root}/var/lib/jupyterhub/shared_password")
+    _run(scratch, "start")  # prints the address, and where the password is
     print("The certificate is self-signed: the browser asks once. `make hub-stop` ends the hub.")
 
 

@@ -33,7 +33,11 @@ def identity(python: Path) -> tuple[str, str]:
 
 
 class Compiler:
-    """One process of the target's Python that compiles source after source; ends with the block, or with its parent."""
+    """One process of the target's Python that compiles source after source; ends with the block, or with its parent.
+
+    The same sources in the same order give the same byte code. Another order need not: ``marshal`` writes down which
+    objects others refer to, and a process goes on referring to strings that sources share.
+    """
 
     def __init__(self, python: Path) -> None:
         self.python = python

@@ -174,9 +174,9 @@ def _run(jobs: list[Job], python: Path) -> None:
     ordered = sorted(jobs, key=lambda job: -job.wheel.stat().st_size)
     context = multiprocessing.get_context("spawn")
     with Step("Wheels to packages", len(ordered)) as step:
-        pool = ProcessPoolExecutor(_WORKERS, mp_context=context, initializer=_start_worker, initargs=(python,))
+        pool = ProcessPoolExecutor(_WORKERS, mp_context=context, initializer=_start_worker)
         try:
-            pending = {pool.submit(_work, job): job for job in ordered}
+            pending = {pool.submit(_work, job, python): job for job in ordered}
             for future in as_completed(pending):
                 future.result()
                 step.done(pending[future].index.name)
@@ -188,15 +188,9 @@ def _run(jobs: list[Job], python: Path) -> None:
             pool.shutdown(cancel_futures=True)
 
 
-_compiler: bytecode.Compiler
-"""The worker's own, for as long as it lives."""
-
-
-def _start_worker(python: Path) -> None:
-    global _compiler
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _compiler = bytecode.Compiler(python).__enter__()
 
 
 def _end_with_parent() -> None:
@@ -206,8 +200,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(job: Job) -> Path:
-    return convert(job, _compiler)
+def _work(job: Job, python: Path) -> Path:
+    """A wheel has a compiler of its own: what one has compiled before can change what it makes of a source."""
+    with bytecode.Compiler(python) as compiler:
+        return convert(job, compiler)
 
 
 def _tools(compiled_by: str) -> str:

@@ -38,5 +38,6 @@ rm -f "$library"/config-*/{python.o,config.c,install-sh,makesetup,Setup*}
 # configuration is left out: it holds the prefix, which installing replaces in text but not in byte code.
 export PYTHONDONTWRITEBYTECODE=1
 find "$library" -name __pycache__ -prune -exec rm -r {} +
-"$PREFIX/bin/python" -m compileall -q -j "${CPU_COUNT:-2}" --invalidation-mode unchecked-hash \
+# One process: in several, what each of them has compiled before would decide the bytes.
+"$PREFIX/bin/python" -m compileall -q --invalidation-mode unchecked-hash \
     -s "$PREFIX/" -x '/_sysconfigdata' "$library"

@@ -9,7 +9,11 @@ import pytest
 from forge import condapkg, elf, locks, sources
 from forge.paths import CHANNEL, ROOT, cache_dir
 from forge.recipes.run import BUILDS
+from forge.wheels import metadata
+from forge.wheels.bytecode import Compiler
+from forge.wheels.layout import lay_out
 from forge.wheels.names import Names
+from forge.wheels.target import Target
 
 PUBLIC_CHANNELS = re.compile(rb"(conda|repo|api|binstar)\.(anaconda|continuum)\.(org|com|io)|anaconda\.org/conda-forge")
 
@@ -45,6 +49,26 @@ def test_every_package_that_is_installed_brings_its_licence() -> None:
         if package.index.name in installed and package.paths and not any("licenses/" in name for name in package.info)
     ]
     assert bare == []
+
+
+def test_pythons_own_test_suite_is_left_out() -> None:
+    (package,) = CHANNEL.glob("linux-64/python-3.13.*.conda")
+    paths = [entry.path for entry in condapkg.read(package).paths]
+    assert "lib/python3.13/ssl.py" in paths
+    assert [path for path in paths if path.startswith("lib/python3.13/test/")] == []
+
+
+def test_byte_code_does_not_depend_on_what_was_converted_before(prefix: Path) -> None:
+    """That it does was seen with nbformat, after urllib3 in the same process of CPython 3.13."""
+    python = prefix / "envs" / "jupyterhubenv" / "bin" / "python"
+    (package,) = CHANNEL.glob("noarch/nbformat-*.conda")
+    shipped = {m.path: m.data for m in condapkg.read(package).members() if m.path.endswith(".pyc")}
+    target = Target(locks.read("jupyterhubenv")["python"].split()[0])
+    file = sources.fetch_env("jupyterhubenv")["nbformat"]
+    with Compiler(python) as compiler:
+        alone = lay_out(metadata.read(file, file.parent.name, target), target, compiler).members
+    assert len(shipped) > 20
+    assert shipped == {path: member.data for path, member in alone.items() if path.endswith(".pyc")}
 
 
 def test_conda_names_no_public_channel() -> None:

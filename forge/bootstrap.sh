@@ -6,6 +6,10 @@ set -eu
 checkout=$(cd "$(dirname "$0")/.." && pwd)
 lock=$checkout/lockfiles/pypi/forge.txt
 
+# What a service starts, such as a CI runner's job, may have no HOME.
+: "${HOME:=$(getent passwd "$(id -u)" | cut -d : -f 6)}"
+export HOME
+
 # Debian packages, by what needs them.
 tools="python3 python3-venv ca-certificates"
 compiling="gcc libc6-dev make patch perl m4 bison autoconf automake libtool libltdl-dev pkg-config xz-utils binutils ncurses-bin
@@ -29,6 +33,7 @@ quietly() {
 
 case ${1-} in
     lock | hub-stop | --help | '') needed=$tools ;;
+    lint) needed="$tools git shellcheck" ;;
     test | bench) needed="$tools $compiling $testing" ;;
     image) needed="$tools $compiling mmdebstrap" ;;
     *) needed="$tools $compiling" ;;
@@ -45,7 +50,7 @@ if [ -n "$missing" ]; then
         die "This needs Debian packages that are not installed. As root, run this once, then the same command again:" \
             "
 
-  apt-get update && $install
+  apt-get update && DEBIAN_FRONTEND=noninteractive $install
 "
     fi
     printf 'Installing Debian packages:%s\n' "$missing" >&2
@@ -58,14 +63,15 @@ fi
 
 # The virtual environment is named by what is in it, so that it is made once and never mended. The marker is written
 # last: an interrupted attempt is thrown away.
-version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+python=/usr/bin/python3 # Debian's, whatever else is on PATH
+version=$($python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 key=$(sha256sum <"$lock" | cut -c 1-16)
 tools_folder=${XDG_CACHE_HOME:-$HOME/.cache}/hubforge/tools/py$version-$key
 if [ ! -e "$tools_folder/complete" ]; then
     printf 'Installing the build tools into %s\n' "$tools_folder" >&2
     rm -rf "$tools_folder"
     mkdir -p "$(dirname "$tools_folder")"
-    python3 -m venv "$tools_folder"
+    $python -m venv "$tools_folder"
     quietly "$tools_folder/bin/python" -m pip install --disable-pip-version-check --require-hashes -r "$lock" ||
         die "pip could not install the locked tools of $lock
 Check that this machine's pip configuration reaches a PyPI mirror: pip config list"

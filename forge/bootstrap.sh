@@ -14,7 +14,8 @@ export HOME
 tools="python3 python3-venv ca-certificates"
 compiling="gcc libc6-dev make patch perl m4 bison autoconf automake libtool libltdl-dev pkg-config xz-utils binutils ncurses-bin
     tcl unzip"
-testing="docker.io mmdebstrap krb5-kdc krb5-admin-server krb5-user libpam-krb5 chromium shellcheck busybox zstd
+imaging="mmdebstrap uidmap"
+testing="docker.io krb5-kdc krb5-admin-server krb5-user libpam-krb5 chromium shellcheck busybox zstd
     git gnupg iproute2 libpam0g openssl systemd zsh fish fonts-dejavu-core"
 
 die() {
@@ -34,8 +35,8 @@ quietly() {
 case ${1-} in
     lock | hub-stop | --help | '') needed=$tools ;;
     lint) needed="$tools git shellcheck" ;;
-    test | bench) needed="$tools $compiling $testing" ;;
-    image) needed="$tools $compiling mmdebstrap" ;;
+    test | bench) needed="$tools $compiling $imaging $testing" ;;
+    image) needed="$tools $compiling $imaging" ;;
     *) needed="$tools $compiling" ;;
 esac
 

@@ -60,8 +60,9 @@ def start() -> None:
     Raises:
         ForgeError: a step failed, by name.
     """
-    installer = build.make_installer()
     scratch = _scratch()
+    _check_cut_off(scratch)
+    installer = build.make_installer()
     _install(scratch, installer)
     _run(scratch, "setup", "--auth", "shared-password", "--spawner", "local")
     _run(scratch, "start")  # prints the address, and where the password is
@@ -81,6 +82,16 @@ def _scratch() -> Scratch:
     """The folder, made when it is missing. Root hands it to `nobody`, so that no notebook runs as root."""
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     return Scratch(public_dir("hub", user), user)
+
+
+def _check_cut_off(scratch: Scratch) -> None:
+    """Whether the network can be cut off, asked before the long build."""
+    if scratch.run("true", offline=True):
+        raise ForgeError(
+            "the network can't be cut off for the installer: see what `unshare` says above",
+            "An ordinary user needs user namespaces (sysctl user.max_user_namespaces), or root makes the hub; "
+            "root in a container needs the capability SYS_ADMIN.",
+        )
 
 
 def _install(scratch: Scratch, installer: Path) -> None:

@@ -106,6 +106,8 @@ def _servers(c: Any, settings: Settings, layout: Layout) -> None:
     c.JupyterHub.cleanup_servers = True
     c.LocalProcessSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
     c.LocalProcessSpawner.notebook_dir = "~"
+    # seconds; on a busy machine JupyterHub's own 30 end a server that is about to answer
+    c.LocalProcessSpawner.start_timeout = c.LocalProcessSpawner.http_timeout = 120
     if settings.auth == "shared-password":
         layout.homes.mkdir(mode=0o700, exist_ok=True)
         c.JupyterHub.spawner_class = "simple"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from forge.errors import ForgeError
+
 LEFT_OUT: Mapping[str, frozenset[str]] = {
     # Compiled for glibc 2.34, though the wheel is tagged for any platform. It serves `debugpy --pid` alone, which
     # needs gdb on the server too; debugging from JupyterLab does without.
@@ -10,9 +12,57 @@ LEFT_OUT: Mapping[str, frozenset[str]] = {
 }
 """Files of a project's wheel that are not packaged."""
 
+_LAZY_PARSER = b"""\
+def make_syntax_validator(rule_name):
+    @cache
+    def parser():
+        return Lark(grammar, start=rule_name, parser=RFC3987_SYNTAX_PARSER_TYPE)
+
+    def syntax_validator(text):
+        try:
+            parser().parse(text)
+"""
+
+_EAGER_PARSER = b"""\
+def make_syntax_validator(rule_name):
+    parser = Lark(grammar, start=rule_name, parser=RFC3987_SYNTAX_PARSER_TYPE)
+
+    def syntax_validator(text):
+        try:
+            parser.parse(text)
+"""
+
+REPLACED: Mapping[str, Mapping[str, tuple[tuple[bytes, bytes], ...]]] = {
+    # Every Jupyter server imports it, by jupyterhub, jupyter_events and jsonschema, for one function. The parsers for
+    # all others, which nobody calls, take a second to make: half of what a user's server needs to start.
+    "rfc3987-syntax": {
+        "rfc3987_syntax/syntax_helpers.py": (
+            (b"from pathlib import Path\n", b"from functools import cache\nfrom pathlib import Path\n"),
+            (_EAGER_PARSER, _LAZY_PARSER),
+        )
+    },
+}
+"""What is another text in a project's package than in its wheel, by file: old and new."""
+
 _LICENSES = Path(__file__).with_name("licenses")
 
 
 def licenses(project: str) -> dict[str, bytes]:
     """Licence texts that upstream leaves out of the wheel, by file name; ``licenses/PROJECT/`` holds them."""
     return {path.name: path.read_bytes() for path in sorted((_LICENSES / project).glob("*"))}
+
+
+def amended(project: str, file: str, content: bytes) -> bytes:
+    """The content that a wheel's file has in the package.
+
+    Raises:
+        ForgeError: it does not hold what was to be replaced.
+    """
+    for old, new in REPLACED.get(project, {}).get(file, ()):
+        if content.count(old) != 1:
+            raise ForgeError(
+                f"{file} of {project} is not what forge/wheels/amendments.py replaces a part of.",
+                "Look whether this version still needs that.",
+            )
+        content = content.replace(old, new)
+    return content

@@ -166,7 +166,10 @@ def _job(wheel: Wheel, universe: Universe, tools: str) -> Job:
 
 def _build_string(wheel: Wheel, related: Relations) -> str:
     """Other content or other dependencies, another file name: a channel never has to replace a file."""
-    return f"{related.build}h{_key(wheel.sha256, related.depends)[:7]}_{BUILD_NUMBER}"
+    parts = [wheel.sha256, related.depends]
+    if replaced := amendments.REPLACED.get(wheel.name):
+        parts.append(repr(replaced))
+    return f"{related.build}h{_key(*parts)[:7]}_{BUILD_NUMBER}"
 
 
 def _run(jobs: list[Job], python: Path) -> None:

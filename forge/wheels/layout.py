@@ -21,7 +21,7 @@ from installer.utils import Scheme
 
 from forge.condapkg import PLACEHOLDER, Member
 from forge.errors import ForgeError
-from forge.wheels.amendments import LEFT_OUT
+from forge.wheels.amendments import LEFT_OUT, amended
 from forge.wheels.bytecode import Compiler
 from forge.wheels.metadata import Wheel
 from forge.wheels.target import Target
@@ -60,7 +60,8 @@ class Layout(WheelDestination):
         self, scheme: Scheme, path: str | PathLike[str], stream: BinaryIO, is_executable: bool
     ) -> RecordEntry:
         """A file of the wheel's root or of one of its ``.data`` folders."""
-        name, data = fspath(path), stream.read()
+        name = fspath(path)
+        data = amended(self.wheel.name, name, stream.read())
         if name in LEFT_OUT.get(self.wheel.name, ()):
             return RecordEntry(name, None, None)
         if scheme == "scripts":

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -214,6 +215,48 @@ def test_a_helper_that_asks_for_a_newer_glibc_is_left_out_and_not_recorded(tmp_p
     assert f"{SITE}/debugpy/__init__.py" in members
     assert not any(path.endswith("attach_linux_amd64.so") for path in members)
     assert b"attach_linux_amd64" not in members[f"{SITE}/debugpy-1.0.dist-info/RECORD"].data
+
+
+UPSTREAM = b"""\
+from pathlib import Path
+def make_syntax_validator(rule_name):
+    parser = Lark(grammar, start=rule_name, parser=RFC3987_SYNTAX_PARSER_TYPE)
+
+    def syntax_validator(text):
+        try:
+            parser.parse(text)
+            return True
+        except LarkError:
+            return False
+    return syntax_validator
+"""
+
+
+def test_a_library_that_takes_long_to_import_makes_its_parsers_when_they_are_used(tmp_path: Path, names: Path) -> None:
+    wheel = make_wheel(tmp_path, "rfc3987_syntax", files={"rfc3987_syntax/syntax_helpers.py": UPSTREAM})
+    _, members = package_of(names, wheel)
+    made: list[str] = []
+
+    class Lark:
+        def __init__(self, grammar: str, start: str, parser: str) -> None:
+            made.append(start)
+
+        def parse(self, text: str) -> None:
+            if text != "good":
+                raise ValueError(text)
+
+    values: dict[str, Any] = {"Lark": Lark, "LarkError": ValueError, "grammar": "", "RFC3987_SYNTAX_PARSER_TYPE": ""}
+    exec(members["site-packages/rfc3987_syntax/syntax_helpers.py"].data, values)
+    validators = [values["make_syntax_validator"](rule) for rule in ("iri", "port")]
+    assert made == []
+    assert [validators[0](text) for text in ("good", "bad", "good")] == [True, False, True]
+    assert made == ["iri"]
+
+
+def test_a_version_that_an_amendment_does_not_fit_is_refused(tmp_path: Path, names: Path) -> None:
+    wheel = make_wheel(tmp_path, "rfc3987_syntax", files={"rfc3987_syntax/syntax_helpers.py": b"all = 'new'\n"})
+    with pytest.raises(ForgeError, match="Look whether this version still needs that"):
+        convert_these(names, wheel)
 
 
 def test_a_licence_that_upstream_leaves_out_of_its_wheel_is_in_the_package(tmp_path: Path, names: Path) -> None:

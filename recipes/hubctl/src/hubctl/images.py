@@ -5,13 +5,13 @@ and writes it down by the image's id, which changes with its content.
 """
 
 import json
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hubctl import wholefile
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 
@@ -122,12 +122,7 @@ def remember(layout: Layout, image_id: str, found: Facts) -> None:
     """Writes down what an image has."""
     path = _record(layout)
     known = {**_read(path), image_id: asdict(found)}
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    wholefile.write(path, json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def _labelled(labels: dict[str, str]) -> Facts | None:

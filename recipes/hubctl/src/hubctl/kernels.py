@@ -5,13 +5,12 @@ The kernel ``python3`` is the image's own: whatever has ipykernel has it. A kern
 """
 
 import json
-import secrets
 import shlex
 import shutil
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
-from hubctl import images
+from hubctl import images, wholefile
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.units import format_memory
@@ -85,7 +84,7 @@ def render(settings: Settings, layout: Layout, check: bool = False) -> list[str]
         for name, files in wanted.items():
             _folder(place / name)
             for file, text in files.items():
-                _write(place / name / file, text)
+                wholefile.write(place / name / file, text)
         for name in present - wanted.keys():
             shutil.rmtree(place / name)
     return changes
@@ -150,14 +149,3 @@ def _inside(settings: Settings, path: PurePosixPath) -> str:
 def _folder(path: Path) -> None:
     path.mkdir(exist_ok=True)
     path.chmod(0o755)
-
-
-def _write(path: Path, text: str) -> None:
-    """Readable by every user inside, whatever the umask; never half of it under its name."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.write_text(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

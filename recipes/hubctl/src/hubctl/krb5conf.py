@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from hubctl import wholefile
 from hubctl.layout import Layout
 
 _INCLUDED_NAME = re.compile(r"[A-Za-z0-9_-]+|[^.].*\.conf")
@@ -21,10 +22,7 @@ def write(layout: Layout) -> dict[str, str]:
         return {}
     layout.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
     target = layout.runtime / "krb5.conf"
-    temporary = target.with_name(f".{target.name}")
-    temporary.write_text("\n".join(_lines(source, layout, (source,))) + "\n", encoding="utf-8")
-    temporary.chmod(0o644)
-    temporary.replace(target)
+    wholefile.write(target, "\n".join(_lines(source, layout, (source,))) + "\n")
     return {str(target): "/etc/krb5.conf"}
 
 

@@ -5,6 +5,7 @@ from (SSSD, LDAP), so that `whoami` and `ls -l` tell names inside, too.
 import grp
 from pathlib import Path
 
+from hubctl import wholefile
 from hubctl.homes import Account
 from hubctl.layout import Layout
 
@@ -19,10 +20,7 @@ def write(account: Account, layout: Layout) -> dict[str, str]:
     groups = [_group(gid, account) for gid in (account.gid, *account.groups)]
     files = {"passwd": _first([passwd], Path("/etc/passwd")), "group": _first(groups, Path("/etc/group"))}
     for name, text in files.items():
-        temporary = folder / f".{name}"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.chmod(0o644)
-        temporary.replace(folder / name)
+        wholefile.write(folder / name, text)
     return {str(folder / name): f"/etc/{name}" for name in files}
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hubctl import wholefile
 from hubctl.layout import Layout
 from hubctl.processes import Process
 
@@ -33,11 +34,8 @@ class Record:
 
 def write(layout: Layout, address: str, record: Record) -> None:
     """Writes the record of the server at ``address`` (``127.0.0.1:20000``), whole or not at all."""
-    path = folder(layout) / address
     values = {name: value for name, value in asdict(record).items() if value is not None}
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(values), encoding="ascii")
-    temporary.replace(path)
+    wholefile.write(folder(layout) / address, json.dumps(values), mode=0o600)
 
 
 def read(layout: Layout, address: str) -> Record | None:

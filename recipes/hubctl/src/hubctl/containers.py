@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from hubctl import homes, kernels, krb5conf, names, offers, servers
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Image, Mount, Settings
+from hubctl.startqueue import StartQueue
 from hubctl.units import format_memory
 
 RUNTIME = "/tmp/jupyter-runtime"
@@ -21,6 +23,13 @@ COMMAND = ["sh", "-c", 'umask 0002; exec jupyterhub-singleuser "$@"', "jupyterhu
 
 POLL_SECONDS = 10
 """How long it takes at most until a server that ended is known to have."""
+
+START_SECONDS = 300
+"""How long a server may take to answer, once it is its turn: an image that was not used for long is read from a slow
+disk, on processors that others use as well."""
+
+STARTS_PER_PROCESSOR = 2
+"""Servers that start at the same time: while one waits for Docker, another computes."""
 
 ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 """What root inside may do, by `root: true`: install packages and change owners."""
@@ -38,6 +47,8 @@ def configure(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
     c.JupyterHub.spawner_class = "hubctl.spawner.ContainerSpawner"
     # containers go on while the hub is restarted, and are found again
     c.JupyterHub.cleanup_servers = False
+    # everybody waits in the queue for a turn; JupyterHub would send the hundred and first away
+    c.JupyterHub.concurrent_spawn_limit = 0
     c.ContainerSpawner.site = Site(settings, layout)
     section = c.DockerSpawner
     section.cmd = COMMAND
@@ -46,7 +57,7 @@ def configure(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
     section.pull_policy = "never"
     section.remove = True
     section.notebook_dir = "~"
-    section.start_timeout = section.http_timeout = 120
+    section.start_timeout = section.http_timeout = START_SECONDS
     section.poll_interval = POLL_SECONDS
     # start() of the spawner applies the choices and checks them; without this the hub logs that nobody did
     section.apply_user_options = _nothing_more
@@ -60,11 +71,12 @@ def configure(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
 
 
 class Site:
-    """The settings and the layout, for each spawner."""
+    """What all spawners share: the settings, the layout, and the queue for the start."""
 
     def __init__(self, settings: Settings, layout: Layout) -> None:
         self.settings = settings
         self.layout = layout
+        self.starts = StartQueue(STARTS_PER_PROCESSOR * len(os.sched_getaffinity(0)))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Site":
         """Itself: traitlets copies what is configured for each spawner, and this never changes."""

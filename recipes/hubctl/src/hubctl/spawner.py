@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import docker  # type: ignore[import-untyped]
@@ -37,11 +38,15 @@ class ContainerSpawner(DockerSpawner):
 
     site = Instance(containers.Site, config=True, help="Settings and layout of this hub.")
 
+    # of DockerSpawner, which has one thread: while Docker stops one user's server, nobody else's would start
+    _executor: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(10, thread_name_prefix="docker")
+
     _at: ClassVar[dict[str, "ContainerSpawner"]] = {}
     """Whose server is at which address."""
     _address: str | None = None
     _steps: tuple[tuple[int, str], ...] = ()
     _driver_memory: int | None = None
+    _end_turn: Callable[[], None] = staticmethod(lambda: None)
 
     # -- the spawn page ------------------------------------------------------------------------------------------------
 
@@ -81,10 +86,17 @@ class ContainerSpawner(DockerSpawner):
         self._steps = (*self._steps, (percent, text))
 
     async def run_pre_spawn_hook(self) -> None:
-        """The user's folder; then whatever the administrator's configuration adds."""
+        """The user's folder, and whatever the administrator adds. Then a turn, for which users may have to wait.
+
+        Here no time limit of JupyterHub's counts. The end of ``start`` gives the turn back.
+        """
         self._steps = ()
         self._tell(10, "Looking after your folder")
         await maybe_future(super().run_pre_spawn_hook())
+        self._end_turn = await self.site.starts.wait(self._tell_place)
+
+    def _tell_place(self, before: int) -> None:
+        self._tell(20, f"Many servers are starting. Before yours: {before}")
 
     async def start(self) -> tuple[str, int]:
         """Starts the container and waits until something listens in it.
@@ -92,6 +104,12 @@ class ContainerSpawner(DockerSpawner):
         Raises:
             NotStartedError: with the reason, for the user.
         """
+        try:
+            return await self._start()
+        finally:
+            self._end_turn()
+
+    async def _start(self) -> tuple[str, int]:
         with self._explained():
             choice = await self._choice(self.user_options)
         self.mem_limit = offers.limit(self.site.settings, choice.image)

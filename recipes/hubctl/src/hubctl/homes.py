@@ -5,7 +5,6 @@ import pwd
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hubctl.layout import Layout
 
@@ -130,11 +129,14 @@ def _make(folder: Path, account: Account) -> None:
 
 
 def _make_as_user(account: Account) -> None:
-    identity: dict[str, Any] = {}
+    become: list[str] = []
     if os.geteuid() == 0:
-        identity = {"user": account.uid, "group": account.gid, "extra_groups": list(account.groups)}
-    command = ["mkdir", "-p", "-m", "0700", "--", str(account.folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, **identity)
+        # setpriv(1), not the arguments of Python's own, which copy the hub's memory map: for so long it answers nobody
+        groups = ",".join(map(str, account.groups))
+        become = ["setpriv", f"--reuid={account.uid}", f"--regid={account.gid}"]
+        become += [f"--groups={groups}" if groups else "--clear-groups", "--"]
+    command = [*become, "mkdir", "-p", "-m", "0700", "--", str(account.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     if done.returncode:
         reason = done.stderr.strip().rpartition(": ")[2]
         raise NoHomeError(f"Your folder {account.folder} can't be made: {reason}.")

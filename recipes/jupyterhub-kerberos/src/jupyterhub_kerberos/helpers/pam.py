@@ -12,7 +12,6 @@ PAM's error number (``_pam_types.h``) and words, the modules' ``KRB5CCNAME``, an
 
 import base64
 import ctypes
-import ctypes.util
 import json
 import os
 import stat
@@ -20,10 +19,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-# pamela looks for its libraries by running compilers and ldconfig, which takes longer than the rest of this program
-ctypes.util.find_library = {"pam": "libpam.so.0", "c": "libc.so.6"}.get  # type: ignore[assignment]
+# pamela looks for its libraries by this module. The real one runs compilers and ldconfig, which takes longer than the
+# rest of this program; its import alone takes a third of the time until PAM is asked.
+_finder = ModuleType("ctypes.util")
+_finder.find_library = {"pam": "libpam.so.0", "c": "libc.so.6"}.get  # type: ignore[attr-defined]
+sys.modules["ctypes.util"] = _finder
 
 import pamela  # noqa: E402
 

@@ -50,7 +50,7 @@ def mounts(settings: Settings, layout: Layout, image: str) -> dict[str, str]:
     answer. The kernelspecs are rendered first, so that they are those of ``settings``.
     """
     facts = images.facts(layout, image)
-    if facts is None or not _runs_spark(facts, settings):
+    if not runs_spark(facts, settings):
         return {}
     render(settings, layout)
     return {str(folder(layout) / _name(size)): str(INSIDE / _name(size)) for size in sizes(settings, image)}
@@ -90,9 +90,9 @@ def render(settings: Settings, layout: Layout, check: bool = False) -> list[str]
     return changes
 
 
-def _runs_spark(facts: images.Facts, settings: Settings) -> bool:
-    """With the cluster's Spark mounted, an image needs no more than Java to run it."""
-    return bool(facts.java and (facts.pyspark or settings.pyspark.spark_home))
+def runs_spark(facts: images.Facts | None, settings: Settings) -> bool:
+    """Whether an image gets the kernelspecs; with the cluster's Spark mounted, it needs no more than Java for that."""
+    return bool(facts and facts.java and (facts.pyspark or settings.pyspark.spark_home))
 
 
 def _name(size: int) -> str:

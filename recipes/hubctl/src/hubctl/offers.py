@@ -151,7 +151,7 @@ def _runs_spark(settings: Settings, layout: Layout, image: Image) -> bool:
 def _card(settings: Settings, layout: Layout, client: Any, image: Image) -> Card:
     found = images.find(layout, client, image.image) if client else None
     cpu = image.cpu or settings.limits.cpu
-    runs_spark = found is not None and _runs_spark(settings, layout, image)
+    runs_spark = found is not None and kernels.runs_spark(found.facts, settings)
     return Card(
         name=image.name,
         description=image.description,

@@ -11,12 +11,15 @@ help:
 	@echo 'make channel     build dist/channel from the locks (FROZEN=1: never fall forward)'
 	@echo 'make installer   build dist/hub-installer.sh'
 	@echo 'make image       build dist/hub-notebook-image.tar.zst, and load it where Docker runs'
-	@echo 'make bench       measure what the README quotes'
+	@echo 'make bench       measure what the README quotes, or a half of it: make bench ONLY=hub'
 	@echo 'make lint        format, types and shell checks alone'
 	@echo 'make clean       remove dist/ (the cache stays)'
 
-hub hub-stop test bench lint:
+hub hub-stop test lint:
 	@$(FORGE) $@
+
+bench:
+	@$(FORGE) $@ $(ONLY)
 
 channel installer image:
 	@$(FORGE) $@ $(if $(FROZEN),--frozen)

@@ -1,4 +1,4 @@
-"""What one command costs: wall and CPU seconds, and the memory of all its processes together."""
+"""Figures, and what one command costs: wall and CPU seconds, and the memory of all its processes together."""
 
 import os
 import resource
@@ -10,6 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table: what was measured, in which unit, and the bound that it is held against, if any."""
+
+    name: str
+    value: float
+    unit: str
+    bound: float | None = None
 
 
 @dataclass(frozen=True)

@@ -79,11 +79,11 @@ def test(context: typer.Context) -> None:
 
 
 @app.command()
-def bench() -> None:
+def bench(only: Annotated[str, typer.Argument(help="`hub` or `builds`; both when left out.")] = "") -> None:
     """Measure what the README quotes, into bench/results.json."""
     from bench import run
 
-    run.main()
+    run.main(only)
 
 
 def main() -> None:

@@ -4,12 +4,12 @@ As a program: `python login.py BASE_URL USER`, the password on standard input; p
 Jupyter server. Exit code 1 when the login is refused.
 """
 
+import http.client
 import http.cookiejar
 import json
 import re
 import ssl
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -31,35 +31,68 @@ class Session:
             urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor(self.cookies)
         ).open
 
-    def get(self, path: str) -> str:
-        """The body of a page, redirects followed."""
-        with self._open(self.base + path, timeout=30) as answer:
-            return str(answer.read().decode())
+    def open(self, path: str, form: dict[str, str] | None = None) -> http.client.HTTPResponse:
+        """The answer to a request, redirects followed; a form is sent. A minute without a byte is an error."""
+        body = None if form is None else urllib.parse.urlencode(form).encode()
+        answer: http.client.HTTPResponse = self._open(self.base + path, body, timeout=60)
+        return answer
 
-    def log_in(self, user: str, password: str) -> None:
-        """Fills in the form. Raises Refused with the page's message."""
-        token = re.search(r'name="_xsrf" value="([^"]+)"', self.get("/hub/login"))
-        assert token, "the login form holds a token against forged requests"
-        form = {"username": user, "password": password, "_xsrf": token.group(1)}
+    def get(self, path: str) -> str:
+        """The body of a page."""
+        with self.open(path) as answer:
+            return answer.read().decode()
+
+    def log_in(self, user: str, password: str, token: str | None = None) -> str:
+        """Fills in the form; gives the page that it leads to.
+
+        Args:
+            token: what ``login_token`` has given, where the form has been opened before.
+
+        Raises:
+            Refused: with the page's message.
+        """
+        form = {"username": user, "password": password, "_xsrf": token or self.login_token()}
         try:
-            with self._open(self.base + "/hub/login", urllib.parse.urlencode(form).encode(), timeout=60):
-                pass
+            with self.open("/hub/login", form) as answer:
+                return answer.read().decode()
         except urllib.error.HTTPError as error:
             page = error.read().decode()
             message = re.search(r'class="login_error">\s*(.*?)\s*<', page, re.S)
             raise Refused(message.group(1) if message else f"HTTP {error.code}") from None
 
-    def start_server(self, user: str, seconds: float = 60) -> str:
-        """Asks for the user's server and waits for it; gives the Jupyter server's version."""
-        deadline = time.monotonic() + seconds
+    def login_token(self) -> str:
+        """Opens the login form; gives its token against forged requests."""
+        token = re.search(r'name="_xsrf" value="([^"]+)"', self.get("/hub/login"))
+        assert token, "the login form holds a token against forged requests"
+        return token.group(1)
+
+    def api(self, method: str, path: str) -> int:
+        """Asks the hub's REST API as its pages do; gives the status of the answer."""
+        token = next(cookie.value for cookie in self.cookies if (cookie.name, cookie.path) == ("_xsrf", "/hub/"))
+        headers = {"X-XSRFToken": token or "", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.base}/hub/api{path}", b"{}", headers, method=method)
+        with self._open(request, timeout=60) as answer:
+            return int(answer.status)
+
+    def start_server(self, user: str) -> str:
+        """Asks for the user's server, where nothing is to be chosen, and waits for it; gives the Jupyter version."""
         self.get(f"/hub/spawn/{urllib.parse.quote(user)}")
-        while True:
-            try:
-                return str(json.loads(self.get(f"/user/{urllib.parse.quote(user)}/api"))["version"])
-            except (urllib.error.HTTPError, json.JSONDecodeError):
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
+        self.wait_for_server(user)
+        return str(json.loads(self.get(f"/user/{urllib.parse.quote(user)}/api"))["version"])
+
+    def wait_for_server(self, user: str) -> None:
+        """Reads the events that move the progress bar, until the server is there.
+
+        Raises:
+            AssertionError: it will not be.
+        """
+        with self.open(f"/hub/api/users/{urllib.parse.quote(user)}/server/progress") as events:
+            for line in events:
+                event = json.loads(line.removeprefix(b"data: ")) if line.startswith(b"data: ") else {}
+                assert not event.get("failed"), f"{user}: {event}"
+                if event.get("ready"):
+                    return
+        raise AssertionError(f"the page of {user} was told nothing more")
 
 
 def main(base: str, user: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import SECONDS, run_cell
-from tests.e2e.realm_server import PASSWORD, REALM, SERVICE, USER, RealmServer, realm_server
+from tests.realm_server import PASSWORD, REALM, SERVICE, USER, RealmServer, realm_server
 
 GSS = """\
 import kerberos, urllib.request

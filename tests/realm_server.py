@@ -4,6 +4,7 @@ The hub runs in a mount namespace in which the folder's ``/etc/passwd``, ``/etc/
 this machine's. Docker does not see that namespace, and need not: all that containers get lies below the folder.
 """
 
+import ipaddress
 import json
 import os
 import random
@@ -88,10 +89,11 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
 
 @dataclass(frozen=True)
 class RealmServer:
-    """The folder, and the ports that were free."""
+    """The folder, the ports that were free, and the accounts; each has the password PASSWORD."""
 
     folder: Path
     ports: tuple[int, ...]
+    users: tuple[str, ...] = (USER,)
 
     @property
     def root(self) -> Path:
@@ -105,7 +107,7 @@ class RealmServer:
 
     @property
     def home(self) -> Path:
-        """The folder that is the user's home inside a container."""
+        """The folder that is the home of USER inside a container."""
         return self.folder / "home" / USER / "work"
 
     @property
@@ -122,7 +124,9 @@ class RealmServer:
     def gateway(self) -> str:
         """This machine's address on Docker's default network."""
         shown = subprocess.run(["docker", "network", "inspect", "bridge"], check=True, capture_output=True, text=True)
-        return str(json.loads(shown.stdout)[0]["IPAM"]["Config"][0]["Gateway"])
+        pool = json.loads(shown.stdout)[0]["IPAM"]["Config"][0]
+        # an Engine that has just made the network does not say it: it is the first one
+        return str(pool.get("Gateway") or next(ipaddress.ip_network(pool["Subnet"]).hosts()))
 
     def hubctl(self, *arguments: str) -> str:
         """What hubctl says, run in the namespace."""
@@ -147,12 +151,29 @@ class RealmServer:
         path = self.root / "var" / "log" / "jupyterhub" / "jupyterhub.log"
         return path.read_text() if path.exists() else ""
 
+    @property
+    def hub_process(self) -> int:
+        """The hub's process; the proxy is its child."""
+        return int((self.root / "run" / "jupyterhub" / "hub.pid").read_text().split()[0])
+
+    def containers(self) -> list[str]:
+        """The containers of its users, by user, running or not."""
+        listed = subprocess.run(
+            ["docker", "ps", "--all", "--format", "{{.Names}}"], check=True, capture_output=True, text=True
+        )
+        names = {f"jupyter-{user}": user for user in self.users}
+        return sorted(names[name] for name in listed.stdout.split() if name in names)
+
 
 @contextmanager
-def realm_server(installer: Path) -> Iterator[RealmServer]:
-    """A server with a running hub and a running KDC."""
+def realm_server(installer: Path, users: tuple[str, ...] = (USER,)) -> Iterator[RealmServer]:
+    """A server with a running hub and a running KDC.
+
+    Args:
+        users: names of letters and digits alone.
+    """
     assert os.geteuid() == 0, "accounts, PAM and a KDC need root"
-    server = RealmServer(Path(f"/var/tmp/hubforge-e2e-{os.getpid()}"), tuple(_free_ports(5)))
+    server = RealmServer(Path(f"/var/tmp/hubforge-realm-{os.getpid()}"), tuple(_free_ports(5)), users)
     server.folder.mkdir(mode=0o755)
     try:
         _lay_out(server)
@@ -167,7 +188,7 @@ def realm_server(installer: Path) -> Iterator[RealmServer]:
                 yield server
             finally:
                 server.hubctl("stop")
-                _remove_containers()
+                remove_containers(server.containers())
     finally:
         shutil.rmtree(server.folder)
 
@@ -188,21 +209,22 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _lay_out(server: RealmServer) -> None:
-    """The folder's ``/etc``: this machine's, and one account whose password only the KDC knows."""
+    """The folder's ``/etc``: this machine's, and accounts whose password only the KDC knows."""
     etc = server.root / "etc"
     etc.mkdir(parents=True)
-    home = server.home.parent
-    home.mkdir(parents=True, mode=0o755)
-    home.chmod(0o700)
-    os.chown(home, UID, UID)
-    lines = {
-        "passwd": f"{USER}:x:{UID}:{UID}::{home}:/bin/bash",
-        "group": f"{USER}:x:{UID}:\njupyterhub:x:{UID + 1}:{USER}",
-        "shadow": f"{USER}:*:19000:0:99999:7:::",
-    }
-    for name, added in lines.items():
+    added: dict[str, list[str]] = {"passwd": [], "group": [], "shadow": []}
+    for uid, user in enumerate(server.users, UID):
+        home = server.folder / "home" / user
+        home.mkdir(parents=True, mode=0o755)
+        home.chmod(0o700)
+        os.chown(home, uid, uid)
+        added["passwd"].append(f"{user}:x:{uid}:{uid}::{home}:/bin/bash")
+        added["group"].append(f"{user}:x:{uid}:")
+        added["shadow"].append(f"{user}:*:19000:0:99999:7:::")
+    added["group"].append(f"jupyterhub:x:{UID - 1}:{','.join(server.users)}")
+    for name, lines in added.items():
         own = [line for line in Path("/etc", name).read_text().splitlines() if not line.startswith("jupyterhub:")]
-        (etc / name).write_text("\n".join([*own, added]) + "\n")
+        (etc / name).write_text("\n".join([*own, *lines]) + "\n")
     (etc / "shadow").chmod(0o600)
     shutil.copytree("/etc/pam.d", etc / "pam.d")
     values = {"realm": REALM, "gateway": server.gateway, "port": server.ports[3], "folder": server.folder / "kdc"}
@@ -213,7 +235,7 @@ def _lay_out(server: RealmServer) -> None:
 
 @contextmanager
 def _kdc(server: RealmServer) -> Iterator[None]:
-    """A KDC with the user, the host's keytab and the test service's."""
+    """A KDC with the users, the host's keytab and the test service's."""
     folder = server.folder / "kdc"
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -221,18 +243,17 @@ def _kdc(server: RealmServer) -> Iterator[None]:
         "KRB5_KDC_PROFILE": str(folder / "kdc.conf"),
     }
 
-    def run(*command: str) -> None:
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-
-    run("kdb5_util", "create", "-s", "-r", REALM, "-P", "master")
-    for query in (
-        f"addprinc -pw {PASSWORD} {USER}",
+    queries = [
+        *(f"addprinc -pw {PASSWORD} {user}" for user in server.users),
         "addprinc -randkey host/hub.hubforge.test",
         f"addprinc -randkey HTTP/{SERVICE}",
         f"ktadd -k {server.root}/etc/krb5.keytab host/hub.hubforge.test",
         f"ktadd -k {folder}/http.keytab HTTP/{SERVICE}",
-    ):
-        run("kadmin.local", "-r", REALM, "-q", query)
+    ]
+    create = ["kdb5_util", "create", "-s", "-r", REALM, "-P", "master"]
+    subprocess.run(create, env=environment, check=True, capture_output=True)
+    admin = ["kadmin.local", "-r", REALM]
+    subprocess.run(admin, env=environment, check=True, capture_output=True, input="\n".join(queries), text=True)
     with _process(["krb5kdc", "-n"], environment, server.ports[3], server):
         yield
 
@@ -268,10 +289,7 @@ def _process(command: Sequence[str], environment: dict[str, str], port: int, ser
             running.wait()
 
 
-def _remove_containers() -> None:
-    """The user's servers, which a hub that stops leaves running."""
-    listed = subprocess.run(
-        ["docker", "ps", "--all", "--quiet", "--filter", f"name=jupyter-{USER}"], capture_output=True, text=True
-    )
-    for container in listed.stdout.split():
-        subprocess.run(["docker", "rm", "--force", container], capture_output=True)
+def remove_containers(users: Sequence[str]) -> None:
+    """Removes the users' servers, which a hub that stops leaves running."""
+    for user in users:
+        subprocess.run(["docker", "rm", "--force", f"jupyter-{user}"], check=True, capture_output=True)

@@ -1,7 +1,7 @@
 """Images of users' servers: what Docker has, and what is in each.
 
-What an image has is in its labels, where Hubforge built it; of any other image ``hubctl image check`` finds it out once
-and writes it down by the image's id, which changes with its content.
+What an image has is in its labels, where Hubforge built it, or what it is built on. ``hubctl image check`` finds it out
+of any image, and writes it down by the image's id, which changes with its content.
 """
 
 import json
@@ -105,7 +105,9 @@ def find(layout: Layout, client: Any, name: str) -> Image | None:
     except docker.errors.ImageNotFound:
         return None
     labels = (found.get("Config") or {}).get("Labels") or {}
-    return Image(name, found["Id"], found["Size"], found["Created"], _labelled(labels) or _known(layout, found["Id"]))
+    # what an image is built on has labelled it, too: whoever has looked inside knows better
+    facts = _known(layout, found["Id"]) or _labelled(labels)
+    return Image(name, found["Id"], found["Size"], found["Created"], facts)
 
 
 def facts(layout: Layout, name: str) -> Facts | None:

@@ -61,8 +61,7 @@ class ServerRoot:
 
     def hubctl_as(self, user: HubUser, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.path), "LANG": "C.UTF-8"}
-        if "PYTHONPATH" in os.environ:
-            environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+        environment |= {name: os.environ[name] for name in ("PYTHONPATH", "DOCKER_HOST") if name in os.environ}
         command = user.wrap(sys.executable, "-B", "-m", "hubctl", "--root", self.path, *arguments)
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, cwd="/")
 

@@ -4,11 +4,14 @@ No image can be pulled where these tests run, so one is made from the machine's 
 """
 
 import contextlib
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 import docker.errors
@@ -34,39 +37,73 @@ while True:
 """
 
 
-def engine_answers() -> bool:
-    """Whether a Docker Engine answers on the default socket."""
-    try:
-        client = docker.APIClient(version="auto")
-    except docker.errors.DockerException:
-        return False
-    client.close()
-    return True
+def connect(**options: Any) -> docker.APIClient:
+    """A client of the engine that this process and its children use.
+
+    Raises:
+        docker.errors.DockerException: it does not answer.
+    """
+    return docker.APIClient(**{"version": "auto", **docker.utils.kwargs_from_env(), **options})
+
+
+@dataclass
+class OwnEngine:
+    """An engine of a test's own, which can end it. Nothing in it is another engine's: socket, data, pid file, state.
+
+    It has no network: containers use the host's. So it leaves the bridge and the firewall to the other engines.
+    """
+
+    state: Path
+    data: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """The value of ``DOCKER_HOST``."""
+        return f"unix://{self.state}/socket"
+
+    def start(self) -> None:
+        """Starts it and waits until it answers.
+
+        Raises:
+            RuntimeError: it did not within 60 seconds; the message ends with its log.
+        """
+        files = [f"--host={self.address}", f"--pidfile={self.state}/pid", f"--exec-root={self.state}/exec"]
+        command = ["dockerd", *files, f"--data-root={self.data}", "--bridge=none", "--iptables=false"]
+        with (self.state / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(docker.errors.DockerException):
+                connect(base_url=self.address).close()
+                return
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("dockerd did not start: " + (self.state / "log").read_text()[-2000:])
+            time.sleep(0.2)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Ends it. With SIGTERM it ends its containers, with SIGKILL they go on."""
+        if self.process:
+            self.process.send_signal(how)
+            self.process.wait()
+            self.process = None
 
 
 @contextlib.contextmanager
-def docker_engine() -> Iterator[None]:
-    """Use the Docker Engine that runs, or start one and end it afterwards.
-
-    Raises:
-        RuntimeError: it did not answer within 60 seconds; the message ends with its log.
-    """
-    if engine_answers():
-        yield
-        return
-    with tempfile.TemporaryFile() as log:
-        daemon = subprocess.Popen(["dockerd"], stdout=log, stderr=log)
+def own_engine() -> Iterator[OwnEngine]:
+    """A running engine beside the one that other tests use; its containers and data are gone at the end."""
+    with (
+        tempfile.TemporaryDirectory(prefix="hubforge-", dir="/run", ignore_cleanup_errors=True) as state,
+        tempfile.TemporaryDirectory(prefix="hubforge-docker-", dir="/var/tmp", ignore_cleanup_errors=True) as data,
+    ):
+        engine = OwnEngine(Path(state), Path(data))
+        engine.start()
         try:
-            deadline = time.monotonic() + 60
-            while not engine_answers():
-                if daemon.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise RuntimeError("dockerd did not start: " + log.read().decode("utf-8", "replace")[-2000:])
-                time.sleep(0.2)
-            yield
+            yield engine
         finally:
-            daemon.terminate()
-            daemon.wait()
+            if engine.process is None:
+                engine.start()  # only an engine ends what a killed one has left running
+            engine.end()
 
 
 def make_image(client: docker.APIClient) -> str:
@@ -85,11 +122,10 @@ def make_image(client: docker.APIClient) -> str:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.APIClient]:
-    """A client of a real Docker Engine."""
-    with docker_engine():
-        client = docker.APIClient(version="auto")
-        yield client
-        client.close()
+    """A client of a real Docker Engine: the one that runs, as it does in `make test`."""
+    client = connect()
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="session")

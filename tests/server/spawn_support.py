@@ -1,8 +1,10 @@
 """A whole hub with containers, and browsers without JavaScript that use it."""
 
+import contextlib
 import html.parser
 import http.client
 import http.cookies
+import json
 import re
 import shutil
 import ssl
@@ -10,7 +12,6 @@ import tempfile
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,22 +25,39 @@ PREFIX = "hubforge-test-spawn"
 
 ROOT = HubUser("root", 0, 0)
 
+SPARK_IMAGE = "hubforge-test-spark:latest"
+"""The same image with labels that say that Spark is in it."""
+
+API_TOKEN = "hubforge-test-token"
+
+ADMINISTRATION = f"""\
+c.JupyterHub.services.append({{"name": "tests", "api_token": "{API_TOKEN}"}})
+c.JupyterHub.load_roles.append({{"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers"]}})
+"""
+"""The administrator's Python that lets tests use the hub's API."""
+
 
 # Plays jupyterhub-singleuser: tells whose server it is, and does what its address says.
 # Only small modules: python3-minimal has no more.
 SERVER = """\
 #!/usr/bin/python3
-import os, socket, sys
+import os, socket, sys, time
 user = os.environ["JUPYTERHUB_USER"]
 if user == "fails":
     print("there is no room on the disk")
     raise SystemExit(3)
+while user.startswith("slow") and not os.path.exists(os.environ["HOME"] + "/go"):
+    time.sleep(0.1)
 host, port = os.environ["JUPYTERHUB_SERVICE_URL"].split("/")[2].split(":")
 listener = socket.socket()
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listener.bind((host, int(port)))
 listener.listen()
 print("listening", flush=True)
+while user == "silent":
+    time.sleep(1)
+def eat():
+    food = [bytearray(b"x" * 2**24) for _ in range(1000)]
 while True:
     connection, _ = listener.accept()
     path = (connection.recv(65536).split(b" ") + [b""])[1].decode()
@@ -48,7 +66,12 @@ while True:
         print("the end is near", flush=True)
         os._exit(3)
     if path.endswith("/eat"):
-        food = [bytearray(b"x" * 2**24) for _ in range(1000)]
+        eat()
+    if path.endswith("/child-eats"):
+        child = os.fork()
+        if child == 0:
+            eat()
+        body = str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     if path.endswith("/env"):
         body = repr(dict(os.environ))
     if path.endswith("/umask"):
@@ -121,13 +144,16 @@ class Browser:
         self.port = port
         self.cookies: dict[tuple[str, str], str] = {}
 
+    def connect(self) -> http.client.HTTPSConnection:
+        """A connection to the hub."""
+        context = ssl._create_unverified_context()
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=context)
+
     def request(
         self, method: str, url: str, body: str | bytes | None = None, headers: dict[str, str] | None = None
     ) -> Page:
         """One request, redirects not followed."""
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.port, timeout=60, context=ssl._create_unverified_context()
-        )
+        connection = self.connect()
         path = urllib.parse.urlsplit(url).path
         pairs = [f"{name}={value}" for (where, name), value in self.cookies.items() if path.startswith(where)]
         try:
@@ -218,6 +244,39 @@ class Hub:
     def container(self, name: str) -> dict[str, Any]:
         return self.client.inspect_container(f"{PREFIX}-{name}")
 
+    def api(self, method: str, path: str, body: Any = None) -> Page:
+        """What JupyterHub's API says to a service that may do everything with servers (``ADMINISTRATION``)."""
+        headers = {"Authorization": f"token {API_TOKEN}", "Content-Type": "application/json"}
+        content = None if body is None else json.dumps(body)
+        return Browser(self.root.port).request(method, f"/hub/api{path}", content, headers)
+
+    def progress(self, name: str) -> Iterator[dict[str, Any]]:
+        """What the progress page is told while a server starts, step by step."""
+        connection = Browser(self.root.port).connect()
+        connection.request(
+            "GET", f"/hub/api/users/{name}/server/progress", headers={"Authorization": f"token {API_TOKEN}"}
+        )
+        with contextlib.closing(connection):
+            for line in connection.getresponse():
+                if line.startswith(b"data: "):
+                    yield json.loads(line.removeprefix(b"data: "))
+
+    def stop_server(self, name: str) -> None:
+        """Ends a user's server, and waits until it has ended."""
+        assert self.api("DELETE", f"/users/{name}/server").status in (202, 204)
+        deadline = time.monotonic() + 60
+        while "" in json.loads(self.api("GET", f"/users/{name}").text)["servers"]:
+            assert time.monotonic() < deadline, self.log[-2000:]
+            time.sleep(0.1)
+
+    def home(self, name: str) -> Path:
+        """The folder of the host that is the user's home."""
+        return self.root.path / "var/lib/jupyterhub/homes" / name
+
+    def container_names(self) -> list[str]:
+        """Names of the users that have a container, whether it runs or not."""
+        return sorted(name.removeprefix(f"{PREFIX}-") for name in self.containers(running=False))
+
     def run_in(self, name: str, *command: str) -> str:
         """What a program prints that the user of a container runs in it."""
         job = self.client.exec_create(f"{PREFIX}-{name}", list(command))
@@ -248,7 +307,7 @@ def configure(root: ServerRoot, settings: str, python: str = "") -> None:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def running_hub(path: Path, client: docker.APIClient, settings: str, python: str = "") -> Iterator[Hub]:
     """A hub in ``path``; its containers are removed at the end."""
     root = make_server_root(path, ROOT)
@@ -263,7 +322,16 @@ def running_hub(path: Path, client: docker.APIClient, settings: str, python: str
             client.remove_container(container["Id"], force=True)
 
 
-@contextmanager
+def make_spark_image(client: docker.APIClient) -> None:
+    """Makes ``SPARK_IMAGE`` out of ``IMAGE``."""
+    container = client.create_container(IMAGE, "true")
+    repository, _, tag = SPARK_IMAGE.partition(":")
+    facts = {"jupyterhub": "6.1.1", "pyspark": "3.5.0", "java": "17"}
+    client.commit(container, repository, tag, changes=[f"LABEL hubforge.{name}={fact}" for name, fact in facts.items()])
+    client.remove_container(container)
+
+
+@contextlib.contextmanager
 def open_folder() -> Iterator[Path]:
     """Not below pytest's own folder, which nobody else can enter."""
     path = Path(tempfile.mkdtemp(prefix="hubforge-test-", dir="/tmp"))

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hubctl import containers, login, offers, tokens
+from hubctl import containers, login, offers, pages, tokens
 from hubctl.errors import HubError
 from hubctl.layout import Layout, environment
 from hubctl.proxy import OwnProxy
@@ -81,6 +81,7 @@ def _hub(c: Any, settings: Settings, layout: Layout) -> None:
     hub.allow_named_servers = settings.named_servers > 0
     hub.named_server_limit_per_user = settings.named_servers
     hub.template_paths = [str(offers.TEMPLATES)]
+    pages.install()
     c.Spawner.default_url = "/lab"
 
 

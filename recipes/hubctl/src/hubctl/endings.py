@@ -4,7 +4,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from hubctl.units import format_memory
+from hubctl.units import say_memory
 
 LAST_LINES = 15
 """How much of the log is shown."""
@@ -43,16 +43,26 @@ def of_container(container: dict[str, Any], log: str) -> Ending | None:
     state = container["State"]
     if state["Running"] or state["Status"] == "created":
         return None
+    return Ending(_reason(container), _last_lines(log))
+
+
+def of_silence(log: str) -> Ending:
+    """Why a server was ended that did not answer in time after its start."""
+    return Ending("It did not answer in time after its start, and was ended. Try again.", _last_lines(log))
+
+
+def _last_lines(log: str) -> tuple[str, ...]:
     lines = [line for line in log.splitlines() if line.strip()]
-    return Ending(_reason(container), tuple(lines[-LAST_LINES:]))
+    return tuple(lines[-LAST_LINES:])
 
 
 def _reason(container: dict[str, Any]) -> str:
     state, code = container["State"], container["State"]["ExitCode"]
     limit = container["HostConfig"].get("Memory")
-    if state.get("OOMKilled"):
+    # the mark stays when only a kernel was ended, and the server itself much later for another reason
+    if state.get("OOMKilled") and code == 128 + signal.SIGKILL:
         return (
-            f"It needed more memory than the {format_memory(limit)} that it may have, and was ended. What you saved is "
+            f"It needed more memory than the {say_memory(limit)} that it may have, and was ended. What you saved is "
             "still there. Load less at once, or choose an image with more memory."
         )
     if state.get("Error"):

@@ -57,19 +57,20 @@ def engine(timeout: int = 10) -> Iterator[Any]:
         HubError: it does not answer, or refuses what was asked for.
     """
     import docker  # type: ignore[import-untyped]  # only hubs that run containers need it
+    import requests
 
     try:
         client = docker.from_env(timeout=timeout)
-    except docker.errors.DockerException as error:
+        try:
+            yield client
+        finally:
+            client.close()
+    except docker.errors.APIError as error:
+        raise HubError(f"Docker refuses: {error.explanation or error}") from None
+    except (docker.errors.DockerException, requests.RequestException) as error:
         raise HubError(
             f"Docker does not answer ({str(error).splitlines()[0]})", "start it, and run this as one who may use it"
         ) from None
-    try:
-        yield client
-    except docker.errors.APIError as error:
-        raise HubError(f"Docker refuses: {error.explanation or error}") from None
-    finally:
-        client.close()
 
 
 def load(client: Any, content: Iterator[bytes], source: str) -> list[str]:

@@ -14,7 +14,7 @@ from hubctl import images, kernels
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import PICTURE_TYPES, Image, Settings
-from hubctl.units import format_memory
+from hubctl.units import format_memory, say_memory
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -89,7 +89,7 @@ def check(settings: Settings, layout: Layout, options: Mapping[str, Any]) -> Cho
     image = offered[name]
     wanted = options.get("driver_memory")
     sizes = {format_memory(size): size for size in settings.driver_sizes}
-    if wanted is not None and wanted not in sizes:
+    if wanted is not None and not (isinstance(wanted, str) and wanted in sizes):
         raise NotOfferedError(f"{_shown(wanted)} of driver memory is not offered. Choose one of: {', '.join(sizes)}.")
     if not _runs_spark(settings, layout, image):
         return Choice(image, None)
@@ -156,9 +156,9 @@ def _card(settings: Settings, layout: Layout, client: Any, image: Image) -> Card
         name=image.name,
         description=image.description,
         picture=_picture(str(layout.below(image.picture))) if image.picture else "",
-        limits=f"{_size(limit(settings, image))} memory, {cpu:g} {'processor' if cpu == 1 else 'processors'}",
+        limits=f"{say_memory(limit(settings, image))} memory, {cpu:g} {'processor' if cpu == 1 else 'processors'}",
         available=found is not None,
-        size=_size(found.size) if found else "",
+        size=say_memory(found.size) if found else "",
         built=_day(found.created) if found else None,
         sizes=tuple(format_memory(size) for size in _sizes(settings, image)) if runs_spark else (),
     )
@@ -171,14 +171,6 @@ def _day(created: str) -> date | None:
     except ValueError:
         return None
     return day if day.year > 1970 else None
-
-
-def _size(count: int) -> str:
-    """``1.5 GB``, for people."""
-    for unit, size in (("TB", 1024**4), ("GB", 1024**3), ("MB", 1024**2)):
-        if count >= size:
-            return f"{count / size:.1f}".removesuffix(".0") + f" {unit}"
-    return f"{count / 1024:.0f} kB"
 
 
 def _picture(path: str) -> str:

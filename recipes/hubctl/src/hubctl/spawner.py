@@ -47,6 +47,8 @@ class ContainerSpawner(DockerSpawner):
     _steps: tuple[tuple[int, str], ...] = ()
     _driver_memory: int | None = None
     _end_turn: Callable[[], None] = staticmethod(lambda: None)
+    _refused: dict[str, str] | None = None
+    _silence: endings.Ending | None = None
 
     # -- the spawn page ------------------------------------------------------------------------------------------------
 
@@ -59,13 +61,14 @@ class ContainerSpawner(DockerSpawner):
         return self._from_form
 
     async def _page(self, spawner: DockerSpawner) -> str:
-        last = (self.orm_spawner.user_options if self.orm_spawner else None) or {}
+        last = self._refused or (self.orm_spawner.user_options if self.orm_spawner else None) or {}
         return await asyncio.to_thread(offers.page, self.site.settings, self.site.layout, last)
 
     async def _from_form(self, form: dict[str, Any]) -> dict[str, str]:
         with self._explained():
-            options = offers.from_form(form)
+            options = self._refused = offers.from_form(form)
             await self._choice(options)  # before anything begins, so that the page comes back at once
+        self._refused = None
         return options
 
     async def _choice(self, options: dict[str, Any]) -> offers.Choice:
@@ -82,6 +85,11 @@ class ContainerSpawner(DockerSpawner):
                 told += 1
             await asyncio.sleep(0.2)
 
+    @property
+    def happening(self) -> str:
+        """What is happening now, for a page that loads itself again; empty before the start."""
+        return self._steps[-1][1] if self._steps else ""
+
     def _tell(self, percent: int, text: str) -> None:
         self._steps = (*self._steps, (percent, text))
 
@@ -91,6 +99,7 @@ class ContainerSpawner(DockerSpawner):
         Here no time limit of JupyterHub's counts. The end of ``start`` gives the turn back.
         """
         self._steps = ()
+        self._silence = None
         self._tell(10, "Looking after your folder")
         await maybe_future(super().run_pre_spawn_hook())
         self._end_turn = await self.site.starts.wait(self._tell_place)
@@ -110,8 +119,12 @@ class ContainerSpawner(DockerSpawner):
             self._end_turn()
 
     async def _start(self) -> tuple[str, int]:
-        with self._explained():
-            choice = await self._choice(self.user_options)
+        try:
+            with self._explained():
+                choice = await self._choice(self.user_options)
+        except NotStartedError:
+            self.orm_spawner.user_options = {}  # nothing to begin with the next time
+            raise
         self.mem_limit = offers.limit(self.site.settings, choice.image)
         self.cpu_limit = choice.image.cpu or self.site.settings.limits.cpu
         self._driver_memory = choice.driver_memory
@@ -220,24 +233,34 @@ class ContainerSpawner(DockerSpawner):
             await self.docker("kill", self.container_id)
 
     async def stop(self, now: bool = False) -> None:
-        """As DockerSpawner's.
+        """As DockerSpawner's. A server that is ended because it did not answer leaves its last words.
 
         Raises:
             NotStartedError: Docker does not answer.
         """
-        with self._explained(self.image):
-            await super().stop(now)
+        starting = self.pending == "spawn"
+        try:
+            with self._explained(self.image):
+                if starting:
+                    self._silence = endings.of_silence(await self._log_end())
+                await super().stop(now)
+        except NotStartedError as error:
+            if not starting:
+                raise
+            # why the start failed has been said; the next one clears away what is left
+            self.log.warning("%s: the container could not be removed: %s", self._log_name, error.log_message)
 
     async def ending(self) -> endings.Ending | None:
         """Why the last server ended; None where it runs, was stopped, or Docker does not answer."""
         try:
             container = await self.get_object()
-            if not container:
-                return None
-            log = await self.docker("logs", self.object_id, tail=endings.LAST_LINES)
+            return endings.of_container(container, await self._log_end()) if container else self._silence
         except (docker.errors.DockerException, requests.RequestException):
             return None
-        return endings.of_container(container, log.decode("utf-8", "replace"))
+
+    async def _log_end(self) -> str:
+        log: bytes = await self.docker("logs", self.object_id, tail=endings.LAST_LINES)
+        return log.decode("utf-8", "replace")
 
     # -- the proxy's records -------------------------------------------------------------------------------------------
 

@@ -66,6 +66,14 @@ def format_memory(value: int) -> str:
     return f"{value / 1024}k"
 
 
+def say_memory(value: int) -> str:
+    """``value`` bytes as people say it, rounded: ``1.5 GB``. Units are powers of 1024, as in the settings."""
+    for unit, size in (("TB", 1024**4), ("GB", 1024**3), ("MB", 1024**2)):
+        if value >= size:
+            return f"{value / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{value / 1024:.0f} kB"
+
+
 class MemoryBytes(int):
     """A size in bytes that has been read already: a bare number in the settings is refused."""
 

@@ -55,7 +55,7 @@ listener.bind((host, int(port)))
 listener.listen()
 print("listening", flush=True)
 while user == "silent":
-    time.sleep(1)
+    listener.accept()[0].close()
 def eat():
     food = [bytearray(b"x" * 2**24) for _ in range(1000)]
 while True:
@@ -235,6 +235,12 @@ class Hub:
     @property
     def log(self) -> str:
         return self.root.log.read_text()
+
+    def has_no_traceback(self) -> bool:
+        """Whether the log tells every failure in lines for the administrator; shows the first that it does not."""
+        before, found, after = self.log.partition("Traceback (most recent call last)")
+        print(before[-1500:] + found + after[:4000] if found else "")
+        return not found
 
     def containers(self, running: bool = True) -> dict[str, dict[str, Any]]:
         """The containers by name, as `docker inspect` shows them."""

@@ -62,7 +62,7 @@ def no_server_stays(hub: Hub) -> Iterator[None]:
     for name in hub.container_names():
         hub.stop_server(name)
     assert hub.container_names() == []
-    assert "Traceback" not in hub.log
+    assert hub.has_no_traceback()
 
 
 def in_server(browser: Browser, name: str) -> Page:
@@ -375,4 +375,4 @@ def test_two_tabs_that_open_a_site_with_one_image_start_one_server(engine: docke
         for browser in browsers:
             in_server(browser, "gina")
         assert hub.container_names() == ["gina"]
-        assert "Traceback" not in hub.log
+        assert hub.has_no_traceback()

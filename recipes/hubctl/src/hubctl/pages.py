@@ -1,5 +1,6 @@
 """JupyterHub's own pages for the login and the spawn form, where they would show an error for what is none."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -99,6 +100,9 @@ class SpawnPageHandler(SpawnHandler):
 
         Without options there was nothing to choose: what was chosen when there was is not offered any more.
         """
+        if task := asyncio.current_task():
+            # when the start fails after this request was answered, nobody asks for the error; the log has had it
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         if not user.spawners[server_name].active:
             await super().spawn_single_user(user, server_name, display_name, {} if options is None else options)
 

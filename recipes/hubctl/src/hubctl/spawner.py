@@ -184,7 +184,7 @@ class ContainerSpawner(DockerSpawner):
             await asyncio.sleep(0.1)
 
     async def _failure(self, error: RuntimeError) -> NotStartedError:
-        ending = await self.ending()
+        ending = await self._ending()
         reason = ending.reason if ending else "Its port was taken by another program. Try again."
         last = f"; it said last: {ending.log[-1]}" if ending and ending.log else ""
         log_message = f"{self._log_name}: {error} {reason}{last}"
@@ -238,7 +238,7 @@ class ContainerSpawner(DockerSpawner):
         Raises:
             NotStartedError: Docker does not answer.
         """
-        starting = self.pending == "spawn"
+        starting = self._spawn_future is not None and not self._spawn_future.done()
         try:
             with self._explained(self.image):
                 if starting:
@@ -253,10 +253,13 @@ class ContainerSpawner(DockerSpawner):
     async def ending(self) -> endings.Ending | None:
         """Why the last server ended; None where it runs, was stopped, or Docker does not answer."""
         try:
-            container = await self.get_object()
-            return endings.of_container(container, await self._log_end()) if container else self._silence
+            return await self._ending()
         except (docker.errors.DockerException, requests.RequestException):
             return None
+
+    async def _ending(self) -> endings.Ending | None:
+        container = await self.get_object()
+        return endings.of_container(container, await self._log_end()) if container else self._silence
 
     async def _log_end(self) -> str:
         log: bytes = await self.docker("logs", self.object_id, tail=endings.LAST_LINES)

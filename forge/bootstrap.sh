@@ -15,7 +15,7 @@ tools="python3 python3-venv ca-certificates"
 compiling="gcc libc6-dev make patch perl m4 bison autoconf automake libtool libltdl-dev pkg-config xz-utils binutils ncurses-bin
     tcl unzip"
 imaging="mmdebstrap uidmap"
-testing="docker.io krb5-kdc krb5-admin-server krb5-user libpam-krb5 chromium shellcheck busybox zstd
+testing="docker.io krb5-kdc krb5-admin-server krb5-user libpam-krb5 faketime chromium shellcheck busybox zstd
     git gnupg iproute2 libpam0g openssl systemd zsh fish fonts-dejavu-core"
 
 die() {

@@ -27,6 +27,7 @@ REALM = "HUBFORGE.TEST"
 USER = "nobody"
 OTHER = "daemon"
 PASSWORD = "correct-horse-7Qx!"
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 KRB5, ANYBODY, LOCKED, NO_TICKET = (f"hubforge-test-{name}" for name in ("krb5", "anybody", "locked", "no-ticket"))
 """PAM services: pam_krb5; everybody, as a fake KDC or a careless configuration would; no account is good; pam_krb5
 that leaves no ticket."""
@@ -62,7 +63,7 @@ def make_realm(password: str) -> MITRealm:
 @pytest.fixture(scope="session")
 def programs_of_root() -> Iterator[None]:
     if os.geteuid() != 0 or not Path("/usr/sbin/krb5kdc").exists():
-        pytest.fail("these tests need root, and Debian's krb5-kdc, krb5-admin-server and libpam-krb5")
+        pytest.fail("these tests need root, and Debian's krb5-kdc, krb5-admin-server, libpam-krb5 and faketime")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin:/sbin")
         patch.delenv("KRB5_CONFIG", raising=False)
@@ -147,6 +148,18 @@ def silent_kdc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     with silence(port):
         yield str(krb5_conf(tmp_path_factory, port))
+
+
+@contextlib.contextmanager
+def clock_of_kdc(kdc: MITRealm, offset: str) -> Iterator[None]:
+    """Lets the KDC live in another time, as faketime(1) reads it (``+1h``)."""
+    kdc.stop_kdc()
+    kdc.start_kdc(env=kdc.env | {"LD_PRELOAD": FAKETIME, "FAKETIME": offset})
+    try:
+        yield
+    finally:
+        kdc.stop_kdc()
+        kdc.start_kdc()
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl import status as hub_status
 from hubctl.daemon import AlreadyRunningError, Daemon
+from hubctl.doctor.command import doctor
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 
@@ -41,6 +42,7 @@ app = _app(f"Sets up, starts, stops and shows the hub.\n\n{EXIT_CODES}\n\nExampl
 config_app = _app("Checks and shows the settings.\n\nExample: hubctl config validate")
 app.add_typer(config_app, name="config")
 app.add_typer(image_commands.app, name="image")
+app.command()(doctor)
 
 
 class Auth(StrEnum):

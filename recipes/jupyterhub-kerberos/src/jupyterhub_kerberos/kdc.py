@@ -25,8 +25,8 @@ class Verifier:
     krb5_conf: str
     limit: float
 
-    async def principal(self) -> str:
-        """The keytab's ``host/`` principal of the realm, else another service's of the realm.
+    async def principals(self) -> list[str]:
+        """The keytab's service principals of the realm.
 
         Raises:
             TicketError: the keytab cannot be read, or has none.
@@ -34,10 +34,19 @@ class Verifier:
         listing = await programs.run("klist", "-k", f"FILE:{self.keytab}", krb5_conf=self.krb5_conf, limit=self.limit)
         if listing.code:
             raise TicketError(f"{self.keytab} cannot be read as a keytab: {listing.said}")
-        names = re.findall(rf"^\s*\d+ ([^\s/]+/\S+@{re.escape(self.realm)})$", listing.stdout, re.MULTILINE)
+        names: list[str] = re.findall(rf"^\s*\d+ ([^\s/]+/\S+@{re.escape(self.realm)})$", listing.stdout, re.MULTILINE)
         if not names:
             raise TicketError(f"{self.keytab} holds no service principal of the realm {self.realm}")
-        return next((str(name) for name in names if name.startswith("host/")), str(names[0]))
+        return names
+
+    async def principal(self) -> str:
+        """The keytab's ``host/`` principal of the realm, else another service's of the realm.
+
+        Raises:
+            TicketError: the keytab cannot be read, or has none.
+        """
+        names = await self.principals()
+        return next((name for name in names if name.startswith("host/")), names[0])
 
     async def verify(self, cache: bytes, scratch: Path) -> None:
         """Gets a ticket for the keytab's principal by means of a ticket cache, and decrypts it with the keytab.

@@ -8,8 +8,8 @@ from jupyterhub.auth import PAMAuthenticator
 from traitlets import CaselessStrEnum, Float, Set, Unicode, default, validate
 
 from jupyterhub_kerberos.cache import TicketFolders
+from jupyterhub_kerberos.library import default_realm
 from jupyterhub_kerberos.pam import PamService
-from jupyterhub_kerberos.realm import default_realm
 from jupyterhub_kerberos.tickets import TicketOffice
 
 

@@ -35,11 +35,11 @@ _SAYS: tuple[tuple[str, type[TicketError]], ...] = (
 )
 """Why a program that failed did so, in its untranslated words; whether it failed is for its exit code to say."""
 
-_SKEW = timedelta(minutes=5)
+SKEW = timedelta(minutes=5)
 """How far apart clocks may be; MIT's and Active Directory's default. kinit corrects more than that by itself, for MIT's
 programs alone: Java's would refuse the ticket."""
 
-_LITTLE = 64 * 1024
+LITTLE_SPACE = 64 * 1024
 """Bytes that a file system has at least, if it is not its being full that makes programs fail."""
 
 _DATE = r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d"
@@ -195,7 +195,7 @@ class TicketOffice:
         ticket = await self._look(account, path)
         if ticket is None or ticket.principal.casefold() != self._principal(account).casefold():
             raise errors.UnusableTicketError(f"the new cache holds no ticket of {self._principal(account)}")
-        if now is not None and abs(ticket.start - now) > _SKEW:
+        if now is not None and abs(ticket.start - now) > SKEW:
             raise errors.ClockSkewError(f"the KDC of {self.realm} has {ticket.start}, this host {now}: Clock skew")
         if not ticket.is_valid(datetime.now(UTC)):
             raise errors.UnusableTicketError(f"the ticket of {self._principal(account)} was over at {ticket.end}")
@@ -249,7 +249,7 @@ class TicketOffice:
         if not self.folders.root.exists():
             return False
         space = os.statvfs(self.folders.root)
-        return space.f_bavail * space.f_frsize < _LITTLE or (space.f_files > 0 and space.f_favail == 0)
+        return space.f_bavail * space.f_frsize < LITTLE_SPACE or (space.f_files > 0 and space.f_favail == 0)
 
     def _refusal(self, what: str, result: Result, program: str = "kinit") -> TicketError:
         said = result.stderr + result.stdout

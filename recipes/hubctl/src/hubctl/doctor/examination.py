@@ -1,0 +1,66 @@
+"""All checks, in the order in which they are told."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from hubctl import settings as hub_settings
+from hubctl.doctor import host, kerberos
+from hubctl.doctor.finding import Finding, fault, ok
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+from hubctl.settings import Settings
+
+
+@dataclass(frozen=True)
+class Check:
+    """One subject.
+
+    Attributes:
+        look: gives one finding or more; a ``HubError`` that it raises is a fault.
+        needed: whether the settings make use of the subject at all.
+    """
+
+    name: str
+    look: Callable[[Settings, Layout], Iterator[Finding]]
+    needed: Callable[[Settings], bool] = lambda _: True
+
+
+def _by_kerberos(settings: Settings) -> bool:
+    return settings.auth == "kerberos"
+
+
+CHECKS = (
+    Check("certificate", host.certificate),
+    Check("docker", host.docker, lambda settings: settings.spawner == "docker"),
+    Check("pam", host.pam, lambda settings: settings.auth != "shared-password"),
+    Check("realm", kerberos.realm, _by_kerberos),
+    Check("keytab", kerberos.keytab, _by_kerberos),
+    Check("single sign-on", kerberos.http_keytab, lambda s: _by_kerberos(s) and s.kerberos.http_keytab is not None),
+    Check("kdc", kerberos.kdc, _by_kerberos),
+    Check("tickets", kerberos.tickets, _by_kerberos),
+)
+
+
+def examine(layout: Layout) -> Iterator[tuple[str, Finding]]:
+    """Names of checks, and what they find. Without valid settings it is not known what else to look at."""
+    try:
+        settings = hub_settings.load(layout.settings)
+    except HubError as error:
+        yield "settings", fault(error.what, error.do or "mend these lines, then run this again for all the rest")
+        return
+    yield "settings", ok(f"{layout.settings} is in order")
+    told: set[Finding] = set()
+    for check in CHECKS:
+        for finding in _findings(check, settings, layout) if check.needed(settings) else ():
+            if finding not in told:  # several checks may stumble over one thing
+                yield check.name, finding
+            told.add(finding)
+
+
+def _findings(check: Check, settings: Settings, layout: Layout) -> Iterator[Finding]:
+    try:
+        yield from check.look(settings, layout)
+    except HubError as error:
+        yield fault(error.what, error.do)
+    except OSError as error:
+        yield fault(str(error), "run this as the user that the hub runs as")

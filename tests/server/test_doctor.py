@@ -1,0 +1,121 @@
+"""`hubctl doctor`: what it says of a server, whoever checks the passwords there."""
+
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import docker
+import pytest
+from conftest import ServerRoot
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from hubctl.doctor.examination import examine
+from hubctl.layout import Layout
+
+pytest_plugins = ["docker_support"]
+
+Told = dict[str, str]
+
+
+def doctor(root: ServerRoot) -> tuple[list[Told], subprocess.CompletedProcess[str]]:
+    done = root.hubctl("doctor", "--json")
+    assert done.stderr == ""
+    return json.loads(done.stdout), done
+
+
+def about(root: ServerRoot, name: str) -> Told:
+    """The only thing that is told of a subject."""
+    (told,) = [entry for entry in doctor(root)[0] if entry["name"] == name]
+    return told
+
+
+def certify(root: ServerRoot, days: float) -> None:
+    """A certificate that ends in so many days."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    dates = builder.not_valid_before(now - timedelta(days=100)).not_valid_after(now + timedelta(days=days))
+    root.certificate.write_bytes(dates.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+
+
+def test_server_without_faults_exits_with_0(server_root: ServerRoot) -> None:
+    certify(server_root, 300.5)
+    told, done = doctor(server_root)
+    assert done.returncode == 0
+    assert [(entry["name"], entry["state"]) for entry in told] == [("settings", "ok"), ("certificate", "ok")]
+    assert "300 days left" in told[1]["found"]
+
+
+def test_people_read_a_line_for_what_was_found_and_one_for_the_mend(server_root: ServerRoot) -> None:
+    certify(server_root, 2.5)
+    done = server_root.hubctl("doctor")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"ok       settings: {server_root.settings} is in order"
+    assert lines[1] == f"warning  certificate: {server_root.certificate} has 2 days left"
+    assert lines[2].startswith("         mend: one from `hubctl setup` is made anew by `hubctl setup`")
+    assert done.returncode == 0  # users can work
+
+
+def test_mistakes_in_the_settings_are_told_with_their_lines(server_root: ServerRoot) -> None:
+    server_root.settings.write_text("auth: magic\nprot: 8000\n")
+    told, done = doctor(server_root)
+    assert done.returncode == 1
+    assert [(entry["name"], entry["state"]) for entry in told] == [("settings", "fault")]
+    assert f"{server_root.settings}:1: auth: expected" in told[0]["found"]
+    assert f"{server_root.settings}:2: prot: unknown key, did you mean port?" in told[0]["found"]
+    assert told[0]["mend"]
+
+
+def test_certificate_that_has_expired_is_a_fault(server_root: ServerRoot) -> None:
+    certify(server_root, -3.5)
+    found = about(server_root, "certificate")
+    assert found["state"] == "fault"
+    assert "expired" in found["found"]
+    assert server_root.hubctl("doctor").returncode == 1
+
+
+def test_missing_certificate_is_a_fault(server_root: ServerRoot) -> None:
+    server_root.certificate.unlink()
+    found = about(server_root, "certificate")
+    assert (found["state"], found["mend"]) == ("fault", "`hubctl setup` makes it")
+
+
+@pytest.fixture
+def docker_root(server_root: ServerRoot) -> ServerRoot:
+    server_root.settings.write_text("auth: shared-password\nspawner: docker\n")
+    return server_root
+
+
+def in_process(root: ServerRoot, name: str) -> list[str]:
+    """States that this process, which may ask Docker, finds."""
+    return [finding.state for told, finding in examine(Layout(root.path)) if told == name]
+
+
+def test_docker_that_answers_is_in_order(docker_root: ServerRoot, engine: docker.APIClient) -> None:
+    assert in_process(docker_root, "docker") == ["ok"]
+
+
+def test_docker_that_does_not_answer_is_a_fault(
+    docker_root: ServerRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    assert in_process(docker_root, "docker") == ["fault"]
+
+
+def test_docker_is_not_looked_at_where_it_is_not_used(
+    server_root: ServerRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    assert in_process(server_root, "docker") == []
+
+
+@pytest.mark.parametrize(("there", "state"), [(True, "ok"), (False, "warning")])
+def test_pam_service_of_the_hub_is_missed(server_root: ServerRoot, there: bool, state: str) -> None:
+    server_root.settings.write_text("auth: pam\n")
+    if there:
+        (server_root.path / "etc/pam.d").mkdir()
+        (server_root.path / "etc/pam.d/jupyterhub").touch()
+    assert about(server_root, "pam")["state"] == state

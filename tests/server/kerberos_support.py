@@ -28,11 +28,16 @@ USER = "nobody"
 OTHER = "daemon"
 PASSWORD = "correct-horse-7Qx!"
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-KRB5, ANYBODY, LOCKED, NO_TICKET = (f"hubforge-test-{name}" for name in ("krb5", "anybody", "locked", "no-ticket"))
-"""PAM services: pam_krb5; everybody, as a fake KDC or a careless configuration would; no account is good; pam_krb5
-that leaves no ticket."""
+KRB5, STACK, ANYBODY, LOCKED, NO_TICKET = (
+    f"hubforge-test-{name}" for name in ("krb5", "stack", "anybody", "locked", "no-ticket")
+)
+"""PAM services: pam_krb5; the same with local passwords after it, as Debian's stack of all services has it; everybody,
+as a fake KDC or a careless configuration would; no account is good; pam_krb5 that leaves no ticket."""
 SERVICES = {
     KRB5: "auth required pam_krb5.so minimum_uid=1\naccount required pam_permit.so\n",
+    STACK: "auth [success=2 default=ignore] pam_krb5.so minimum_uid=1\n"
+    "auth [success=1 default=ignore] pam_unix.so try_first_pass\nauth requisite pam_deny.so\n"
+    "auth required pam_permit.so\naccount required pam_permit.so\n",
     ANYBODY: "auth required pam_permit.so\naccount required pam_permit.so\n",
     LOCKED: "auth required pam_permit.so\naccount required pam_deny.so\n",
     NO_TICKET: "auth required pam_krb5.so minimum_uid=1 no_ccache\naccount required pam_permit.so\n",

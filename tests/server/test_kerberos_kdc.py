@@ -10,15 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from jupyterhub_kerberos import tickets
 from k5test.realm import MITRealm
-from kerberos_support import ANYBODY, KRB5, PASSWORD, REALM, USER, Clock, Login, krb5_conf
+from kerberos_support import ANYBODY, KRB5, PASSWORD, REALM, STACK, USER, Login, clock_of_kdc, krb5_conf
 from tornado import web
 
 pytest_plugins = ["kerberos_support"]
 
 
-@pytest.mark.parametrize("service", [KRB5, ANYBODY])
+@pytest.mark.parametrize("service", [KRB5, STACK, ANYBODY])
 def test_dead_kdc_gives_a_sentence_to_the_user_and_the_realm_to_the_log(
     login: Login, dead_kdc: str, caplog: pytest.LogCaptureFixture, service: str
 ) -> None:
@@ -112,15 +111,19 @@ def answer_skew(kdc: socket.socket) -> None:
             kdc.sendto(answer, client)
 
 
-@pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.parametrize("offset", ["-1h", "+1h"])
+@pytest.mark.parametrize("service", [KRB5, STACK, ANYBODY])
 def test_clock_that_kinit_corrects_is_said_since_java_would_not(
-    login: Login, monkeypatch: pytest.MonkeyPatch, hours: int
+    login: Login, kdc: MITRealm, caplog: pytest.LogCaptureFixture, offset: str, service: str
 ) -> None:
-    monkeypatch.setattr(tickets, "datetime", Clock)
-    monkeypatch.setattr(Clock, "ahead", timedelta(hours=hours))
-    with pytest.raises(web.HTTPError, match="clock of this server is wrong"):
+    """A KDC that lives in another hour."""
+    login.service = service
+    with clock_of_kdc(kdc, offset), caplog.at_level(logging.ERROR), pytest.raises(web.HTTPError, match="clock of this"):
         login()
+    assert "Clock skew" in caplog.text
+    assert REALM in caplog.text
     assert not login.cache.exists()
+    assert login() is not None
 
 
 def test_realm_comes_from_krb5_conf(login: Login) -> None:

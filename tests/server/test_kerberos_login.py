@@ -17,6 +17,7 @@ from kerberos_support import (
     OTHER,
     PASSWORD,
     REALM,
+    STACK,
     USER,
     Login,
     as_user,
@@ -57,7 +58,9 @@ def test_ticket_is_renewable_and_forwardable(login: Login, kdc: MITRealm, servic
     assert {"F", "R"} <= flags(kdc, login.cache)
 
 
-def test_wrong_password_is_refused_by_pam(login: Login) -> None:
+@pytest.mark.parametrize("service", [KRB5, STACK])
+def test_wrong_password_is_refused_by_pam(login: Login, service: str) -> None:
+    login.service = service
     assert login(password="wrong") is None
     assert not login.cache.exists()
 
@@ -119,7 +122,7 @@ def test_members_of_group_jupyterhub_alone_are_let_in_by_default(login: Login) -
     assert login.authenticator().trait_defaults("allowed_groups") == {"jupyterhub"}
 
 
-@pytest.mark.parametrize("service", [KRB5, ANYBODY])
+@pytest.mark.parametrize("service", [KRB5, STACK, ANYBODY])
 def test_expired_password_is_said(login: Login, kdc: MITRealm, service: str, caplog: pytest.LogCaptureFixture) -> None:
     kdc.run_kadminl(f"modprinc -pwexpire yesterday {OTHER}@{REALM}")
     login.service, login.traits = service, {"allowed_groups": {OTHER}}
@@ -132,7 +135,7 @@ def test_expired_password_is_said(login: Login, kdc: MITRealm, service: str, cap
     assert not (login.tickets / OTHER / "krb5cc").exists()
 
 
-@pytest.mark.parametrize("service", [KRB5, ANYBODY])
+@pytest.mark.parametrize("service", [KRB5, STACK, ANYBODY])
 def test_principal_that_is_locked_is_said(
     login: Login, kdc: MITRealm, service: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -144,6 +147,13 @@ def test_principal_that_is_locked_is_said(
     finally:
         kdc.run_kadminl(f"modprinc +allow_tix {OTHER}@{REALM}")
     assert OTHER in caplog.text
+
+
+def test_account_that_kerberos_does_not_know_is_told_so(login: Login, caplog: pytest.LogCaptureFixture) -> None:
+    login.service, login.traits = STACK, {"allowed_groups": {"sys"}}
+    with caplog.at_level(logging.WARNING), pytest.raises(web.HTTPError, match="unknown to Kerberos"):
+        login(username="sys")
+    assert f"sys@{REALM}" in caplog.text
 
 
 @pytest.mark.parametrize(("group", "admin"), [(OTHER, False), (grp.getgrgid(as_user().gid).gr_name, True)])

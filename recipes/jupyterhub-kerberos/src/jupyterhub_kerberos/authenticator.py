@@ -13,6 +13,7 @@ from tornado import web
 
 from jupyterhub_kerberos.cache import SAFE_NAME
 from jupyterhub_kerberos.errors import (
+    ClockSkewError,
     NoAccountError,
     NotAllowedError,
     TicketError,
@@ -138,7 +139,7 @@ class KerberosPAMAuthenticator(RenewingAuthenticator):
         try:
             tickets = await self.pam.login(account, passwords, await self._scratch() if allowed else None)
         except WrongPasswordError:
-            await self.tickets.ask_why(account)  # pam_krb5 says no more than that it was refused
+            await self.tickets.ask_why(account)  # PAM says no more than that it was refused
             raise
         # said only to who has proved to be that user
         if not allowed:
@@ -170,8 +171,9 @@ class KerberosPAMAuthenticator(RenewingAuthenticator):
                 self.log.warning("PAM made %s for %s, which can't be read", tickets.origin, account.name)
             return None
         try:
-            ticket = await self.tickets.adopt(account, tickets.content)
-        except UnusableTicketError as error:
+            ticket = await self.tickets.adopt(account, tickets.content, just_made=True)
+        except (ClockSkewError, UnusableTicketError) as error:
+            # kinit gets another one, or finds the clock wrong, too: SSSD may have given an old one
             self.log.warning("PAM made %s for %s: %s", tickets.origin, account.name, error)
             return None
         self.log.info("PAM has got the ticket of %s: %s", account.name, tickets.origin)

@@ -82,7 +82,7 @@ class KerberosSPNEGOAuthenticator(KerberosPAMAuthenticator):
 
     async def _take_ticket(self, account: Account, identity: Identity, needed: bool) -> None:
         if identity.tickets:
-            self._log_ticket(account, await self.tickets.adopt(account, identity.tickets))
+            self._log_ticket(account, await self.tickets.adopt(account, identity.tickets, just_made=False))
             return
         if needed:
             raise NoTicketPassedOnError(f"the browser of {account.name} passed on no ticket")

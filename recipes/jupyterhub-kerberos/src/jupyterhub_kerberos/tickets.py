@@ -1,7 +1,6 @@
 """Users' tickets: obtained with the password, looked at, renewed without it."""
 
 import asyncio
-import contextlib
 import os
 import re
 import secrets
@@ -17,8 +16,6 @@ from jupyterhub_kerberos.errors import KdcUnreachableError, TicketError
 from jupyterhub_kerberos.kdc import Verifier
 from jupyterhub_kerberos.programs import Account, Result
 
-_CLOSED = ("credentials have been revoked", "entry in database has expired")
-
 _SAYS: tuple[tuple[str, type[TicketError]], ...] = (
     ("Cannot contact any KDC", errors.KdcUnreachableError),
     ("Cannot find KDC", errors.KdcUnreachableError),
@@ -29,11 +26,21 @@ _SAYS: tuple[tuple[str, type[TicketError]], ...] = (
     ("Password expired", errors.PasswordExpiredError),
     ("Clock skew", errors.ClockSkewError),
     ("not found in Kerberos database", errors.AccountRefusedError),
-    *((words, errors.AccountRefusedError) for words in _CLOSED),
+    ("credentials have been revoked", errors.AccountRefusedError),
+    ("entry in database has expired", errors.AccountRefusedError),
     ("No space left", errors.NoSpaceError),
     ("Disk quota exceeded", errors.NoSpaceError),
 )
 """Why a program that failed did so, in its untranslated words; whether it failed is for its exit code to say."""
+
+_WHATEVER_THE_PASSWORD = (
+    errors.AccountRefusedError,
+    errors.ClockSkewError,
+    errors.KdcUnreachableError,
+    errors.PasswordExpiredError,
+)
+"""What PAM's stacks turn into a wrong password: Debian's asks the next module, which knows the user's password no more
+than it should."""
 
 SKEW = timedelta(minutes=5)
 """How far apart clocks may be; MIT's and Active Directory's default. kinit corrects more than that by itself, for MIT's
@@ -119,33 +126,36 @@ class TicketOffice:
             result = await self._ask_kdc("kinit", *options, principal, account=account, stdin=f"{password}\n".encode())
             if result.code:
                 raise self._refusal(principal, result)
-            return await self._take(account, path, now=datetime.now(UTC))
+            return await self._take(account, path, just_made=True)
 
     async def ask_why(self, account: Account) -> None:
         """Asks the KDC about a principal whose password PAM has refused. Sends none: that counts as no wrong guess.
 
         Raises:
-            AccountRefusedError: it is locked or expired, so that no password would do.
+            TicketError: no password would do: the account or its password has ended, or the KDC cannot be asked.
         """
         principal = self._principal(account)
-        with contextlib.suppress(KdcUnreachableError):
-            result = await self._ask_kdc("kinit", "-c", "MEMORY:", principal, account=account, stdin=b"")
-            if any(words in result.stderr for words in _CLOSED):
-                raise errors.AccountRefusedError(f"kinit for {principal}: {result.said}")
+        result = await self._ask_kdc("kinit", "-c", "MEMORY:", principal, account=account, stdin=b"")
+        refusal = self._refusal(principal, result)
+        if isinstance(refusal, _WHATEVER_THE_PASSWORD):
+            raise refusal
 
-    async def adopt(self, account: Account, content: bytes) -> Ticket:
+    async def adopt(self, account: Account, content: bytes, *, just_made: bool) -> Ticket:
         """Puts a cache that somebody else has got for the user into the user's folder, after the same checks.
 
         Args:
             content: of a FILE cache.
+            just_made: whether it should be as new as this login.
 
         Raises:
-            TicketError: it is not the user's, or not valid; one that was there before is still there.
+            UnusableTicketError: it is not the user's, or over.
+            ClockSkewError: it is not as new as it should be, or from the future.
+            TicketError: something else is wrong. In any case, one that was there before is still there.
         """
         async with self._new_cache(account) as path:
             # written with the user's rights, so that no link leads further
             await self._as_user(account, "dd", f"of={path}", "conv=excl", "status=none", stdin=content)
-            return await self._take(account, path)
+            return await self._take(account, path, just_made=just_made)
 
     async def status(self, account: Account) -> Ticket | None:
         """The ticket in the user's folder, valid or not; None if there is none."""
@@ -186,18 +196,15 @@ class TicketOffice:
         result = await programs.run(*command, account=account, krb5_conf=self.krb5_conf, limit=self.limit)
         return None if result.code else parse_klist(result.stdout, self.realm)
 
-    async def _take(self, account: Account, path: Path, now: datetime | None = None) -> Ticket:
-        """Checks a new cache and the KDC that it is from, then replaces the old one by it, in one step.
-
-        Args:
-            now: the time, if the ticket has been made just now.
-        """
+    async def _take(self, account: Account, path: Path, *, just_made: bool) -> Ticket:
+        """Checks a new cache and the KDC that it is from, then replaces the old one by it, in one step."""
         ticket = await self._look(account, path)
         if ticket is None or ticket.principal.casefold() != self._principal(account).casefold():
             raise errors.UnusableTicketError(f"the new cache holds no ticket of {self._principal(account)}")
-        if now is not None and abs(ticket.start - now) > SKEW:
+        now = datetime.now(UTC)
+        if ticket.start - now > SKEW or (just_made and now - ticket.start > SKEW):
             raise errors.ClockSkewError(f"the KDC of {self.realm} has {ticket.start}, this host {now}: Clock skew")
-        if not ticket.is_valid(datetime.now(UTC)):
+        if not ticket.is_valid(now):
             raise errors.UnusableTicketError(f"the ticket of {self._principal(account)} was over at {ticket.end}")
         if self.keytab is not None:
             await self._verify(self.keytab, self.folders.read(account, path.name))

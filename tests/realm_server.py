@@ -111,6 +111,21 @@ class RealmServer:
         return self.folder / "home" / USER / "work"
 
     @property
+    def uid(self) -> int:
+        """The number of USER."""
+        return UID
+
+    @property
+    def kerberos(self) -> dict[str, str]:
+        """The environment of Kerberos programs that belong to the realm."""
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "KRB5_CONFIG": str(self.root / "etc/krb5.conf")}
+
+    @property
+    def kdc(self) -> dict[str, str]:
+        """The environment of the KDC's own programs."""
+        return self.kerberos | {"KRB5_KDC_PROFILE": str(self.folder / "kdc" / "kdc.conf")}
+
+    @property
     def address(self) -> str:
         """What the browser opens."""
         return f"https://localhost:{self.ports[0]}"
@@ -166,11 +181,15 @@ class RealmServer:
 
 
 @contextmanager
-def realm_server(installer: Path, users: tuple[str, ...] = (USER,)) -> Iterator[RealmServer]:
+def realm_server(
+    installer: Path, users: tuple[str, ...] = (USER,), settings: str = HUB_YAML, site: str = ""
+) -> Iterator[RealmServer]:
     """A server with a running hub and a running KDC.
 
     Args:
         users: names of letters and digits alone.
+        settings: ``hub.yaml``, with places for the ports.
+        site: the name whose key ``/etc/jupyterhub/http.keytab`` shall have; empty for no such file.
     """
     assert os.geteuid() == 0, "accounts, PAM and a KDC need root"
     server = RealmServer(Path(f"/var/tmp/hubforge-realm-{os.getpid()}"), tuple(_free_ports(5)), users)
@@ -181,8 +200,10 @@ def realm_server(installer: Path, users: tuple[str, ...] = (USER,)) -> Iterator[
         with _kdc(server), _web_service(server):
             server.hubctl("setup", "--auth", "kerberos", "--spawner", "docker")
             _, hub, proxy = server.ports[:3]
-            settings = HUB_YAML.format(port=server.ports[0], hub=hub, proxy=proxy)
-            (server.root / "etc/jupyterhub/hub.yaml").write_text(settings)
+            text = settings.format(port=server.ports[0], hub=hub, proxy=proxy)
+            (server.root / "etc/jupyterhub/hub.yaml").write_text(text)
+            if site:
+                add_key(server, f"HTTP/{site}", server.root / "etc/jupyterhub/http.keytab")
             server.hubctl("start")
             try:
                 yield server
@@ -233,28 +254,27 @@ def _lay_out(server: RealmServer) -> None:
     (server.folder / "kdc" / "kdc.conf").write_text(KDC_CONF.format(**values))
 
 
+def add_key(server: RealmServer, principal: str, keytab: Path) -> None:
+    """A service of the realm, and its key in a file."""
+    for query in (f"addprinc -randkey {principal}", f"ktadd -k {keytab} {principal}"):
+        _administer(server, "kadmin.local", "-r", REALM, "-q", query)
+
+
+def _administer(server: RealmServer, *command: str) -> None:
+    subprocess.run(command, env=server.kdc, check=True, capture_output=True)
+
+
 @contextmanager
 def _kdc(server: RealmServer) -> Iterator[None]:
     """A KDC with the users, the host's keytab and the test service's."""
-    folder = server.folder / "kdc"
-    environment = {
-        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        "KRB5_CONFIG": str(server.root / "etc/krb5.conf"),
-        "KRB5_KDC_PROFILE": str(folder / "kdc.conf"),
-    }
-
-    queries = [
-        *(f"addprinc -pw {PASSWORD} {user}" for user in server.users),
-        "addprinc -randkey host/hub.hubforge.test",
-        f"addprinc -randkey HTTP/{SERVICE}",
-        f"ktadd -k {server.root}/etc/krb5.keytab host/hub.hubforge.test",
-        f"ktadd -k {folder}/http.keytab HTTP/{SERVICE}",
-    ]
-    create = ["kdb5_util", "create", "-s", "-r", REALM, "-P", "master"]
-    subprocess.run(create, env=environment, check=True, capture_output=True)
-    admin = ["kadmin.local", "-r", REALM]
-    subprocess.run(admin, env=environment, check=True, capture_output=True, input="\n".join(queries), text=True)
-    with _process(["krb5kdc", "-n"], environment, server.ports[3], server):
+    _administer(server, "kdb5_util", "create", "-s", "-r", REALM, "-P", "master")
+    queries = "\n".join(f"addprinc -pw {PASSWORD} {user}" for user in server.users)
+    subprocess.run(
+        ["kadmin.local", "-r", REALM], env=server.kdc, check=True, capture_output=True, input=queries, text=True
+    )
+    add_key(server, "host/hub.hubforge.test", server.root / "etc/krb5.keytab")
+    add_key(server, f"HTTP/{SERVICE}", server.folder / "kdc" / "http.keytab")
+    with _process(["krb5kdc", "-n"], server.kdc, server.ports[3], server):
         yield
 
 

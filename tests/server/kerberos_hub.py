@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 import requests
-from kerberos_support import PASSWORD, USER, free_port
+from jupyterhub_kerberos.programs import Account
+from kerberos_support import PASSWORD, REALM, USER, free_port
 
 CONFIG = """
 import asyncio
 import sys
+from hubctl.offers import TEMPLATES
 from jupyterhub.proxy import Proxy
 
 class NoProxy(Proxy):
@@ -39,6 +41,7 @@ c.JupyterHub.services = [{{"name": "tests", "api_token": "{token}"}}]
 c.JupyterHub.load_roles = [{{"name": "tests", "services": ["tests"], "scopes":
     ["admin:users", "admin:auth_state", "admin:servers"]}}]
 c.JupyterHub.allow_named_servers = True
+c.JupyterHub.template_paths = [str(TEMPLATES)]
 c.Authenticator.enable_auth_state = True
 c.LocalProcessSpawner.cmd = [sys.executable, "{folder}/server.py"]
 c.Spawner.default_url = "/"
@@ -111,6 +114,19 @@ class Hub:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
+    @property
+    def ticket(self) -> Path:
+        """Where the user's ticket is."""
+        return Path(self.traits["KerberosPAMAuthenticator.ticket_folder"], USER, "krb5cc")
+
+    def replace_ticket(self, *options: str) -> None:
+        """Puts another ticket into the user's folder, as kinit in a notebook would."""
+        account = Account.of(USER)
+        identity = ["setpriv", f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups", "--"]
+        kinit = ["kinit", *options, "-c", str(self.ticket), f"{USER}@{REALM}"]
+        text = f"{PASSWORD}\n".encode()
+        subprocess.run([*identity, *kinit], input=text, env=self.environment, check=True, capture_output=True)
+
     def servers(self, user: str = USER) -> dict[str, Any]:
         return dict(self.api("GET", f"/users/{user}")["servers"])
 
@@ -162,7 +178,7 @@ def make_hub(kdc: Any, pam_services: None, tmp_path_factory: pytest.TempPathFact
     def make(kind: str = "kerberos-pam", **traits: Any) -> Hub:
         folder = tmp_path_factory.mktemp("hub")
         for parent in (folder, *list(folder.parents)[:2]):
-            parent.chmod(0o755)
+            parent.chmod(parent.stat().st_mode | 0o055)
         tickets = Path(f"/run/hubforge-test-{folder.parent.name}-{folder.name}/tickets")
         defaults = {
             "keytab": kdc.keytab,

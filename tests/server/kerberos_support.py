@@ -187,7 +187,7 @@ def dead_kdc(tmp_path_factory: pytest.TempPathFactory) -> str:
 def krb5_conf(factory: pytest.TempPathFactory, port: int) -> Path:
     folder = factory.mktemp("krb5")
     for parent in (folder, *list(folder.parents)[:2]):
-        parent.chmod(0o755)
+        parent.chmod(parent.stat().st_mode | 0o055)
     path = folder / "krb5.conf"
     path.write_text(
         f"[libdefaults]\ndefault_realm = {REALM}\ndns_lookup_kdc = false\n"

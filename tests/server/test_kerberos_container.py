@@ -8,9 +8,13 @@ from types import SimpleNamespace
 
 import docker
 import pytest
+from docker_support import SERVER
+from kerberos_hub import Browser, Hub, error_on, wait_until
 from kerberos_support import PASSWORD, REALM, USER, Login, as_user
 
-pytest_plugins = ["docker_support", "kerberos_support"]
+pytest_plugins = ["docker_support", "kerberos_support", "kerberos_hub"]
+
+PREFIX = "hubforge-test-ticket"
 
 Klist = Callable[[], str]
 
@@ -33,12 +37,14 @@ def klist(login: Login, engine: docker.APIClient, image: str) -> Iterator[Klist]
     )["Id"]
     engine.start(container)
 
-    def run() -> str:
-        command = engine.exec_create(container, [f"{sys.prefix}/bin/klist"], user=f"{account.uid}:{account.gid}")["Id"]
-        return bytes(engine.exec_start(command)).decode()
-
-    yield run
+    yield lambda: klist_in(engine, container)
     engine.remove_container(container, force=True)
+
+
+def klist_in(engine: docker.APIClient, container: str) -> str:
+    account = as_user()
+    command = engine.exec_create(container, [f"{sys.prefix}/bin/klist"], user=f"{account.uid}:{account.gid}")["Id"]
+    return bytes(engine.exec_start(command)).decode()
 
 
 def test_container_sees_the_users_ticket(klist: Klist, login: Login) -> None:
@@ -73,3 +79,56 @@ def test_container_has_no_ticket_once_it_is_destroyed(klist: Klist, login: Login
 
 def wait_a_second() -> None:
     time.sleep(1.1)
+
+
+@pytest.fixture
+def docker_hub(make_hub: Callable[..., Hub], engine: docker.APIClient, image: str) -> Iterator[Hub]:
+    """A hub with containers, which looks at tickets on each request."""
+    hub = make_hub(auth_refresh_age=1)
+    account, server = as_user(), hub.folder / "server.sh"
+    server.write_text(SERVER)
+    hub.traits |= {
+        "JupyterHub.spawner_class": "docker",
+        "JupyterHub.cleanup_servers": False,
+        "DockerSpawner.image": image,
+        "DockerSpawner.prefix": PREFIX,
+        "DockerSpawner.cmd": ["python3", str(server)],
+        "DockerSpawner.read_only_volumes": {path: path for path in (sys.prefix, str(server))},
+        "DockerSpawner.extra_create_kwargs": {"user": f"{account.uid}:{account.gid}"},
+        "DockerSpawner.extra_host_config": {"cap_drop": ["ALL"]},
+        "DockerSpawner.use_internal_ip": True,
+        "DockerSpawner.network_name": "bridge",
+        "DockerSpawner.remove": True,
+    }
+    yield hub.start()
+    for container in engine.containers(all=True, filters={"name": f"^/{PREFIX}-"}):
+        engine.remove_container(container["Id"], force=True)
+
+
+def test_running_container_sees_the_ticket_that_the_login_page_asked_for(
+    docker_hub: Hub, engine: docker.APIClient
+) -> None:
+    """A user whose ticket is over: the page says so, the container goes on, the new login's ticket is there at once."""
+    hub, browser = docker_hub, Browser(docker_hub)
+    assert browser.login().status_code == 302
+    hub.api("POST", f"/users/{USER}/server")
+    wait_until(lambda: hub.servers().get("", {}).get("ready"), "the container", lambda: hub.log)
+    name = f"{PREFIX}-{USER}"
+    started = engine.inspect_container(name)["State"]["StartedAt"]
+    assert f"Default principal: {USER}@{REALM}" in klist_in(engine, name)
+
+    hub.replace_ticket("-l", "1s")
+    wait_until(lambda: "/login" in browser.open("home").url, "the login page", lambda: hub.log)
+    assert "Your Kerberos ticket is over" in error_on(browser.open("home"))
+    before = klist_in(engine, name)
+    assert engine.inspect_container(name)["State"]["StartedAt"] == started
+
+    assert browser.login().status_code == 302
+    after = klist_in(engine, name)
+    assert f"krbtgt/{REALM}@{REALM}" in after
+    assert "renew until" in after
+    assert "renew until" not in before
+    assert browser.open("home").url.endswith("/home")
+    assert hub.servers()[""]["ready"]
+    state = engine.inspect_container(name)["State"]
+    assert (state["Running"], state["StartedAt"]) == (True, started)

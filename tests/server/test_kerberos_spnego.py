@@ -85,15 +85,11 @@ class Client:
         return bool(kerberos.authGSSClientStep(self.context, token) == kerberos.AUTH_GSS_COMPLETE)
 
 
-def ticket(hub: Hub, user: str = USER) -> Path:
-    return Path(hub.traits["KerberosPAMAuthenticator.ticket_folder"], user, "krb5cc")
-
-
 @pytest.fixture(autouse=True)
 def no_ticket_of_before(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "hub" in request.fixturenames:
-        ticket(request.getfixturevalue("hub")).unlink(missing_ok=True)
+        request.getfixturevalue("hub").ticket.unlink(missing_ok=True)
 
 
 def test_browser_without_a_token_is_asked_for_one_and_shows_the_form(hub: Hub) -> None:
@@ -108,7 +104,7 @@ def test_form_still_works(hub: Hub) -> None:
     browser = Browser(hub)
     assert browser.login().status_code == 302
     assert browser.open("home").url.endswith("/home")
-    assert ticket(hub).exists()
+    assert hub.ticket.exists()
 
 
 def test_browser_with_a_ticket_is_let_in_to_the_page_it_asked_for(hub: Hub, sign_on: Callable[..., Client]) -> None:
@@ -121,7 +117,7 @@ def test_browser_with_a_ticket_is_let_in_to_the_page_it_asked_for(hub: Hub, sign
     assert client.trusts(answer)
     assert browser.open("home").url.endswith("/home")
     assert f"The browser of {USER} passed on no ticket" in hub.log
-    assert not ticket(hub).exists()
+    assert not hub.ticket.exists()
 
 
 def test_ticket_that_the_browser_passes_on_is_stored_where_the_forms_is(
@@ -130,14 +126,14 @@ def test_ticket_that_the_browser_passes_on_is_stored_where_the_forms_is(
     browser, client = Browser(hub), sign_on(delegate=True)
     answer = browser.open("login", headers=client.header, allow_redirects=False)
     assert answer.status_code == 302
-    assert modes(ticket(hub)) == (0o600, as_user().uid)
-    assert [path.name for path in ticket(hub).parent.iterdir()] == ["krb5cc"]
-    shown = kdc.run(["klist", "-c", str(ticket(hub))]).decode()
+    assert modes(hub.ticket) == (0o600, as_user().uid)
+    assert [path.name for path in hub.ticket.parent.iterdir()] == ["krb5cc"]
+    shown = kdc.run(["klist", "-c", str(hub.ticket)]).decode()
     assert f"Default principal: {USER}@{REALM}" in shown
     assert f"krbtgt/{REALM}@{REALM}" in shown
-    assert {"F", "f"} <= flags(kdc, ticket(hub))
+    assert {"F", "f"} <= flags(kdc, hub.ticket)
     assert browser.open("home").url.endswith("/home")
-    leftovers = [path for path in ticket(hub).parents[1].iterdir() if path.name.startswith(".accept")]
+    leftovers = [path for path in hub.ticket.parents[1].iterdir() if path.name.startswith(".accept")]
     assert leftovers == []
 
 
@@ -169,7 +165,7 @@ def test_token_of_a_fake_kdc_is_refused(hub: Hub, sign_on: Callable[..., Client]
     finally:
         fake.stop()
     assert answer.status_code == 403
-    assert not ticket(hub).exists()
+    assert not hub.ticket.exists()
 
 
 def test_principal_without_an_account_reads_so_on_the_form(
@@ -198,7 +194,7 @@ def test_account_that_pam_refuses_is_refused(
     hub.stop()
     assert answer.status_code == 403
     assert "locked or has expired" in error_on(answer)
-    assert not ticket(hub).exists()
+    assert not hub.ticket.exists()
 
 
 def test_user_outside_of_the_allowed_groups_is_refused(
@@ -211,7 +207,7 @@ def test_user_outside_of_the_allowed_groups_is_refused(
     hub.stop()
     assert answer.status_code == 403
     assert "may not use this server" in error_on(answer)
-    assert not ticket(hub).exists()
+    assert not hub.ticket.exists()
 
 
 def test_logout_leads_to_the_form_not_in_again(hub: Hub, sign_on: Callable[..., Client]) -> None:
@@ -224,14 +220,11 @@ def test_logout_leads_to_the_form_not_in_again(hub: Hub, sign_on: Callable[..., 
 
 
 def test_ticket_that_is_over_asks_for_the_password_unless_the_browser_passes_one_on(
-    hub: Hub, kdc: MITRealm, sign_on: Callable[..., Client]
+    hub: Hub, sign_on: Callable[..., Client]
 ) -> None:
     browser = Browser(hub)
     browser.login()
-    user = as_user()
-    kinit = ["kinit", "-l", "1s", "-c", str(ticket(hub)), f"{USER}@{REALM}"]
-    identity = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--"]
-    subprocess.run([*identity, *kinit], input=f"{PASSWORD}\n".encode(), env=kdc.env, check=True, capture_output=True)
+    hub.replace_ticket("-l", "1s")
     wait_until(lambda: browser.open("home").status_code == 401, "the login page", lambda: hub.log)
     page = browser.open("home")
     assert "Your Kerberos ticket is over" in error_on(page)

@@ -26,6 +26,12 @@ class TicketLoginHandler(LoginHandler):
         """What is no text is no user's name: else the page that refuses it could not be made, since it shows it."""
         return value.decode("utf-8", "replace")
 
+    def render_template(self, name: str, **ns: Any) -> Any:
+        """What is wrong with a login stands above the form, though a site may have its own page for that status."""
+        if name == f"{ns.get('status_code')}.html":
+            name = "error.html"  # which JupyterHub replaces by the form
+        return super().render_template(name, **ns)
+
     def _render(self, login_error: str | None = None, username: str | None = None, **kwargs: Any) -> Any:
         if self.ticket_notice is not None and login_error is None:
             username, login_error = self.ticket_notice

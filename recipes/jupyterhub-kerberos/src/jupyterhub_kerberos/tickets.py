@@ -259,8 +259,9 @@ class TicketOffice:
         return space.f_bavail * space.f_frsize < LITTLE_SPACE or (space.f_files > 0 and space.f_favail == 0)
 
     def _refusal(self, what: str, result: Result, program: str = "kinit") -> TicketError:
-        said = result.stderr + result.stdout
-        kind = next((kind for words, kind in _SAYS if words in said), TicketError)
-        detail = f"{program} for {what}: {result.said}"
+        for words, kind in _SAYS:
+            line = next((line for line in f"{result.stderr}\n{result.stdout}".splitlines() if words in line), "")
+            if line:
+                return kind(f"{program} for {what}: {line.strip()}")
         # kinit tells only that it could not store something
-        return self.trouble(detail) if kind is TicketError else kind(detail)
+        return self.trouble(f"{program} for {what}: {result.said}")

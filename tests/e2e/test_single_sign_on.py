@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.e2e.browser import CHROMIUM_ARGUMENTS, SECONDS
-from tests.e2e.realm_server import PASSWORD, REALM, SERVICE, USER, RealmServer, realm_server
+from tests.realm_server import PASSWORD, REALM, SERVICE, USER, RealmServer, realm_server
 
 HUB_YAML = """\
 auth: kerberos

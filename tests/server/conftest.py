@@ -55,6 +55,11 @@ class ServerRoot:
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
+    @property
+    def surroundings(self) -> list[str]:
+        """A command that runs the command after it where this root is at home."""
+        return []
+
     def hubctl(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Runs hubctl on this root as the hub's user, with next to nothing in the environment."""
         return self.hubctl_as(self.user, *arguments, timeout=timeout)
@@ -63,7 +68,9 @@ class ServerRoot:
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.path), "LANG": "C.UTF-8"}
         environment |= {name: os.environ[name] for name in ("PYTHONPATH", "DOCKER_HOST") if name in os.environ}
         command = user.wrap(sys.executable, "-B", "-m", "hubctl", "--root", self.path, *arguments)
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, cwd="/")
+        return subprocess.run(
+            [*self.surroundings, *command], env=environment, capture_output=True, text=True, timeout=timeout, cwd="/"
+        )
 
 
 def free_ports(count: int) -> list[int]:

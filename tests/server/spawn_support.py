@@ -7,6 +7,7 @@ import http.cookies
 import json
 import re
 import shutil
+import socket
 import ssl
 import tempfile
 import time
@@ -54,13 +55,23 @@ listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listener.bind((host, int(port)))
 listener.listen()
 print("listening", flush=True)
+<<<<<<< HEAD
 while user == "silent":
     listener.accept()[0].close()
 def eat():
     food = [bytearray(b"x" * 2**24) for _ in range(1000)]
+=======
+websockets = []
+>>>>>>> cb7c39c (Limits for members of a group; a link in place of a home is refused whenever it is put there)
 while True:
     connection, _ = listener.accept()
-    path = (connection.recv(65536).split(b" ") + [b""])[1].decode()
+    request = connection.recv(65536)
+    path = (request.split(b" ") + [b""])[1].decode()
+    if b"pgrade: websocket" in request:
+        upgraded = (b"HTTP/1.1 101 Switching Protocols", b"Connection: Upgrade", b"Upgrade: websocket", b"", b"")
+        connection.sendall(b"\\r\\n".join(upgraded))
+        websockets.append(connection)
+        continue
     body = user
     if path.endswith("/exit"):
         print("the end is near", flush=True)
@@ -74,9 +85,11 @@ while True:
         body = str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     if path.endswith("/env"):
         body = repr(dict(os.environ))
-    if path.endswith("/umask"):
-        body = oct(os.umask(0o22))
-    connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body.encode()))
+    if "/sh/" in path:
+        with os.popen("exec 2>&1; " + bytes.fromhex(path.rpartition("/")[2]).decode()) as output:
+            body = output.read()
+    body = body.encode()
+    connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body))
     connection.close()
 """
 
@@ -155,10 +168,9 @@ class Browser:
         """One request, redirects not followed."""
         connection = self.connect()
         path = urllib.parse.urlsplit(url).path
-        pairs = [f"{name}={value}" for (where, name), value in self.cookies.items() if path.startswith(where)]
         try:
             connection.request(
-                method, url, body, {"Cookie": "; ".join(pairs), "Accept": "text/html", **(headers or {})}
+                method, url, body, {"Cookie": self.cookies_for(path), "Accept": "text/html", **(headers or {})}
             )
             answer = connection.getresponse()
             text = answer.read().decode("utf-8", "replace")
@@ -168,6 +180,25 @@ class Browser:
             for name, morsel in http.cookies.SimpleCookie(header).items():
                 self.cookies[morsel["path"], name] = morsel.value
         return Page(answer.status, url, text, answer.headers)
+
+    @contextmanager
+    def websocket(self, path: str) -> Iterator[tuple[socket.socket, int]]:
+        """A websocket with the browser's cookies (RFC 6455, 4.1): its connection, and the status of the answer."""
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=1)
+        with ssl._create_unverified_context().wrap_socket(raw) as connection:
+            lines = [
+                *(f"GET {path} HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket"),
+                *("Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: b2YtYWxpY2Utb2YtYWxpYw=="),
+                *(f"Cookie: {self.cookies_for(path)}", "", ""),
+            ]
+            connection.sendall("\r\n".join(lines).encode())
+            answer = connection.recv(4096)
+            if not answer:
+                raise ConnectionError(f"no answer to a websocket at {path}")
+            yield connection, int(answer.split()[1])
+
+    def cookies_for(self, path: str) -> str:
+        return "; ".join(f"{name}={value}" for (where, name), value in self.cookies.items() if path.startswith(where))
 
     def get(self, url: str) -> Page:
         """A page, redirects followed."""
@@ -200,6 +231,10 @@ class Browser:
         form = page.form()
         return self.post(form.action, {**form.values, **choice})
 
+    def shell(self, user: str, command: str) -> str:
+        """What a command prints that the user's server runs."""
+        return self.get(f"/user/{user}/sh/{command.encode().hex()}").text
+
     def wait(self, url: str, until: Callable[[Page], bool], seconds: float = 120) -> Page:
         """Loads a page again and again until it is as wanted."""
         deadline = time.monotonic() + seconds
@@ -213,7 +248,7 @@ class Browser:
 
 @dataclass
 class Hub:
-    """A running hub of the test's own, as root, with containers."""
+    """A running hub of the test's own, as root."""
 
     root: ServerRoot
     client: docker.APIClient
@@ -302,21 +337,39 @@ def configure(root: ServerRoot, settings: str, python: str = "") -> None:
     script.chmod(0o755)
     folder = root.path / "etc/jupyterhub/jupyterhub_config.d"
     folder.mkdir(exist_ok=True)
-    (folder / "10-test.py").write_text(
-        "c.JupyterHub.authenticator_class = 'dummy'\n"
-        "c.Authenticator.allow_all = True\n"
+    local = (
+        # in place of `python -m jupyterhub.singleuser`
+        f"c.LocalProcessSpawner.cmd = [*c.LocalProcessSpawner.cmd[:-3], {str(script)!r}]\n"
+        "c.LocalProcessSpawner.interrupt_timeout = 0\n"
+    )
+    containers = (
         f"c.DockerSpawner.prefix = {PREFIX!r}\n"
         f"c.DockerSpawner.read_only_volumes = {{{str(script)!r}: '/usr/local/bin/jupyterhub-singleuser'}}\n"
         # the small program has no manners
         "kwargs = c.DockerSpawner.extra_create_kwargs\n"
-        "c.DockerSpawner.extra_create_kwargs = lambda spawner: {**kwargs(spawner), 'stop_signal': 'SIGKILL'}\n" + python
+        "c.DockerSpawner.extra_create_kwargs = lambda spawner: {**kwargs(spawner), 'stop_signal': 'SIGKILL'}\n"
+    )
+    (folder / "10-test.py").write_text(
+        "c.JupyterHub.authenticator_class = 'dummy'\n"
+        "c.Authenticator.allow_all = True\n" + (local if "spawner: local" in settings else containers) + python
     )
 
 
+<<<<<<< HEAD
 @contextlib.contextmanager
 def running_hub(path: Path, client: docker.APIClient, settings: str, python: str = "") -> Iterator[Hub]:
+=======
+@contextmanager
+def running_hub(
+    path: Path,
+    client: docker.APIClient,
+    settings: str,
+    python: str = "",
+    make_root: Callable[[Path, HubUser], ServerRoot] = make_server_root,
+) -> Iterator[Hub]:
+>>>>>>> cb7c39c (Limits for members of a group; a link in place of a home is refused whenever it is put there)
     """A hub in ``path``; its containers are removed at the end."""
-    root = make_server_root(path, ROOT)
+    root = make_root(path, ROOT)
     configure(root, settings, python)
     hub = Hub(root, client)
     try:

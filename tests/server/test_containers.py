@@ -30,8 +30,9 @@ def test_containers_have_the_users_rights_and_no_more(layout: Layout) -> None:
     create = containers.create_arguments(spawner(), settings=values, layout=layout)
     assert create["user"] == f"{entry.pw_uid}:{entry.pw_gid}"
     assert host["cap_add"] == []
-    writable = {source: bind["bind"] for source, bind in host["binds"].items() if bind["mode"] == "rw"}
-    assert writable == {f"{entry.pw_dir}/work": entry.pw_dir}
+    assert [bind for bind in host["binds"].values() if bind["mode"] == "rw"] == []
+    (home,) = host["mounts"]
+    assert (home["Source"], home["Target"], home["ReadOnly"]) == (f"{entry.pw_dir}/work", entry.pw_dir, False)
 
 
 def test_an_image_can_have_limits_of_its_own(layout: Layout) -> None:
@@ -44,7 +45,7 @@ def test_an_image_can_have_limits_of_its_own(layout: Layout) -> None:
 def test_the_account_root_gets_no_server_of_an_image_that_does_not_say_so(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account = homes.Account("root", 0, 0, (), "/home/root", Path("/home/root/work"), True)
+    account = homes.Account("root", 0, 0, (), "/root", Path("/root/work"), Path("/root"))
     monkeypatch.setattr(containers, "account", lambda *_: account)
     with pytest.raises(Exception, match="does not run as root"):
         containers.prepare(spawner(name="root"), settings=settings(spawner="docker"), layout=layout)
@@ -78,8 +79,7 @@ def test_a_name_of_a_shared_password_gets_no_rights_of_the_account(
     create = containers.create_arguments(spawner(name="root"), settings=values, layout=layout)
     assert create["user"] == "65534:65534"
     host = containers.host_config(spawner(name="root"), settings=values, layout=layout)
-    writable = [source for source, bind in host["binds"].items() if bind["mode"] == "rw"]
-    assert writable == [str(layout.homes / "root")]
+    assert [mount["Source"] for mount in host["mounts"]] == [str(layout.homes / "root")]
 
 
 def test_mounts_apply_where_they_exist_and_skipped_ones_are_logged_once(
@@ -113,7 +113,7 @@ def test_names_of_the_user_and_of_the_host_are_known_inside(layout: Layout, monk
     values = settings(auth="pam", spawner="docker")
     group = SimpleNamespace(gr_name="analysts", gr_mem=["alice", "bob"])
     monkeypatch.setattr(names.grp, "getgrgid", lambda gid: group)
-    account = homes.Account("alice", 60123, 60124, (), "/home/alice", Path("/home/alice/work"), True)
+    account = homes.Account("alice", 60123, 60124, (), "/home/alice", Path("/home/alice/work"), Path("/home/alice"))
     monkeypatch.setattr(containers, "account", lambda *_: account)
     binds = containers.host_config(spawner(), settings=values, layout=layout)["binds"]
     inside = {
@@ -158,7 +158,7 @@ def test_a_user_without_account_is_told_so(layout: Layout) -> None:
 
 
 def test_a_missing_home_is_made_for_its_owner_alone(tmp_path: Path) -> None:
-    account = homes.Account(ME, os.geteuid(), os.getegid(), (), "/home/x", tmp_path / "x" / "work", True)
+    account = homes.Account(ME, os.geteuid(), os.getegid(), (), "/home/x", tmp_path / "x/work", tmp_path / "x")
     homes.ensure(account)
     homes.ensure(account)
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o700
@@ -168,13 +168,13 @@ def test_a_missing_home_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_home_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "work").symlink_to("/etc")
-    account = homes.Account(ME, os.geteuid(), os.getegid(), (), "/home/x", tmp_path / "x" / "work", True)
+    account = homes.Account(ME, os.geteuid(), os.getegid(), (), "/home/x", tmp_path / "x/work", tmp_path / "x")
     with pytest.raises(homes.NoHomeError, match="is a link"):
         homes.ensure(account)
 
 
 def test_a_home_on_a_disk_that_can_only_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    account = homes.Account(ME, os.geteuid(), os.getegid(), (), "/home/x", tmp_path / "x" / "work", True)
+    account = homes.Account(ME, os.geteuid(), os.getegid(), (), "/home/x", tmp_path / "x/work", tmp_path / "x")
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
     with pytest.raises(homes.NoHomeError, match=r"can only be read.*administrator"):
         homes.ensure(account)
@@ -184,7 +184,7 @@ def test_an_account_without_home_gets_no_server(monkeypatch: pytest.MonkeyPatch)
     entry = SimpleNamespace(pw_dir="/", pw_uid=1, pw_gid=1)
     monkeypatch.setattr(pwd, "getpwnam", lambda name: entry)
     with pytest.raises(homes.NoHomeError, match="no home folder"):
-        homes.of_host("alice")
+        homes.of_host("alice", "work")
 
 
 @pytest.mark.parametrize(("inside", "mounted"), [("own", True), ("other", False)])
@@ -193,8 +193,12 @@ def test_a_home_that_was_replaced_while_the_container_started_is_noticed(
 ) -> None:
     for name in ("own", "other"):
         (tmp_path / name).mkdir()
-    account = homes.Account(ME, 1, 1, (), str(tmp_path / inside), tmp_path / "own", True)
+    account = homes.Account(ME, 1, 1, (), str(tmp_path / inside), tmp_path / "own", tmp_path)
     assert homes.is_mounted(account, os.getpid()) is mounted
     (tmp_path / "link").symlink_to(tmp_path / "own")
-    with pytest.raises(OSError, match="link"):
-        homes.is_mounted(homes.Account(ME, 1, 1, (), str(tmp_path / "link"), tmp_path / "own", True), os.getpid())
+    linked = homes.Account(ME, 1, 1, (), str(tmp_path / "own"), tmp_path / "link", tmp_path)
+    assert not homes.is_mounted(linked, os.getpid())
+    linked = homes.Account(ME, 1, 1, (), str(tmp_path / "link"), tmp_path / "own", tmp_path)
+    assert not homes.is_mounted(linked, os.getpid())
+    with pytest.raises(OSError, match="No such"):
+        homes.is_mounted(account, 2**22 + 1)  # no process has that number: PID_MAX_LIMIT

@@ -111,6 +111,43 @@ def test_the_largest_memory_of_an_image_counts_for_a_spark_size(problems: Any) -
     ]
 
 
+def test_the_largest_memory_of_a_group_counts_for_a_spark_size(problems: Any) -> None:
+    groups = "group_limits: [{group: analysts, memory: 20g}, {group: others, cpu: 1}]\n"
+    assert problems(groups + "pyspark: {driver_memory: [16g, 17g]}\n") == [
+        "2: pyspark.driver_memory[1]: expected at most 0.8 of the largest memory of group_limits, which is 20g, got 17g"
+    ]
+
+
+def test_of_the_limits_of_an_image_and_of_a_group_the_smaller_ones_count() -> None:
+    images = [{"name": "Plain", "image": "plain"}, {"name": "Large", "image": "large", "memory": "8g", "pids": 900}]
+    groups = [
+        {"group": "students", "memory": "2g"},
+        {"group": "analysts", "memory": "16g", "cpu": 8, "pids": 1000},
+        {"group": "everybody", "memory": "1g"},
+    ]
+    site = Settings.model_validate({"docker": {"images": images}, "group_limits": groups, "limits": {"pids": 100}})
+
+    def of(*groups: str) -> list[tuple[int, float, int]]:
+        theirs = site.for_member(groups)
+        limits = [theirs.limits_of(image) for image in theirs.docker.images]
+        return [(one.memory // GIB, one.cpu, one.pids) for one in limits]
+
+    assert of() == of("unknown") == [(4, 2, 100), (8, 2, 900)]
+    assert of("students") == [(2, 2, 100), (2, 2, 900)]
+    assert of("analysts", "everybody") == [(16, 8, 1000), (8, 8, 900)]
+    assert [site.for_member(["students"]).largest_driver(name) for name in ("plain", "large")] == [1.6 * GIB] * 2
+    assert site.largest_driver("large") == 6.4 * GIB
+
+
+def test_a_group_has_the_name_of_one(problems: Any) -> None:
+    (found,) = problems("group_limits: [{group: a b, memory: 2g}]\n")
+    assert found.startswith("1: group_limits[0].group: expected a user or group name")
+
+
+def test_an_idle_timeout_that_would_end_servers_in_use_is_refused(problems: Any) -> None:
+    assert problems("idle_culler: {timeout: 5m}\n") == ["1: idle_culler.timeout: expected at least 10m, got 5m"]
+
+
 def test_a_spark_size_that_spark_would_not_start_with_is_refused(problems: Any) -> None:
     assert problems("pyspark: {driver_memory: [256m]}\n") == [
         "1: pyspark.driver_memory[0]: expected at least 512m, got 256m"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from hubctl import homes, kernels, krb5conf, names, offers, servers
+from hubctl import homes, kernels, krb5conf, names, servers, shared
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Image, Mount, Settings
@@ -17,9 +17,6 @@ from hubctl.units import format_memory
 
 RUNTIME = "/tmp/jupyter-runtime"
 """Jupyter's runtime folder inside a container: short, for the sockets of kernels, and gone with the container."""
-
-COMMAND = ["sh", "-c", 'umask 0002; exec jupyterhub-singleuser "$@"', "jupyterhub-singleuser"]
-"""The server. The umask lets a group work on what its members put into `/shared`; homes are closed by their folder."""
 
 POLL_SECONDS = 10
 """How long it takes at most until a server that ended is known to have."""
@@ -51,7 +48,7 @@ def configure(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
     c.JupyterHub.concurrent_spawn_limit = 0
     c.ContainerSpawner.site = Site(settings, layout)
     section = c.DockerSpawner
-    section.cmd = COMMAND
+    section.cmd = shared.command(layout, "jupyterhub-singleuser")
     section.image = settings.docker.images[0].image
     section.allowed_images = {image.name: image.image for image in settings.docker.images}
     section.pull_policy = "never"
@@ -99,7 +96,7 @@ def _network(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
     section.use_internal_ip = True  # nothing is published on the host's own addresses
     if settings.docker.network == "host":
         c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{port}"
-        ports = settings.docker.port_range
+        ports = settings.internal_ports.servers
         section.host_port_range = (ports.first, ports.last)
         # kernels would open five ports each on the loopback that all users share
         section.args = ["--KernelManager.transport=ipc"]
@@ -159,7 +156,19 @@ def account(spawner: Any, settings: Settings, layout: Layout) -> homes.Account:
     """Whom the spawner's container runs as."""
     if settings.auth == "shared-password":  # a name there is no proof of being the host's user of that name
         return homes.without_account(spawner.user.name, layout)
-    return homes.of_host(spawner.user.name)
+    # what the host's shells keep in the home stays apart
+    return homes.of_host(spawner.user.name, "work")
+
+
+def member_settings(spawner: Any, settings: Settings, layout: Layout) -> Settings:
+    """The settings with the limits of the spawner's user. Asks the host for the groups, so it may take a moment."""
+    if not settings.group_limits:
+        return settings
+    try:
+        user = account(spawner, settings, layout)
+    except homes.NoHomeError:  # gets no server, and reads why when it is asked for
+        return settings
+    return settings.for_member(homes.groups_of(user, (entry.group for entry in settings.group_limits)))
 
 
 def offered(spawner: Any, settings: Settings) -> Image:
@@ -195,8 +204,12 @@ def create_arguments(spawner: Any, *, settings: Settings, layout: Layout) -> dic
 
 def host_config(spawner: Any, *, settings: Settings, layout: Layout) -> dict[str, Any]:
     """Rights, limits and folders. The ticket's folder is the authenticator's to mount."""
+    import docker  # type: ignore[import-untyped]
+
+    settings = member_settings(spawner, settings, layout)
     user = account(spawner, settings, layout)
     image = offered(spawner, settings)
+    limits = settings.limits_of(image)
     _tell_skipped(settings, layout, spawner.log)
     read_only = {**names.write(user, layout), **kernels.mounts(settings, layout, image.image)}
     if settings.auth == "kerberos":
@@ -205,14 +218,15 @@ def host_config(spawner: Any, *, settings: Settings, layout: Layout) -> dict[str
     for mount in mounts(settings, layout):
         inside = str(mount.container or mount.host)
         binds[str(layout.below(mount.host))] = {"bind": inside, "mode": "rw" if mount.writable else "ro"}
-    binds[str(user.folder)] = {"bind": user.home, "mode": "rw"}
     return {
         "cap_drop": ["ALL"],
         "cap_add": ROOT_CAPABILITIES if image.root else [],
         "security_opt": ["no-new-privileges"],
         "group_add": [str(gid) for gid in user.groups],
-        "pids_limit": image.pids or settings.limits.pids,
-        "mem_limit": format_memory(offers.limit(settings, image)),
+        "pids_limit": limits.pids,
+        "mem_limit": format_memory(limits.memory),
         "auto_remove": False,  # the log of a server that died stays readable; stopping it removes it all the same
         "binds": binds,
+        # for a bind whose source is not there, Docker makes it as root, through any link that the user has put there
+        "mounts": [docker.types.Mount(user.home, str(user.folder), type="bind")],
     }

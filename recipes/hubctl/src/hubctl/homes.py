@@ -1,8 +1,11 @@
 """Users' folders on the host, made without following anything that a user could have put there."""
 
+import contextlib
+import grp
 import os
 import pwd
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +20,13 @@ class NoHomeError(Exception):
 
 @dataclass(frozen=True)
 class Account:
-    """Whom a container runs as, and the folder of the host that is its home.
+    """Whom a server runs as, and its home.
 
     Attributes:
         groups: numbers of the further groups.
-        home: the home's path inside the container.
-        folder: the folder of the host that is mounted there.
-        on_host: whether it is an account of the host, and the folder lies in its home.
+        home: the home's path as the server sees it.
+        folder: the folder of the host that is its home.
+        host_home: the account's home on the host, in which the folder lies; None for a name that is no account.
     """
 
     name: str
@@ -32,11 +35,14 @@ class Account:
     groups: tuple[int, ...]
     home: str
     folder: Path
-    on_host: bool
+    host_home: Path | None
 
 
-def of_host(name: str) -> Account:
-    """The host's account ``name``; containers get ``work`` in its home, so that the host's dot files stay apart.
+def of_host(name: str, part: str) -> Account:
+    """The host's account ``name``.
+
+    Args:
+        part: the part of its home that its server works in, empty: all of it.
 
     Raises:
         NoHomeError: there is no such account.
@@ -48,13 +54,26 @@ def of_host(name: str) -> Account:
     if len(Path(entry.pw_dir).parts) < 2 or not entry.pw_dir.startswith("/"):
         raise NoHomeError(f"The account {name} has no home folder. Ask the administrator to give it one.")
     groups = tuple(gid for gid in os.getgrouplist(name, entry.pw_gid) if gid != entry.pw_gid)
-    return Account(name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir, Path(entry.pw_dir) / "work", True)
+    home = Path(entry.pw_dir)
+    return Account(name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir, home / part, home)
 
 
 def without_account(name: str, layout: Layout) -> Account:
     """Somebody who has no account on the host: runs as the hub's user, or as nobody where that is root."""
     uid, gid = (os.geteuid(), os.getegid()) if os.geteuid() else (NOBODY, NOBODY)
-    return Account(name, uid, gid, (), f"/home/{name}", layout.homes / name, False)
+    return Account(name, uid, gid, (), f"/home/{name}", layout.homes / name, None)
+
+
+def groups_of(account: Account, names: Iterable[str]) -> set[str]:
+    """Which of the groups called ``names`` the account is in; a name that there is no proof of is in none."""
+    return {name for name in names if account.host_home and _group_id(name) in (account.gid, *account.groups)}
+
+
+def _group_id(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
 
 
 def ensure(account: Account) -> None:
@@ -66,16 +85,19 @@ def ensure(account: Account) -> None:
     Raises:
         NoHomeError: it can't be made, is a link, or can't be written to.
     """
+    in_home = account.host_home not in (None, account.folder)
     try:
-        if account.on_host:
-            _make(account.folder.parent, account)
-            _make_as_user(account)
+        if account.host_home:
+            _make_parents(account.host_home)
+            make(account.host_home, account)
+            if in_home:
+                _make_as_user(account)
         else:
             account.folder.parent.mkdir(mode=0o700, exist_ok=True)
-            _make(account.folder, account)
+            make(account.folder, account)
     except OSError as error:
         raise NoHomeError(f"Your folder {account.folder} can't be made: {error.strerror}.") from None
-    if account.folder.is_symlink():
+    if in_home and account.folder.is_symlink():
         raise NoHomeError(f"Your folder {account.folder} is a link. Make it a folder.")
     if os.statvfs(account.folder).f_flag & os.ST_RDONLY:
         raise NoHomeError(
@@ -94,33 +116,42 @@ def is_mounted(account: Account, pid: int) -> bool:
         pid: a process in the container.
 
     Raises:
-        OSError: the container has ended, or its home is not there.
+        OSError: the container has ended.
     """
-    return _identity(Path("/"), account.folder) == _identity(Path(f"/proc/{pid}/root"), Path(account.home))
-
-
-def _identity(root: Path, path: Path) -> tuple[int, int]:
-    """Device and inode of the folder ``path`` below ``root``; no part of ``path`` below a container's root is a link.
-
-    On the host, only the last part is the user's to change.
-    """
-    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
-    if root == Path("/"):
-        handle = os.open(path, flags)
-    else:
-        handle = os.open(root, os.O_PATH | os.O_DIRECTORY)
-        for part in path.parts[1:]:
-            parent, handle = handle, os.open(part, flags, dir_fd=handle)
-            os.close(parent)
+    inside = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY)
     try:
-        found = os.fstat(handle)
+        return _identity([str(account.folder)]) == _identity(Path(account.home).parts[1:], inside)
+    except OSError:  # a link, or no folder
+        return False
     finally:
-        os.close(handle)
+        os.close(inside)
+
+
+def _identity(parts: Sequence[str], start: int | None = None) -> tuple[int, int]:
+    """Device and inode of the folder that ``parts`` lead to, one after the other, from the folder ``start``.
+
+    Raises:
+        OSError: one of them is a link, or no folder.
+    """
+    with contextlib.ExitStack() as opened:
+        for part in parts:
+            start = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=start)
+            opened.callback(os.close, start)
+        assert start is not None
+        found = os.fstat(start)
     return found.st_dev, found.st_ino
 
 
-def _make(folder: Path, account: Account) -> None:
-    """For a folder whose parent belongs to root or to the hub's user."""
+def _make_parents(home: Path) -> None:
+    """Those above a home that belong to the system, as ``/home/EXAMPLE.ORG`` of a domain's first user."""
+    for parent in reversed(home.parents):
+        if not parent.exists():
+            parent.mkdir(mode=0o755)
+            parent.chmod(0o755)
+
+
+def make(folder: Path, account: Account) -> None:
+    """Makes a folder of the user's own, 0700, where it is missing; its parent belongs to root or to the hub's user."""
     if folder.exists():
         return
     folder.mkdir(mode=0o700)

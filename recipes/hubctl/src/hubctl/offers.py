@@ -101,11 +101,6 @@ def check(settings: Settings, layout: Layout, options: Mapping[str, Any]) -> Cho
     return Choice(image, size)
 
 
-def limit(settings: Settings, image: Image) -> int:
-    """The memory that a server of this image may take, in bytes."""
-    return image.memory or settings.limits.memory
-
-
 def page(settings: Settings, layout: Layout, last: Mapping[str, Any]) -> str:
     """The inside of the spawn page's form. Asks Docker, so it takes a moment.
 
@@ -150,13 +145,13 @@ def _runs_spark(settings: Settings, layout: Layout, image: Image) -> bool:
 
 def _card(settings: Settings, layout: Layout, client: Any, image: Image) -> Card:
     found = images.find(layout, client, image.image) if client else None
-    cpu = image.cpu or settings.limits.cpu
+    limits = settings.limits_of(image)
     runs_spark = found is not None and kernels.runs_spark(found.facts, settings)
     return Card(
         name=image.name,
         description=image.description,
         picture=_picture(str(layout.below(image.picture))) if image.picture else "",
-        limits=f"{say_memory(limit(settings, image))} memory, {cpu:g} {'processor' if cpu == 1 else 'processors'}",
+        limits=f"{say_memory(limits.memory)} memory, {limits.cpu:g} {'processor' if limits.cpu == 1 else 'processors'}",
         available=found is not None,
         size=say_memory(found.size) if found else "",
         built=_day(found.created) if found else None,

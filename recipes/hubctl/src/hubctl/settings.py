@@ -1,6 +1,8 @@
 """The administrator's settings: ``hub.yaml`` as types. The help of each field is its documentation."""
 
 import re
+from collections.abc import Collection, Iterator
+from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import IPv4Address
 from pathlib import Path, PurePosixPath
@@ -13,6 +15,8 @@ from pydantic import (
     ConfigDict,
     Field,
     IPvAnyAddress,
+    PrivateAttr,
+    TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
@@ -21,13 +25,16 @@ from pydantic_core import ErrorDetails
 
 from hubctl import yamlfile
 from hubctl.errors import HubError
-from hubctl.units import Duration, Memory, format_memory, parse_duration, parse_memory
+from hubctl.units import Duration, Memory, format_duration, format_memory, parse_duration, parse_memory
 
 DRIVER_SHARE = 0.8
 """The part of a server's memory limit that a Spark driver's heap may take: the JVM and Python need the rest."""
 
 SMALLEST_DRIVER = parse_memory("512m")
 """Spark does not start below 450 MiB."""
+
+SHORTEST_IDLE = parse_duration("10m")
+"""The hub hears of activity every five minutes: with less, servers that are used would be ended."""
 
 PICTURE_TYPES = {
     ".png": "image/png",
@@ -125,21 +132,6 @@ class Image(_Section):
         return picture
 
 
-class PortRange(_Section):
-    """Ports of the users' servers on the host network."""
-
-    first: Annotated[int, Field(ge=1024, le=65535)] = Field(default=20000, description="The lowest port.")
-    last: Annotated[int, Field(ge=1024, le=65535)] = Field(
-        default=29999, description="The highest port; below the kernel's ip_local_port_range."
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "PortRange":
-        if self.last < self.first:
-            raise ValueError(f"expected last to be at least first, got {self.first} and {self.last}")
-        return self
-
-
 class Docker(_Section):
     """Containers of `spawner: docker`."""
 
@@ -151,9 +143,6 @@ class Docker(_Section):
         default=[Image(name="Notebook", image="hubforge/notebook")],
         min_length=1,
         description="The images to choose from; the first is the default.",
-    )
-    port_range: PortRange = Field(
-        default=PortRange(), description="Ports of the users' servers; only for network: host."
     )
 
     @field_validator("images")
@@ -171,6 +160,15 @@ class Limits(_Section):
     memory: Memory = Field(default=parse_memory("4g"), description="Memory; more is killed.")
     cpu: float = Field(default=2, gt=0, description="Processors.")
     pids: int = Field(default=512, ge=32, description="Processes and threads.")
+
+
+class GroupLimits(_Section):
+    """Limits of the servers of one group's members."""
+
+    group: AccountName = Field(description="A group of the host or of its domain.")
+    memory: Memory | None = Field(default=None, description="Memory limit instead of limits.memory.")
+    cpu: float | None = Field(default=None, gt=0, description="Processors instead of limits.cpu.")
+    pids: int | None = Field(default=None, ge=32, description="Processes and threads instead of limits.pids.")
 
 
 class Mount(_Section):
@@ -224,11 +222,34 @@ class PySpark(_Section):
         return conf
 
 
+def _longer_than_unseen(timeout: timedelta) -> timedelta:
+    if timeout < SHORTEST_IDLE:
+        raise ValueError(f"expected at least {format_duration(SHORTEST_IDLE)}, got {format_duration(timeout)}")
+    return timeout
+
+
 class IdleCuller(_Section):
     """Ends servers that nobody uses."""
 
     enabled: bool = Field(default=True, description="Whether idle servers are ended.")
-    timeout: Duration = Field(default=parse_duration("12h"), description="How long a server may be idle.")
+    timeout: Annotated[Duration, AfterValidator(_longer_than_unseen)] = Field(
+        default=parse_duration("12h"), description="How long a server may be idle; at least 10m."
+    )
+
+
+class PortRange(_Section):
+    """Ports of the users' servers where they share the loopback of the host."""
+
+    first: Annotated[int, Field(ge=1024, le=65535)] = Field(default=20000, description="The lowest port.")
+    last: Annotated[int, Field(ge=1024, le=65535)] = Field(
+        default=29999, description="The highest port; below the kernel's ip_local_port_range."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "PortRange":
+        if self.last < self.first:
+            raise ValueError(f"expected last to be at least first, got {self.first} and {self.last}")
+        return self
 
 
 class InternalPorts(_Section):
@@ -236,6 +257,9 @@ class InternalPorts(_Section):
 
     hub: Port = Field(default=8081, description="The hub behind the proxy.")
     proxy_api: Port = Field(default=8001, description="The proxy's control port.")
+    servers: PortRange = Field(
+        default=PortRange(), description="Users' servers: of spawner: local, and containers of network: host."
+    )
 
 
 class Settings(_Section):
@@ -263,22 +287,62 @@ class Settings(_Section):
     kerberos: Kerberos = Field(default=Kerberos(), description="Tickets.")
     docker: Docker = Field(default=Docker(), description="Containers.")
     limits: Limits = Field(default=Limits(), description="What one user's server may take; enforced for containers.")
+    group_limits: list[GroupLimits] = Field(
+        default=[],
+        description="Limits of the members of groups; of several groups, the first here counts "
+        "(not with shared-password).",
+    )
     mounts: list[Mount] = Field(default=[], description="Paths of the host inside the containers.")
     pyspark: PySpark = Field(default=PySpark(), description="Kernels with Spark.")
     idle_culler: IdleCuller = Field(default=IdleCuller(), description="Ends servers that nobody uses.")
     named_servers: int = Field(default=0, ge=0, description="Servers a user may have beside the first.")
     internal_ports: InternalPorts = Field(default=InternalPorts(), description="Ports that only this host uses.")
 
+    _member_of: GroupLimits | None = PrivateAttr(default=None)
+
+    def for_member(self, groups: Collection[str]) -> "Settings":
+        """The same settings with the limits of somebody who is in ``groups``."""
+        theirs = self.model_copy()
+        theirs._member_of = next((entry for entry in self.group_limits if entry.group in groups), None)
+        return theirs
+
+    def limits_of(self, image: Image) -> Limits:
+        """What a server of ``image`` may take. Without ``for_member``, for somebody who is in no group with limits."""
+        return _effective(self.limits, image, self._member_of)
+
     @property
     def driver_sizes(self) -> list[int]:
-        """Sizes of the PySpark kernels in bytes, each once; of the defaults, those that fit into some server."""
-        largest = max(self.largest_driver(image.image) for image in self.docker.images)
+        """Sizes of the PySpark kernels in bytes, each once; of the defaults, those that fit into anybody's server."""
+        largest = DRIVER_SHARE * max(memory for memory, _ in _memories(self.limits, self.docker, self.group_limits))
         return list(dict.fromkeys(size for size in self.pyspark.driver_memory if size <= largest))
 
     def largest_driver(self, image: str) -> float:
         """The largest heap in bytes of a Spark driver in a container of ``image``."""
-        own = next((offered.memory for offered in self.docker.images if offered.image == image), None)
-        return DRIVER_SHARE * (own or self.limits.memory)
+        offered = next((offered for offered in self.docker.images if offered.image == image), None)
+        return DRIVER_SHARE * _effective(self.limits, offered, self._member_of).memory
+
+
+def _effective(limits: Limits, image: Image | None, group: GroupLimits | None) -> Limits:
+    """The limits of the image or the group instead of the common ones; of both, the smaller ones."""
+
+    def own(name: str) -> Any:
+        values = [getattr(source, name) for source in (image, group) if source]
+        return min((value for value in values if value is not None), default=getattr(limits, name))
+
+    return Limits.model_construct(memory=own("memory"), cpu=own("cpu"), pids=own("pids"))
+
+
+def _memories(limits: Limits, docker: Docker, groups: list[GroupLimits]) -> Iterator[tuple[int, str]]:
+    """The memory of each kind of server in bytes, and the setting that it comes from."""
+    for image in docker.images:
+        for group in (None, *groups):
+            memory = _effective(limits, image, group).memory
+            if memory == image.memory:
+                yield memory, "the largest memory of docker.images"
+            elif group and memory == group.memory:
+                yield memory, "the largest memory of group_limits"
+            else:
+                yield memory, "limits.memory"
 
 
 def load(path: Path) -> Settings:
@@ -310,13 +374,12 @@ def _oversized(values: dict[str, Any]) -> list[tuple[yamlfile.KeyPath, str]]:
     try:
         limits = Limits.model_validate(values.get("limits", {}))
         docker = Docker.model_validate(values.get("docker", {}))
+        groups = TypeAdapter(list[GroupLimits]).validate_python(values.get("group_limits", []))
         spark = PySpark.model_validate(values.get("pyspark", {}))
     except ValidationError:
         return []
     sizes = spark.driver_memory if "driver_memory" in spark.model_fields_set else []
-    # an image without a limit of its own has the common one
-    largest, key = max((image.memory or limits.memory, "memory" if image.memory else "") for image in docker.images)
-    limit = "the largest memory of docker.images" if key else "limits.memory"
+    largest, limit = max(_memories(limits, docker, groups))
     return [
         (
             ("pyspark", "driver_memory", index),

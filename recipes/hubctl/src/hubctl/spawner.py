@@ -16,6 +16,7 @@ from jupyterhub.utils import maybe_future
 from traitlets import Instance, default
 
 from hubctl import containers, endings, homes, offers, servers
+from hubctl.settings import Settings
 
 _SILENT = (
     "Docker, which runs the servers, does not answer. Try again in a minute; if it stays so, tell the administrator."
@@ -62,7 +63,8 @@ class ContainerSpawner(DockerSpawner):
 
     async def _page(self, spawner: DockerSpawner) -> str:
         last = self._refused or (self.orm_spawner.user_options if self.orm_spawner else None) or {}
-        return await asyncio.to_thread(offers.page, self.site.settings, self.site.layout, last)
+        settings = await self._settings()
+        return await asyncio.to_thread(offers.page, settings, self.site.layout, last)
 
     async def _from_form(self, form: dict[str, Any]) -> dict[str, str]:
         with self._explained():
@@ -72,7 +74,12 @@ class ContainerSpawner(DockerSpawner):
         return options
 
     async def _choice(self, options: dict[str, Any]) -> offers.Choice:
-        return await asyncio.to_thread(offers.check, self.site.settings, self.site.layout, options)
+        settings = await self._settings()
+        return await asyncio.to_thread(offers.check, settings, self.site.layout, options)
+
+    async def _settings(self) -> Settings:
+        """Those of this hub, with the limits of this user."""
+        return await asyncio.to_thread(containers.member_settings, self, self.site.settings, self.site.layout)
 
     # -- start ---------------------------------------------------------------------------------------------------------
 
@@ -125,8 +132,8 @@ class ContainerSpawner(DockerSpawner):
         except NotStartedError:
             self.orm_spawner.user_options = {}  # nothing to begin with the next time
             raise
-        self.mem_limit = offers.limit(self.site.settings, choice.image)
-        self.cpu_limit = choice.image.cpu or self.site.settings.limits.cpu
+        limits = (await self._settings()).limits_of(choice.image)
+        self.mem_limit, self.cpu_limit = limits.memory, limits.cpu
         self._driver_memory = choice.driver_memory
         with self._explained(choice.image.name):
             await self._clear_away()

@@ -55,14 +55,11 @@ listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listener.bind((host, int(port)))
 listener.listen()
 print("listening", flush=True)
-<<<<<<< HEAD
 while user == "silent":
     listener.accept()[0].close()
 def eat():
     food = [bytearray(b"x" * 2**24) for _ in range(1000)]
-=======
 websockets = []
->>>>>>> cb7c39c (Limits for members of a group; a link in place of a home is refused whenever it is put there)
 while True:
     connection, _ = listener.accept()
     request = connection.recv(65536)
@@ -355,11 +352,7 @@ def configure(root: ServerRoot, settings: str, python: str = "") -> None:
     )
 
 
-<<<<<<< HEAD
 @contextlib.contextmanager
-def running_hub(path: Path, client: docker.APIClient, settings: str, python: str = "") -> Iterator[Hub]:
-=======
-@contextmanager
 def running_hub(
     path: Path,
     client: docker.APIClient,
@@ -367,7 +360,6 @@ def running_hub(
     python: str = "",
     make_root: Callable[[Path, HubUser], ServerRoot] = make_server_root,
 ) -> Iterator[Hub]:
->>>>>>> cb7c39c (Limits for members of a group; a link in place of a home is refused whenever it is put there)
     """A hub in ``path``; its containers are removed at the end."""
     root = make_root(path, ROOT)
     configure(root, settings, python)

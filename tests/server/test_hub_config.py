@@ -44,6 +44,7 @@ def class_of(section: str) -> Any:
         "KerberosPAMAuthenticator": "jupyterhub_kerberos",
         "DockerSpawner": "dockerspawner",
         "ContainerSpawner": "hubctl.spawner",
+        "ProcessSpawner": "hubctl.local",
     }
     return import_item(f"{modules.get(section, 'jupyterhub.spawner')}.{section}")
 
@@ -119,11 +120,31 @@ def test_containers_on_the_host_network_meet_on_the_loopback_alone(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_uid(monkeypatch, "pam", "docker")
-    c = applied(layout, spawner="docker", docker={"network": "host", "port_range": {"first": 21000, "last": 21999}})
+    ports = {"servers": {"first": 21000, "last": 21999}}
+    c = applied(layout, spawner="docker", docker={"network": "host"}, internal_ports=ports)
     assert c.JupyterHub.hub_bind_url == "http://127.0.0.1:8081"
     assert c.DockerSpawner.network_name == "host"
     assert c.DockerSpawner.host_port_range == (21000, 21999)
     assert c.DockerSpawner.args == ["--KernelManager.transport=ipc"]
+
+
+@pytest.mark.parametrize("spawner", ["docker", "local"])
+def test_the_proxy_looks_before_it_sends_and_keeps_its_other_options(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, spawner: str
+) -> None:
+    as_uid(monkeypatch, "kerberos", spawner)
+    applied(layout, auth="kerberos", spawner=spawner, kerberos={"http_keytab": "/etc/http.keytab", **REALM})
+    assert "proxyguard.cjs" in os.environ["NODE_OPTIONS"]
+    assert "--max-http-header-size=65536" in os.environ["NODE_OPTIONS"]
+    assert "127.0.0.0/8" in os.environ["HUBFORGE_GUARDED"]
+
+
+def test_local_servers_share_nothing_on_the_loopback_but_their_own_ports(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_uid(monkeypatch, "pam", "local")
+    c = applied(layout, spawner="local")
+    assert c.LocalProcessSpawner.args == ["--KernelManager.transport=ipc"]
 
 
 def test_containers_on_the_bridge_reach_the_hub_there_and_publish_nothing(

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import docker
 import pytest
+from account_support import UIDS, make_account_root
 from hubctl.processes import command_line, descendants, read_pid_file
 from spawn_support import PREFIX, Browser, Hub, docker_settings, open_folder, running_hub
 
 pytest_plugins = ["docker_support"]
 
-NEVER = "c.DockerSpawner.poll_interval = 3600\n"
+NEVER = "c.DockerSpawner.poll_interval = c.LocalProcessSpawner.poll_interval = 3600\n"
 """The hub's own look at the servers comes too late to help."""
 
 STRANGER, SAME = 23456, 65534
@@ -95,7 +96,9 @@ def stealing(port: int, uid: int, folder: Path) -> Iterator[Thief]:
 
 @contextlib.contextmanager
 def asking(browser: Browser, *paths: str) -> Iterator[list[str]]:
-    """Sends requests with the browser's cookies without a pause; collects the answers' texts."""
+    """Sends requests with the browser's cookies without a pause, and connects websockets anew whenever they close;
+    collects the answers' texts, and how websockets were answered.
+    """
     answers: list[str] = []
     over = threading.Event()
 
@@ -104,11 +107,18 @@ def asking(browser: Browser, *paths: str) -> Iterator[list[str]]:
             with contextlib.suppress(OSError):
                 answers.append(browser.request("GET", path, headers={"X-Secret": "of-alice"}).text)
                 browser.request("POST", path, "password=of-alice")
-                upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-                browser.request("GET", path, headers={**upgrade, "Sec-WebSocket-Key": "b2YtYWxpY2U="})
+
+    def keep_open(path: str) -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError), browser.websocket(path) as (socket, status):
+                answers.append(f"websocket {status}")
+                while status == 101 and not over.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        if not socket.recv(100):
+                            break
 
     with ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(ask, path) for path in paths]
+        jobs = [pool.submit(work, path) for path in paths for work in (ask, keep_open)]
         try:
             yield answers
         finally:
@@ -129,6 +139,22 @@ def server_address(hub: Hub, browser: Browser, user: str) -> str:
     browser.wait(f"/user/{user}/api", lambda page: page.text == user)
     (address,) = set(records(hub)) - before
     return address
+
+
+def wait_for(answers: list[str], *wanted: str) -> None:
+    deadline = time.monotonic() + 60
+    while not set(wanted) <= set(answers):
+        assert time.monotonic() < deadline, f"{wanted} are not all among {set(answers)}"
+        time.sleep(0.05)
+
+
+def kill_hub(hub: Hub) -> None:
+    """And its idle culler, but neither its proxy nor the users' servers."""
+    process = read_pid_file(hub.root.path / "run/jupyterhub/hub.pid")
+    assert process
+    services = [child for child in descendants(process) if "idle_culler" in " ".join(command_line(child.pid))]
+    for one in (process, *services):
+        one.signal(signal.SIGKILL)
 
 
 def watched(hub: Hub, thief: Thief) -> None:
@@ -154,16 +180,46 @@ def test_not_one_request_reaches_a_program_that_takes_a_dead_servers_port(
         port = int(server_address(hub, alice, "alice").split(":")[1])
         alice.cookies["/user/alice/", "jupyterhub-user-alice"] = "cookie-of-alice"
         with stealing(port, uid, folder) as thief, asking(alice, "/user/alice/api", "/user/alice/lab") as answers:
-            while "alice" not in answers:
-                time.sleep(0.05)
+            wait_for(answers, "alice", "websocket 101")
             engine.kill(f"{PREFIX}-alice")
             thief.wait()
             watched(hub, thief)
-        assert "stolen" not in answers
+            answers.clear()
+            wait_for(answers, "websocket 503")
+        assert not {"stolen", "websocket 101", "websocket 200"} & set(answers)
         page = alice.get("/hub/home")  # it looks at the server, too
         page = alice.get("/user/alice/")
         assert page.status == 424
         assert "Why it ended: It was ended by the signal SIGKILL" in page.words
+
+
+@pytest.mark.parametrize("killed", ["server", "hub and server"])
+def test_not_one_request_reaches_a_program_that_takes_a_dead_local_servers_port(
+    engine: docker.APIClient, folder: Path, killed: str
+) -> None:
+    settings = "auth: pam\nspawner: local\n"
+    with running_hub(folder / "root", engine, settings, NEVER, make_account_root) as hub:
+        alice = hub.browser("alice")
+        address = server_address(hub, alice, "alice")
+        alice.cookies["/user/alice/", "jupyterhub-user-alice"] = "cookie-of-alice"
+        port, process = int(address.split(":")[1]), records(hub)[address]["pid"]
+        with stealing(port, UIDS["bob"], folder) as thief, asking(alice, "/user/alice/api") as answers:
+            wait_for(answers, "alice", "websocket 101")
+            if killed == "hub and server":
+                kill_hub(hub)
+            os.kill(process, signal.SIGKILL)
+            thief.wait()
+            watched(hub, thief)
+            answers.clear()
+            wait_for(answers, "websocket 503")
+            if killed == "hub and server":
+                hub.start()
+        assert not {"stolen", "websocket 101", "websocket 200"} & set(answers)
+        alice.get("/hub/home")  # it looks at the server, too
+        page = alice.get("/user/alice/")
+        assert page.status == 424
+        if killed == "server":
+            assert "Why it ended: It was ended by the signal SIGKILL" in page.words
 
 
 def test_a_program_that_takes_the_port_of_a_server_inside_a_living_container_gets_nothing(
@@ -191,15 +247,9 @@ def test_passwords_do_not_reach_a_program_that_takes_the_hubs_own_port(
     with running_hub(folder / "root", engine, docker_settings("host")) as hub:
         browser = hub.browser()
         form = browser.get("/hub/login").form()
-        hub_process = read_pid_file(hub.root.path / "run/jupyterhub/hub.pid")
-        assert hub_process
         ports = hub.root.settings.read_text().partition("internal_ports: {hub: ")[2]
         with stealing(int(ports.partition(",")[0]), STRANGER, folder) as thief:
-            services = [
-                child for child in descendants(hub_process) if "idle_culler" in " ".join(command_line(child.pid))
-            ]
-            for process in (hub_process, *services):
-                process.signal(signal.SIGKILL)
+            kill_hub(hub)
             thief.wait()
             for _ in range(20):
                 page = browser.post("/hub/login", {**form.values, "username": "alice", "password": "secret"})
@@ -214,14 +264,16 @@ def test_a_new_container_with_a_dead_ones_address_gets_nothing_of_its(
         alice, bob = hub.browser("alice"), hub.browser("bob")
         address = server_address(hub, alice, "alice")
         with asking(alice, "/user/alice/api", "/user/alice/lab") as answers:
+            wait_for(answers, "alice", "websocket 101")
             engine.kill(f"{PREFIX}-alice")
             bob.spawn()
             bob.wait("/user/bob/api", lambda page: page.text == "bob")
-            seen = len(answers)
-            while len(answers) < seen + 20:
+            answers.clear()
+            wait_for(answers, "websocket 302")  # the hub has the route now
+            while len(answers) < 40:
                 time.sleep(0.05)
         assert list(records(hub)) == [address], "bob's container has got another address: nothing was tested"
-        assert "bob" not in answers
+        assert not {"bob", "websocket 101"} & set(answers)
         assert alice.get("/user/alice/").status == 424
 
 

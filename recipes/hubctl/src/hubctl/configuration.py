@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hubctl import containers, login, offers, pages, tokens
+from hubctl import containers, login, offers, pages, servers, shared, tokens
 from hubctl.errors import HubError
 from hubctl.layout import Layout, environment
 from hubctl.proxy import OwnProxy
@@ -99,22 +99,29 @@ def _proxy(c: Any, settings: Settings, layout: Layout) -> None:
 
 
 def _servers(c: Any, settings: Settings, layout: Layout) -> None:
-    if settings.spawner == "docker":
-        # the proxy is the hub's child, and has the hub's environment
-        os.environ.update(containers.configure(c, settings, layout))
-        return
+    start_in = containers.configure if settings.spawner == "docker" else _local_servers
+    # the proxy is the hub's child, and has the hub's environment
+    os.environ.update(start_in(c, settings, layout))
+
+
+def _local_servers(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
+    """Users' servers as processes of this host; gives variables for the proxy, as `containers.configure` does."""
+    trial = settings.auth == "shared-password"
+    c.JupyterHub.spawner_class = "hubctl.local.TrialSpawner" if trial else "hubctl.local.ProcessSpawner"
     # users' servers are children of the hub here, and end with it
     c.JupyterHub.cleanup_servers = True
-    c.LocalProcessSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
-    c.LocalProcessSpawner.notebook_dir = "~"
+    c.ProcessSpawner.site = containers.Site(settings, layout)
+    section = c.LocalProcessSpawner
+    section.cmd = shared.command(layout, sys.executable, "-m", "jupyterhub.singleuser")
+    # kernels would open five ports each on the loopback that all users share; of one user, in a folder somewhere, the
+    # sockets' paths might be too long
+    section.args = [] if trial else ["--KernelManager.transport=ipc"]
+    section.notebook_dir = "~"
     # seconds; on a busy machine JupyterHub's own 30 end a server that is about to answer
-    c.LocalProcessSpawner.start_timeout = c.LocalProcessSpawner.http_timeout = 120
-    if settings.auth == "shared-password":
-        layout.homes.mkdir(mode=0o700, exist_ok=True)
-        c.JupyterHub.spawner_class = "simple"
-        c.SimpleLocalProcessSpawner.home_dir_template = str(layout.homes / "{username}")
-    else:
-        c.JupyterHub.spawner_class = "localprocess"
+    section.start_timeout = section.http_timeout = 120
+    section.poll_interval = containers.POLL_SECONDS
+    c.SimpleLocalProcessSpawner.home_dir_template = str(layout.homes / "{username}")
+    return servers.guard_environment(layout, [])
 
 
 def _services(c: Any, settings: Settings, layout: Layout) -> None:

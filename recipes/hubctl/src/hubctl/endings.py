@@ -67,6 +67,16 @@ def _reason(container: dict[str, Any]) -> str:
         )
     if state.get("Error"):
         return f"Docker could not run it: {state['Error']}"
+    return _of_code(code)
+
+
+def of_process(code: int) -> Ending:
+    """Why a process of this host ended, by its exit code as `subprocess` has it; its log is the hub's own."""
+    return Ending(_of_code(code if code >= 0 else 128 - code), ())
+
+
+def _of_code(code: int) -> str:
+    """As shells have it: a signal counts from 128."""
     if code in _OWN_WORDS:
         return f"{_OWN_WORDS[code]} (exit code {code})"
     if code > 128:

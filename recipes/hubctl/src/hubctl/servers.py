@@ -1,6 +1,7 @@
-"""What the proxy's guard (``proxyguard.cjs``) knows of users' containers: one file a server, named by its address."""
+"""What the proxy's guard (``proxyguard.cjs``) knows of users' servers: one file a server, named by its address."""
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ class Record:
     """How to tell the server that was started from another one at its address.
 
     Attributes:
-        pid: the container's first process. Its network, and so its address, is its own until this process ends.
+        pid: the server's process, or its container's first one. A network of the container's own, and so its address,
+            is its own until this process ends.
         started: when that process started, in clock ticks since boot.
         inode: on the host's network, the socket that listens; None where the container has a network of its own.
     """
@@ -27,7 +29,7 @@ class Record:
 
     @classmethod
     def of(cls, pid: int, inode: int | None) -> "Record | None":
-        """The record of a running container; None where it has ended."""
+        """The record of a running server; None where it has ended."""
         process = Process.of(pid)
         return cls(pid, process.started, inode) if process else None
 
@@ -65,8 +67,10 @@ def guard_environment(layout: Layout, networks: list[str]) -> dict[str, str]:
     Args:
         networks: where containers have their addresses (``172.17.0.0/16``); the loopback is guarded in any case.
     """
+    guard = f'--require "{GUARD}"'
+    others = os.environ.get("NODE_OPTIONS", "").replace(guard, "").strip()
     return {
-        "NODE_OPTIONS": f'--require "{GUARD}"',
+        "NODE_OPTIONS": f"{others} {guard}".strip(),
         "HUBFORGE_SERVERS": str(folder(layout)),
         "HUBFORGE_GUARDED": ",".join(["127.0.0.0/8", *networks]),
     }

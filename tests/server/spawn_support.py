@@ -178,7 +178,7 @@ class Browser:
                 self.cookies[morsel["path"], name] = morsel.value
         return Page(answer.status, url, text, answer.headers)
 
-    @contextmanager
+    @contextlib.contextmanager
     def websocket(self, path: str) -> Iterator[tuple[socket.socket, int]]:
         """A websocket with the browser's cookies (RFC 6455, 4.1): its connection, and the status of the answer."""
         raw = socket.create_connection(("127.0.0.1", self.port), timeout=1)

@@ -173,6 +173,7 @@ def _installer_plan(plan: Construct, carried: tuple[Environment, ...]) -> Plan:
     return Plan(
         name=plan.name,
         version=plan.version,
+        epoch=release.epoch(plan.version),
         license_text=plan.license_file.read_text(),
         default_prefix=plan.default_prefix,
         channel_name=plan.condarc["channels"][0],
@@ -180,7 +181,6 @@ def _installer_plan(plan: Construct, carried: tuple[Environment, ...]) -> Plan:
         condarc=construct.condarc_text(plan),
         environments=carried,
         post_install=plan.post_install.read_text(),
-        conclusion=plan.conclusion,
     )
 
 

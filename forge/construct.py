@@ -34,7 +34,7 @@ NEEDED = frozenset(
     | {"specs", "condarc", "post_install"}
 )
 
-HONOURED = NEEDED | FIXED.keys() | {"company", "extra_envs", "conclusion_text"}
+HONOURED = NEEDED | FIXED.keys() | {"company", "extra_envs"}
 """The keys that have an effect here."""
 
 
@@ -63,7 +63,6 @@ class Construct:
     environments: tuple[EnvironmentSpec, ...]
     condarc: Mapping[str, Any]
     post_install: Path
-    conclusion: str
 
 
 def read(path: Path) -> Construct:
@@ -93,7 +92,6 @@ def read(path: Path) -> Construct:
         ),
         condarc=json.loads(json.dumps(data["condarc"])),
         post_install=_file(path, data, "post_install"),
-        conclusion=data.get("conclusion_text", ""),
     )
 
 

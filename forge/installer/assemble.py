@@ -1,6 +1,6 @@
 """Puts the installer file together: header, parts, packages; the same plan gives the same bytes.
 
-The file is the shell text of ``header.sh``, padded with empty lines; then the parts, one after the other, which the
+The file is the shell text of ``header/*.sh``, padded with empty lines; then the parts, one after the other, which the
 header knows by name, offset, length and sha256; then the ``.conda`` files as they are in the channel, largest first.
 """
 
@@ -20,9 +20,16 @@ from forge import condapkg
 from forge.condapkg import PLACEHOLDER, Index, PathEntry, Span
 from forge.errors import ForgeError
 from forge.files import replacing, sha256_of, write_text
-from forge.installer import build_helper
+from forge.installer import build_helper, sbom
 
 FOLDER = Path(__file__).parent
+
+HEADER = (
+    *("header/guard", "header/values", "messages/en", "messages/ru", "header/telling", "header/arguments"),
+    *("header/file", "header/host", "header/prefix", "header/questions", "header/work", "header/install"),
+    *("header/check", "header/tasks", "header/main"),
+)
+"""The shell texts that make the header, in this order: the guard is the first that a shell reads, ``main`` the last."""
 
 GLIBC = "2.28"
 """The oldest C library that the packages run on."""
@@ -58,6 +65,7 @@ class Plan:
     Args:
         name: what is installed, as people read it.
         version: the release.
+        epoch: its date, in seconds since 1970.
         license_text: shown, and accepted before an interactive installation.
         default_prefix: where it goes when nobody says otherwise.
         channel_name: the channel as conda's history names it (its canonical name under ``condarc``).
@@ -65,11 +73,11 @@ class Plan:
         condarc: the text of ``PREFIX/.condarc``.
         environments: ``base`` among them, with ``python`` and ``py-rattler``.
         post_install: a shell script, run in the prefix with constructor's variables; empty for none.
-        conclusion: shown at the end; ``{PREFIX}`` stands for the prefix.
     """
 
     name: str
     version: str
+    epoch: int
     license_text: str
     default_prefix: str
     channel_name: str
@@ -77,7 +85,6 @@ class Plan:
     condarc: str
     environments: tuple[Environment, ...]
     post_install: str
-    conclusion: str
 
 
 @dataclass(frozen=True)
@@ -213,13 +220,14 @@ def _prefix_limit(plan: Plan, packages: Sequence[Carried]) -> int:
 
 
 def _parts(plan: Plan, packages: Sequence[Carried], helper: bytes) -> tuple[Part, ...]:
+    records = [{**package.record, "subdir": package.index.subdir} for package in packages]
     texts = {
         "packages": "".join(_package_lines(packages)),
         "index.json": _json(_index(plan, packages)),
         "link.py": (FOLDER / "link.py").read_text(),
         "licence": plan.license_text,
-        "conclusion": plan.conclusion,
         "post_install": plan.post_install,
+        "sbom": _json(sbom.document(plan.name, plan.version, plan.epoch, plan.channel_url, records)),
     }
     return (
         Part("helper", helper),
@@ -273,9 +281,18 @@ def _json(document: Mapping[str, Any]) -> str:
 # ---- header ----
 
 
+def _template() -> str:
+    """The header's texts in one; the notes to shellcheck about a text that stands alone are left out."""
+    texts = [re.sub(r"\A# shellcheck .*\n", "", (FOLDER / f"{name}.sh").read_text()) for name in HEADER]
+    return "\n".join(texts)
+
+
 def _header(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> bytes:
-    """The shell text, padded to whole blocks, with its own length and sha256 in it."""
-    values = _values(plan, packages, parts)
+    """The shell text, padded to whole blocks, with its own length and both of its sha256 in it."""
+    template = _template()
+    guard = template[: template.index("\nesac\n") + len("\nesac\n")]
+    values = _values(plan, packages, parts) | {"HEADER_SHA256": "0" * 64, "REST_SHA256": "0" * 64, "REST_LENGTH": "0"}
+    values["HEADER_SHA256_OFFSET"] = str(template.index("@HEADER_SHA256@"))
     parts_length = sum(len(part.data) for part in parts)
     packages_length = sum(package.record["size"] for package in packages)
     length = 0
@@ -283,12 +300,19 @@ def _header(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> b
         values["HEADER_LENGTH"] = str(length)
         values["PACKAGES_OFFSET"] = str(length + parts_length)
         values["TOTAL_LENGTH"] = str(length + parts_length + packages_length)
-        header = _filled((FOLDER / "header.sh").read_text(), values).encode()
-        if len(header) <= length:
+        header, guard_length = _filled(template, values).encode(), len(_filled(guard, values))
+        if len(header) <= length and int(values["REST_LENGTH"]) == length - guard_length:
             break
+        values["REST_LENGTH"] = str(length - guard_length)
         length = -(-len(header) // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK
     header = header.ljust(length, b"\n")
-    offset = int(values["HEADER_SHA256_OFFSET"])
+    rest = hashlib.sha256(header[-int(values["REST_LENGTH"]) :]).hexdigest()
+    return _with_own_sha256(header.replace(b"rest_sha256='" + b"0" * 64, b"rest_sha256='" + rest.encode(), 1))
+
+
+def _with_own_sha256(header: bytes) -> bytes:
+    """Puts the sha256 of all of the header but these 64 digits to the place that waits for it."""
+    offset = header.index(b"0" * 64)
     before, after = header[:offset], header[offset + 64 :]
     return before + hashlib.sha256(before + after).hexdigest().encode() + after
 
@@ -318,6 +342,7 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
     values = {
         "NAME": plan.name,
         "VERSION": plan.version,
+        "RELEASED": str(plan.epoch),
         "DEFAULT_PREFIX": plan.default_prefix,
         "PREFIX_LIMIT": str(_prefix_limit(plan, packages)),
         "GLIBC": GLIBC,
@@ -327,12 +352,18 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
         "PYTHON_FOLDERS": " ".join(python_folders),
         "LIBRARY_FOLDERS": " ".join(library_folders),
         "CERTIFICATES": next(iter(sorted(certificates)), ""),
+        "PACKAGES_SHA256": _packages_sha256(packages),
         "PARTS": "\n".join(table),
     }
-    quoted = {key: _quoted(value) for key, value in values.items()}
-    offset = (FOLDER / "header.sh").read_text().index("@HEADER_SHA256@")
-    messages = (FOLDER / "messages/en.sh").read_text().strip()
-    return quoted | {"HEADER_SHA256": "0" * 64, "HEADER_SHA256_OFFSET": str(offset), "MESSAGES": messages}
+    return {key: _quoted(value) for key, value in values.items()}
+
+
+def _packages_sha256(packages: Sequence[Carried]) -> str:
+    """Of all packages as they lie in the file, one after the other."""
+    digest = hashlib.sha256()
+    for package in packages:
+        digest.update(package.path.read_bytes())
+    return digest.hexdigest()
 
 
 def _quoted(value: str) -> str:

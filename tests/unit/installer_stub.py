@@ -26,6 +26,11 @@ POST_INSTALL = """\
 { echo "$PWD"; echo "$INSTALLER_UNATTENDED $INSTALLER_NAME $INSTALLER_VER"; } > host-step
 """
 
+CONDA = (
+    Member("share/conda", b"conda\n"),
+    Member("bin/conda", b'#!/bin/sh\necho "$*" >"$HOME/conda-was-run"\n', executable=True),
+)
+
 
 def package(folder: Path, index: Index, members: Iterable[Member]) -> Path:
     """A package in ``folder``/SUBDIR."""
@@ -64,7 +69,7 @@ def plan(folder: Path, before_python: str = "") -> Plan:
         python(folder, before_python),
         package(folder, index, [Member("site-packages/stub_of_rattler/__init__.py", b"")]),
         package(folder, Index("libz", "1.3", "h1_0", subdir="linux-64"), [Member("lib/libz.so.1", noise(90_000, 1))]),
-        package(folder, Index("conda", "24.7.1", "py_0"), [Member("share/conda", b"conda\n")]),
+        package(folder, Index("conda", "24.7.1", "py_0"), CONDA),
     )
     hub = (
         base[0],
@@ -75,6 +80,7 @@ def plan(folder: Path, before_python: str = "") -> Plan:
     return Plan(
         name="Hubforge",
         version="2026.11",
+        epoch=EPOCH,
         license_text="Do what you like.\n",
         default_prefix="/opt/miniconda3",
         channel_name="hubforge",
@@ -85,7 +91,6 @@ def plan(folder: Path, before_python: str = "") -> Plan:
             Environment("jupyterhubenv", ("demo",), hub),
         ),
         post_install=POST_INSTALL,
-        conclusion="The hub will answer on https://localhost:8000 from {PREFIX}/envs.\n",
     )
 
 
@@ -111,9 +116,9 @@ def build(folder: Path, of: Plan | None = None, name: str = "hub-installer.sh") 
 def run(
     installer: Path, *arguments: str | Path, shell: str = "sh", answers: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the installer under ``shell`` with ``answers`` on its standard input."""
+    """Runs the installer under ``shell`` with ``answers`` on its standard input; its log is kept only if asked for."""
     return subprocess.run(
-        [*shell.split(), str(installer), *map(str, arguments)],
+        [*shell.split(), str(installer), "--log", "/dev/null", *map(str, arguments)],
         input=answers,
         env=os.environ | environment,
         capture_output=True,

@@ -54,7 +54,7 @@ class Carrier:
     base: int
 
     def run(self, helper: Path, command: str, *directory: Path) -> subprocess.CompletedProcess[str]:
-        words = [str(word) for word in (helper, command, self.file, self.list, self.base, *directory)]
+        words = [str(word) for word in (helper, command, self.file, self.list, self.base, *directory, "title")]
         return subprocess.run(words, capture_output=True, text=True)
 
 
@@ -278,7 +278,7 @@ def test_a_full_disk_is_named(helper: Path, tmp_path: Path) -> None:
     target = tmp_path / "pkgs"
     target.mkdir()
     made = carrier(tmp_path, archive(lambda tar: add(tar, "file", b"x" * 9000)), INFO)
-    words = [str(word) for word in (helper, "unpack", made.file, made.list, made.base, target)]
+    words = [str(word) for word in (helper, "unpack", made.file, made.list, made.base, target, "title")]
     done = subprocess.run(["sh", "-c", f"ulimit -f 4; trap '' XFSZ; {' '.join(words)}"], capture_output=True, text=True)
     assert done.returncode == FAILED
     assert "evil-1-0" in done.stderr
@@ -309,7 +309,7 @@ def test_verify_names_the_damaged_package(helper: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["verify"], ["unpack", "a", "b", "1"], ["nonsense", "x"], ["cat", "f", "x", "1"]]
+    "words", [[], ["verify"], ["unpack", "a", "b", "1", "c"], ["nonsense", "x"], ["cat", "f", "x", "1"]]
 )
 def test_wrong_calls_end_in_2(helper: Path, words: list[str]) -> None:
     assert subprocess.run([helper, *words], capture_output=True).returncode == USAGE

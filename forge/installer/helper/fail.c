@@ -12,7 +12,9 @@ _Noreturn void fail(enum exit_code code, const char *format, ...) {
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     /* On a terminal the moving line is wiped first; one dprintf call keeps lines of two threads apart. */
-    dprintf(STDERR_FILENO, "%shub-installer: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", line);
+    if (isatty(STDOUT_FILENO))
+        dprintf(STDOUT_FILENO, "\r\033[K");
+    dprintf(STDERR_FILENO, "hub-installer: %s\n", line);
     _exit(code);
 }
 

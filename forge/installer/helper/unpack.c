@@ -1,14 +1,15 @@
 /*
  * The static helper inside hub-installer.sh: what a bare server's shell cannot do, or not fast enough.
  *
- *   unpack verify  FILE LIST BASE          check the sha256 of every package in FILE
- *   unpack unpack  FILE LIST BASE DIR      unpack every package to DIR/NAME that is not there yet
- *   unpack afresh  FILE LIST BASE DIR      the same, trusting nothing that lies in DIR
- *   unpack channel FILE LIST BASE DIR      write the packages as they are to DIR/SUBDIR/NAME.conda
- *   unpack cat     FILE OFFSET LENGTH      write a zstd-compressed piece of FILE to standard output
- *   unpack sha256  FILE [portable]         print the sha256 of FILE
+ *   unpack verify  FILE LIST BASE TITLE      check the sha256 of every package in FILE
+ *   unpack unpack  FILE LIST BASE DIR TITLE  unpack every package to DIR/NAME that is not there yet
+ *   unpack afresh  FILE LIST BASE DIR TITLE  the same, trusting nothing that lies in DIR
+ *   unpack channel FILE LIST BASE DIR TITLE  write the packages as they are to DIR/SUBDIR/NAME.conda
+ *   unpack cat     FILE OFFSET LENGTH        write a zstd-compressed piece of FILE to standard output
+ *   unpack sha256  FILE [portable]           print the sha256 of FILE
  *
- * LIST is described in packages.h; BASE is where the packages begin in FILE. Exit codes: fail.h.
+ * LIST is described in packages.h; BASE is where the packages begin in FILE. On a terminal a line moves on standard
+ * output and says TITLE. Exit codes: fail.h.
  */
 #include "fail.h"
 #include "packages.h"
@@ -61,8 +62,8 @@ static void show_progress(struct run *run, const struct package *finished) {
     if (!run->on_terminal || percent == run->percent)
         return;
     run->percent = percent;
-    fprintf(stderr, "\r\033[K%s %3d %%  %.50s", run->title, percent, finished->name);
-    fflush(stderr);
+    printf("\r\033[K%s %3d %%  %.50s", run->title, percent, finished->name);
+    fflush(stdout);
 }
 
 static void *worker(void *argument) {
@@ -94,7 +95,7 @@ static int processors(void) {
 static void for_each_package(struct run *run) {
     pthread_t threads[MAX_THREADS];
     int started = 0;
-    run->on_terminal = isatty(STDERR_FILENO);
+    run->on_terminal = isatty(STDOUT_FILENO);
     pthread_mutex_init(&run->lock, NULL);
     while (started < processors() - 1 && pthread_create(&threads[started], NULL, worker, run) == 0)
         started++;
@@ -102,7 +103,7 @@ static void for_each_package(struct run *run) {
     while (started > 0)
         pthread_join(threads[--started], NULL);
     if (run->on_terminal)
-        fputs("\r\033[K", stderr);
+        fputs("\r\033[K", stdout);
 }
 
 /* ---- files ---- */
@@ -279,15 +280,13 @@ static void print_sha256(const char *path) {
     puts(hex);
 }
 
-static void for_packages(const char *command, char *const arguments[], const char *directory) {
+static void for_packages(const char *command, char *const arguments[], const char *directory, const char *title) {
     struct package_list list = read_package_list(arguments[1], map_file(arguments[0]), count(arguments[2]));
-    struct run run = {.list = &list, .directory = -1, .title = "  unpacking"};
+    struct run run = {.list = &list, .directory = -1, .title = title};
     if (strcmp(command, "verify") == 0) {
         run.job = verify;
-        run.title = "  checking";
     } else if (strcmp(command, "channel") == 0) {
         run.job = lay_down;
-        run.title = "  writing";
     } else {
         run.job = unpack;
         run.trust = strcmp(command, "unpack") == 0;
@@ -301,8 +300,10 @@ int main(int argc, char **argv) {
     const char *command = argc > 1 ? argv[1] : "";
     bool writes = strcmp(command, "unpack") == 0 || strcmp(command, "afresh") == 0 || strcmp(command, "channel") == 0;
     umask(022);
-    if ((writes && argc == 6) || (strcmp(command, "verify") == 0 && argc == 5)) {
-        for_packages(command, argv + 2, argv[5]); /* argv[argc] is NULL */
+    if (writes && argc == 7) {
+        for_packages(command, argv + 2, argv[5], argv[6]);
+    } else if (strcmp(command, "verify") == 0 && argc == 6) {
+        for_packages(command, argv + 2, NULL, argv[5]);
     } else if (strcmp(command, "cat") == 0 && argc == 5) {
         cat(argv[2], count(argv[3]), count(argv[4]));
     } else if (strcmp(command, "sha256") == 0 && (argc == 3 || argc == 4)) {

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # What the installer says, in English: message_en KEY sets `text` to a printf format. assemble.py puts this file into
-# the header; another language is another file with the same keys.
+# the header; another language is another file with the same keys and the same values (%s) in the same order.
 
-# shellcheck disable=SC2034  # `text` is read by the header
+# shellcheck disable=SC2034,SC2317  # called by a name that is put together; `text` is read by the header
 message_en() {
     case $1 in
     # -- refused before anything is written (exit code 1)
@@ -17,6 +17,7 @@ message_en() {
     prefix_file) text='"%s" (or a part of its path) is not a folder.' ;;
     prefix_exists) text='"%s" exists already. -u brings an existing installation to this release; -p chooses another prefix.' ;;
     not_writable) text='Cannot write to "%s". Run the installer as a user who may, or choose another prefix with -p.' ;;
+    log_not_writable) text='Cannot write the log "%s". Choose another file with --log.' ;;
     space) text='"%s" has %s MiB free; %s MiB are needed.' ;;
     noexec) text='Programs cannot be run from "%s" (is it mounted noexec?).' ;;
     running) text='Another installer (process %s) is at work in "%s".' ;;
@@ -24,6 +25,7 @@ message_en() {
     # -- usage and licence (2)
     unknown_argument) text='Unknown argument "%s". -h shows what there is.' ;;
     no_value) text='%s wants a value. -h shows how.' ;;
+    two_tasks) text='%s and %s cannot be done in one run. -h shows what there is.' ;;
     licence_refused) text='The licence was not accepted: nothing was installed.' ;;
 
     # -- the file is damaged (3)
@@ -31,54 +33,108 @@ message_en() {
     wrong_part) text='The installer file "%s" is damaged: the sha256 of its part "%s" is wrong. Copy it again.' ;;
     wrong_packages) text='The installer file "%s" is damaged. Copy it again.' ;;
 
-    # -- failed while installing (4), a host step failed (5)
+    # -- failed while installing (4), installed but something after that failed (5)
     failed) text='The installation in "%s" is not complete. When the cause is removed, the same command finishes it.' ;;
     interrupted) text='Interrupted. The same command goes on with the installation in "%s".' ;;
-    cannot_write) text='Cannot write below "%s".' ;;
-    host_step) text='The installation is complete, but preparing the host failed. Once the cause is removed, run this installer again with -u.' ;;
+    host_step) text='The installation is complete, but preparing the host failed. Once the cause is removed, run: %s/envs/jupyterhubenv/bin/hubctl setup' ;;
+    init_step) text='The installation is complete, but the shell was not set up. Once the cause is removed, run: %s/bin/conda init' ;;
 
     # -- questions
     licence_follows) text='%s %s: please read the licence.\n' ;;
     licence_question) text='\nDo you accept the licence? [yes|no]' ;;
-    licence_again) text='Please answer "yes" or "no".' ;;
+    answer_again) text='Please answer "yes" or "no".' ;;
+    words_for_yes) text='yes Yes YES y Y' ;;
+    words_for_no) text='no No NO n N' ;;
     prefix_question) text='\nWhere to install? Enter takes the path in brackets, Ctrl-C ends without a change.\n[%s]' ;;
+    shell_question) text='\nSet up your shell, so that "conda activate" works in new ones? This changes a start file in %s. [YES|no]' ;;
+    shell_question_root) text='\nSet up the shell of root, so that "conda activate" works in new ones? This changes a start file in %s. [yes|NO]' ;;
 
     # -- progress and results
-    summary) text='%s %s: %s packages to %s (%s MiB)' ;;
+    summary) text='%s %s\n  packages  %s\n  prefix    %s\n  space     %s MiB of the %s MiB that are free\n  host      %s\n  log       %s' ;;
+    summary_host_prepared) text='prepared: group, folders, certificate, settings, service (-s leaves it alone)' ;;
+    summary_host_skipped) text='left alone (-s)' ;;
+    summary_host_not_root) text='left alone (only root can prepare it)' ;;
     resuming) text='An interrupted installation is there: going on with it.' ;;
     checking) text='Checking %s packages' ;;
     unpacking) text='Unpacking %s packages' ;;
     linking) text='Linking the environments' ;;
     preparing) text='Preparing the host' ;;
+    initialising) text='Setting up the shell (conda init %s)' ;;
+    progress_checking) text='  checking' ;;
+    progress_unpacking) text='  unpacking' ;;
+    progress_writing) text='  writing' ;;
     host_skipped) text='The host was left alone (-s).' ;;
     installed) text='\nInstalled: %s %s in %s' ;;
+    next_steps) text='What to do next:\n  %s/hubctl start\n                    starts the hub at https://%s:%s\n  /etc/jupyterhub/hub.yaml\n                    holds its settings' ;;
+    next_steps_setup) text='What to do next:\n  %s/hubctl setup\n                    as root, prepares the host; then "hubctl start"\n                    starts the hub at https://%s:%s' ;;
     channel_done) text='The channel is in %s; conda uses it with: -c file://%s' ;;
+
+    # -- --check
+    file_fine) text='%s: every sha256 is right, those of %s packages, too' ;;
+    architecture_fine) text='architecture: %s' ;;
+    glibc_fine) text='glibc: %s (%s or newer is needed)' ;;
+    glibc_unknown) text='glibc: its version cannot be told; %s or newer is needed' ;;
+    libstdcxx_fine) text='libstdc++: in %s' ;;
+    no_libstdcxx) text='libstdc++.so.6 or libgcc_s.so.1 was not found: the proxy needs them' ;;
+    prefix_fine) text='prefix: %s can be made' ;;
+    prefix_over) text='prefix: %s exists and will be installed over' ;;
+    prefix_resumed) text='prefix: %s holds an interrupted installation, which will be finished' ;;
+    space_fine) text='space: %s has %s MiB free; %s MiB are needed' ;;
+    space_unknown) text='space: how much is free in %s cannot be told; %s MiB are needed' ;;
+    exec_fine) text='programs can be run from %s' ;;
+    not_root) text='users: not root, so the host will be left alone' ;;
+    group_fine) text='users: root; the group %s is there' ;;
+    group_new) text='users: root; the group %s will be made' ;;
+    no_groupadd) text='users: there is no group %s, and no groupadd to make it' ;;
+    port_free) text='port %s: free' ;;
+    port_taken) text='port %s: something listens there already' ;;
+    docker_fine) text='Docker: an engine is there' ;;
+    docker_silent) text='Docker: its socket is there, but no engine answers' ;;
+    no_docker) text="Docker: no engine; users' servers will run as processes of this host" ;;
+    systemd_fine) text='systemd: runs; the hub becomes a service' ;;
+    no_systemd) text='systemd: does not run here; "hubctl start" starts the hub' ;;
+    keytab_fine) text='Kerberos: %s is there' ;;
+    no_keytab) text='Kerberos: no %s; the KDC cannot be proven to be the real one' ;;
+    clock_fine) text='clock: %s' ;;
+    clock_alone) text='clock: %s, not synchronised' ;;
+    clock_behind) text='clock: %s, which is before this release was made' ;;
+    check_stops) text='What stands in the way of an installation: %s' ;;
 
     usage) text='Usage: sh %s [options]
 
 Installs %s %s.
 
-  -b                     no questions; the licence counts as accepted
-  -p PREFIX              where to install (default %s)
-  -u                     bring an existing installation to this release
-  -f                     install into an existing folder, all packages linked anew
-  -s                     leave the host alone: no users, folders, services
-  -k                     keep the package cache: always done, the cache and the environments are
-                         hard links of the same files, so it costs next to nothing and makes
-                         "conda create --offline" work
-  -m                     no menu entries: there are none, accepted as in other installers
-  --extract-channel DIR  only write the packages to DIR, as a channel for conda
-  --list                 only show the packages: name, version, build, environments
-  -h                     this text
+  -b            no questions; the licence counts as accepted, no start file of a shell is touched
+  -p PREFIX     where to install (default %s)
+  -u            bring an existing installation to this release
+  -f            install into an existing folder, all packages linked anew
+  -s            leave the host alone: no group, folders, service; "hubctl setup" prepares it later
+  -c            set up the shell (conda init), so that "conda activate" works
+  -k            keep the package cache: always done. The cache and the environments are hard links
+                of the same files, so it costs next to nothing, and "conda create --offline"
+                works from it
+  -m            no menu entries: there are none, accepted as in other installers
+  --log FILE    where to keep what was said (default /var/log/hubforge-install.log; for others
+                than root PREFIX-install.log)
 
+Instead of an installation:
+
+  --check       check this file and this host, a line each (ok, warning, stop); write nothing
+  --list        show the packages: name, version, build, environments
+  --sbom        show them as a bill of materials (CycloneDX, JSON)
+  --extract-channel DIR
+                write the packages to DIR, as a channel for conda
+  -h            this text
+
+LANG, LC_ALL and LC_MESSAGES decide the language; HOME and SHELL whose shell -c sets up, and which.
 An installation that was interrupted is finished by the same command.
 
 Exit codes:
   0  done
-  1  refused before anything was written (the machine, the prefix)
+  1  refused before anything was written (the machine, the prefix); --check found a stop
   2  wrong usage, or the licence was refused
   3  this file is damaged
   4  failed while installing; the same command goes on
-  5  installed, but preparing the host failed' ;;
+  5  installed, but a step after that failed; the last line says how to repeat it' ;;
     esac
 }

@@ -1,0 +1,54 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# ---- the command line ----
+
+# choose TASK: what is to be done instead of installing.
+choose() {
+    [ "$task" = install ] || [ "$task" = "$1" ] || die 2 two_tasks "--$task" "--$1"
+    task=$1
+}
+
+parse_arguments() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -b) batch=1 ;;
+        -c) init_shell=1 ;;
+        -f) force=1 ;;
+        -k | -m) ;;
+        -s) skip_host=1 ;;
+        -u) upgrade=1 ;;
+        -h | --help)
+            say usage "$0" "$product" "$version" "$default_prefix"
+            exit 0
+            ;;
+        -p | --log | --extract-channel)
+            { [ $# -ge 2 ] && [ -n "$2" ]; } || die 2 no_value "$1"
+            take_value "$1" "$2"
+            shift
+            ;;
+        -p?*) take_value -p "${1#-p}" ;;
+        --log=?* | --extract-channel=?*) take_value "${1%%=*}" "${1#*=}" ;;
+        --log= | --extract-channel=) die 2 no_value "${1%=}" ;;
+        --check | --list | --sbom) choose "${1#--}" ;;
+        -[!-]?*) # several flags in one word: the first, then the rest
+            rest=${1#-?}
+            first=${1%"$rest"}
+            shift
+            set -- "$first" "-$rest" "$@"
+            continue
+            ;;
+        *) die 2 unknown_argument "$1" ;;
+        esac
+        shift
+    done
+}
+
+take_value() {
+    case $1 in
+    -p) prefix=$2 ;;
+    --log) wanted_log=$2 ;;
+    --extract-channel)
+        choose extract-channel
+        channel=$2
+        ;;
+    esac
+}

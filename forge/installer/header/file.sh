@@ -1,0 +1,55 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# ---- this file ----
+
+# piece OFFSET LENGTH: those bytes of this file.
+piece() {
+    tail -c "+$(($1 + 1))" "$self" | head -c "$2"
+}
+
+# find_part NAME: sets part_offset (from the file's beginning), part_length and part_sha256.
+find_part() {
+    wanted=$1
+    # shellcheck disable=SC2086  # four words a part
+    set -- $parts
+    while [ "$1" != "$wanted" ]; do shift 4; done
+    part_offset=$((header_length + $2)) part_length=$3 part_sha256=$4
+}
+
+part() {
+    find_part "$1"
+    piece "$part_offset" "$part_length"
+}
+
+# is_sha256 HEX: whether standard input has this sha256.
+is_sha256() {
+    found=$(sha256sum) && [ "${found%% *}" = "$1" ]
+}
+
+# The header without its own sum, then every part but the packages, which the helper checks (they are most of the file).
+check_file() {
+    size=$(wc -c <"$self") || die 1 not_a_file "$self"
+    [ "$((size))" -eq "$total_length" ] || die 3 wrong_size "$self" "$((size))" "$total_length"
+    sum_offset=@HEADER_SHA256_OFFSET@
+    sum_end=$((sum_offset + 64))
+    { piece 0 "$sum_offset" && piece "$sum_end" "$((header_length - sum_end))"; } |
+        is_sha256 "$header_sha256" || die 3 wrong_part "$self" header
+    # shellcheck disable=SC2086  # four words a part
+    set -- $parts
+    while [ $# -gt 0 ]; do
+        part "$1" | is_sha256 "$4" || die 3 wrong_part "$self" "$1"
+        shift 4
+    done
+}
+
+# The packages, without the helper, which would have to be written somewhere. They are read once; which one is
+# damaged is looked for only when one is.
+check_packages_in_place() {
+    tail -c "+$((packages_offset + 1))" "$self" | is_sha256 "$packages_sha256" && return
+    part packages | while read -r package_sha256 offset length _ _ _ _ _ name _; do
+        piece "$((packages_offset + offset))" "$length" | is_sha256 "$package_sha256" || echo "$name"
+    done | {
+        read -r name
+        die 3 wrong_part "$self" "$name"
+    }
+    exit 3
+}

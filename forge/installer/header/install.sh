@@ -1,0 +1,160 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# ---- installing ----
+
+# What, where, how much: said before anything is written.
+summarise() {
+    message "summary_host_$(host_plan)"
+    say summary "$product" "$version" "$package_count" "$prefix" "$installed_mib" "${free_mib:-?}" "$text" "$log_target"
+    [ -z "$resume" ] || say resuming
+}
+
+# What will be done with the host: "skipped", "not_root" or "prepared".
+host_plan() {
+    if [ -n "$skip_host" ]; then
+        echo skipped
+    elif [ "$(id -u)" = 0 ]; then
+        echo prepared
+    else
+        echo not_root
+    fi
+}
+
+# From here on the prefix is known to be incomplete.
+begin() {
+    if [ -f "$state/installed.json" ]; then
+        mv "$state/installed.json" "$state/replaced.json" || fail
+    fi
+    { echo "$version $mode $boot" >"$state/installing.new" && mv "$state/installing.new" "$state/installing"; } || fail
+    begun=1
+    begin_log
+}
+
+unpack_packages() {
+    say unpacking "$package_count"
+    mkdir -p "$prefix/pkgs" || fail
+    # After a power cut files may be there without their content; after a kill they cannot.
+    command=unpack
+    [ -z "$resume" ] || [ "${installing_boot:-}" = "$boot" ] || command=afresh
+    message progress_unpacking
+    errors_logged "$helper" "$command" "$self" "$work/packages" "$packages_offset" "$prefix/pkgs" "$text" || fail
+}
+
+# folder_list FOLDERS: sets `list` to them, below PREFIX/pkgs, joined with colons.
+folder_list() {
+    list=
+    for folder in $1; do list=$list${list:+:}$prefix/pkgs/$folder; done
+}
+
+# carried_python SCRIPT [ARGUMENT…]: one of our Python parts, with the Python and the libraries just unpacked.
+carried_python() {
+    part "$1" >"$work/$1" || fail
+    script=$work/$1
+    shift
+    folder_list "$python_folders" && python_path=$list
+    folder_list "$library_folders" && library_path=$list
+    # Nothing of the caller's environment: a PYTHONHOME or LD_PRELOAD of theirs must not decide what is installed.
+    # py-rattler does not start without certificates, though nothing is fetched; the host may have none.
+    logged env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" PYTHONPATH="$python_path" \
+        LD_LIBRARY_PATH="$library_path" ${certificates:+"SSL_CERT_FILE=$prefix/pkgs/$certificates"} \
+        "$prefix/pkgs/$python" -S -s -B -X utf8 "$script" "$@" </dev/null
+}
+
+link_environments() {
+    say linking
+    part index.json >"$work/index.json" || fail
+    for subdir in "$platform" noarch; do
+        find_part "repodata-$subdir"
+        "$helper" cat "$self" "$part_offset" "$part_length" >"$work/repodata-$subdir.json" || fail
+    done
+    carried_python link.py --prefix "$prefix" --work "$work" --mode "$mode" ${force:+--relink} ${resume:+--resume} \
+        --command "$command_line" || fail
+}
+
+# The marker is the last file; what it vouches for must be on the disk before it.
+mark_installed() {
+    sync -f "$prefix" 2>/dev/null || sync
+    mv "$work/installed.json" "$state/installed.json" || fail
+    rm -f "$state/replaced.json" || fail
+}
+
+prepare_host() {
+    if [ -n "$skip_host" ]; then
+        say host_skipped
+        return 0
+    fi
+    [ "$(part post_install | wc -c)" -gt 0 ] || return 0
+    say preparing
+    part post_install >"$work/post_install" || return 1
+    logged run_post_install
+}
+
+# What constructor's installers give to such a script.
+# shellcheck disable=SC2317  # called through logged
+run_post_install() (
+    cd "$prefix" || exit 1
+    export PREFIX="$prefix" INSTALLER_NAME="$product" INSTALLER_VER="$version" INSTALLER_PLAT="$platform" \
+        INSTALLER_TYPE=SH INSTALLER_UNATTENDED="${batch:-0}" INSTALLER_PATH="$self"
+    sh "$work/post_install"
+)
+
+# `conda init` for the shell of the user who installs.
+initialise_shell() {
+    case ${SHELL:-} in
+    */zsh) shell=zsh ;;
+    */fish) shell=fish ;;
+    *) shell=bash ;;
+    esac
+    say initialising "$shell"
+    logged "$prefix/bin/conda" init "$shell"
+}
+
+# The port that the settings name; 8000 is theirs where they cannot be read.
+hub_port() {
+    port=8000
+    [ -r /etc/jupyterhub/hub.yaml ] || return 0
+    while read -r key value _; do
+        [ "$key" != port: ] || port=$value
+    done </etc/jupyterhub/hub.yaml
+}
+
+conclude() {
+    say installed "$product" "$version" "$prefix"
+    hub_port
+    if [ "$(host_plan)" = prepared ]; then
+        say next_steps "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
+    else
+        say next_steps_setup "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
+    fi
+}
+
+install() {
+    check_architecture
+    check_glibc
+    if [ -z "$batch" ]; then
+        ask_licence
+        [ -n "$prefix" ] || ask_prefix
+        [ -n "$init_shell" ] || ask_shell
+    fi
+    settle_prefix
+    check_prefix
+    choose_log
+    summarise
+
+    made_below=$folder made=$state
+    mkdir -p "$state" || die 1 not_writable "$folder"
+    take_lock
+    make_work "$state/tmp"
+    check_packages
+
+    begin
+    unpack_packages
+    link_environments
+    mark_installed
+    unfinished=
+    prepare_host || unfinished=host_step
+    [ -z "$init_shell" ] || initialise_shell || unfinished=${unfinished:-init_step}
+    rm -f "$state/installing" || fail
+
+    [ -z "$unfinished" ] || die 5 "$unfinished" "$prefix"
+    conclude
+}

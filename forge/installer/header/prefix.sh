@@ -1,0 +1,114 @@
+# shellcheck shell=sh disable=SC2154,SC2034
+# ---- the prefix ----
+
+# absolute PATH: sets `path` to it, absolute, without "." and ".." and doubled slashes.
+absolute() {
+    case $1 in
+    /*) rest=$1/ ;;
+    *) rest=$PWD/$1/ ;;
+    esac
+    path=
+    while [ -n "$rest" ]; do
+        component=${rest%%/*}
+        rest=${rest#*/}
+        case $component in
+        '' | .) ;;
+        ..) path=${path%/*} ;;
+        *) path=$path/$component ;;
+        esac
+    done
+    path=${path:-/}
+}
+
+# existing_folder PATH: sets `folder` to PATH or the nearest folder above it that exists.
+existing_folder() {
+    folder=$1
+    while [ ! -e "$folder" ]; do
+        folder=${folder%/*}
+        folder=${folder:-/}
+    done
+}
+
+# writable_folder PATH: as above; whether something can be made there. Refuses it where not.
+writable_folder() {
+    existing_folder "$1"
+    [ -d "$folder" ] || {
+        refuse prefix_file "$1"
+        return 1
+    }
+    [ -w "$folder" ] || {
+        refuse not_writable "$folder"
+        return 1
+    }
+}
+
+# Sets `prefix` to an absolute path, and `state`.
+settle_prefix() {
+    absolute "${prefix:-$default_prefix}"
+    prefix=$path state=$path/.hubforge
+}
+
+check_prefix_name() {
+    case $prefix in
+    *[!ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+@/-]*) refuse prefix_characters "$prefix" ;;
+    /) refuse prefix_root ;;
+    esac
+    [ "${#prefix}" -le "$prefix_limit" ] || refuse prefix_length "$prefix" "${#prefix}" "$prefix_limit"
+}
+
+# Sets `mode`: "new" when everything in the prefix is or will be ours, "over" when something was there before.
+check_prefix_state() {
+    if [ -d "$prefix" ]; then
+        content=$(ls -A "$prefix") || {
+            refuse not_writable "$prefix"
+            return 0
+        }
+    else
+        content=
+    fi
+    if [ -f "$state/installing" ]; then
+        read -r _ mode installing_boot <"$state/installing" || mode=over
+        resume=1
+        # Everything was linked, and only the host step was interrupted: nothing needs to go.
+        [ ! -e "$state/installed.json" ] || mode=over
+        fine prefix_resumed "$prefix"
+    elif [ -z "$content" ] || { [ "$content" = .hubforge ] && [ ! -e "$state/installed.json" ]; }; then
+        mode=new
+        fine prefix_fine "$prefix"
+    elif [ -n "$upgrade$force" ]; then
+        mode=over
+        fine prefix_over "$prefix"
+    else
+        refuse prefix_exists "$prefix"
+    fi
+}
+
+check_prefix() {
+    check_prefix_name
+    writable_folder "$prefix" || return 0
+    check_prefix_state
+    measure_space "$folder"
+    # An interrupted run has used up a part of the space already.
+    [ -z "$resume" ] || return 0
+    case $free_mib in
+    '') warn space_unknown "$folder" "$installed_mib" ;; # a full disk will say so itself
+    *)
+        if [ "$free_mib" -ge "$installed_mib" ]; then
+            fine space_fine "$folder" "$free_mib" "$installed_mib"
+        else
+            refuse space "$folder" "$free_mib" "$installed_mib"
+        fi
+        ;;
+    esac
+}
+
+# measure_space FOLDER: sets `free_mib`; empty when there is no figure.
+measure_space() {
+    line=$(LC_ALL=C df -Pk "$1" | tail -n 1)
+    # shellcheck disable=SC2086  # the fourth word is what is available, in KiB
+    set -- $line
+    case ${4:-} in
+    '' | *[!0-9]*) free_mib= ;;
+    *) free_mib=$(($4 / 1024)) ;;
+    esac
+}

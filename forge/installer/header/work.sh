@@ -1,0 +1,96 @@
+# shellcheck shell=sh disable=SC2154,SC2034,SC2317
+# ---- work folder, lock, log, clean-up ----
+
+boot_id() {
+    boot=unknown
+    [ ! -r /proc/sys/kernel/random/boot_id ] || read -r boot </proc/sys/kernel/random/boot_id
+}
+
+# Takes the lock of the prefix, over a lock whose holder is gone.
+take_lock() {
+    lock=$state/lock
+    if ! (set -C && echo "$$ $boot" >"$lock") 2>/dev/null; then
+        read -r holder holder_boot <"$lock" || holder=
+        if [ -n "$holder" ] && [ "$holder_boot" = "$boot" ] && [ -d "/proc/$holder" ]; then
+            lock=
+            die 1 running "$holder" "$prefix"
+        fi
+        echo "$$ $boot" >"$lock" || die 1 not_writable "$state"
+    fi
+}
+
+# make_work FOLDER: the temporary folder, with the helper and the list of packages in it.
+make_work() {
+    work=$1
+    { rm -rf "$work" && mkdir "$work" && chmod 700 "$work"; } || die 1 not_writable "${work%/*}"
+    helper=$work/unpack
+    { part helper >"$helper" && chmod 700 "$helper" && part packages >"$work/packages"; } || die 1 not_writable "$work"
+    find_part helper
+    [ "$("$helper" sha256 "$helper" 2>/dev/null)" = "$part_sha256" ] || die 1 noexec "$work"
+}
+
+check_packages() {
+    say checking "$package_count"
+    message progress_checking
+    "$helper" verify "$self" "$work/packages" "$packages_offset" "$text"
+    case $? in
+    0) ;;
+    3) die 3 wrong_packages "$self" ;;
+    *) die 1 not_a_file "$self" ;;
+    esac
+}
+
+# Sets `log_target`, the file that the log will be: as asked for, else root's common one, else one beside the prefix.
+choose_log() {
+    log_target=$wanted_log
+    if [ -n "$log_target" ]; then
+        absolute "$log_target"
+        log_target=$path
+        can_append "$log_target" || die 1 log_not_writable "$log_target"
+        return 0
+    fi
+    if [ "$(id -u)" = 0 ]; then log_target=/var/log/hubforge-install.log; else log_target=$prefix-install.log; fi
+    can_append "$log_target" || log_target=/dev/null
+}
+
+can_append() {
+    if [ -e "$1" ]; then
+        [ ! -d "$1" ] && [ -w "$1" ]
+    else
+        [ -d "${1%/*}/" ] && [ -w "${1%/*}/" ]
+    fi
+}
+
+begin_log() {
+    log=$log_target
+    { echo "==== $(date -u '+%Y-%m-%dT%H:%M:%SZ') $product $version: $command_line" >>"$log"; } 2>/dev/null || log=/dev/null
+}
+
+# remove_empty FOLDER STOP: FOLDER and the empty folders above it, up to STOP, which was there before.
+# shellcheck disable=SC2317  # called by the trap
+remove_empty() {
+    empty=$1
+    while [ "$empty" != "$2" ] && rmdir "$empty" 2>/dev/null; do
+        empty=${empty%/*}
+        empty=${empty:-/}
+    done
+}
+
+# Whatever happened: no temporary files stay, and when nothing was begun, no new folders either.
+# shellcheck disable=SC2317  # called by the trap
+clean_up() {
+    [ -z "$work" ] || rm -rf "$work"
+    [ -z "$lock" ] || rm -f "$lock"
+    [ -n "$begun" ] || [ -z "$made" ] || remove_empty "$made" "$made_below"
+}
+
+# shellcheck disable=SC2317  # called by the trap
+interrupted() {
+    [ -n "$begun" ] || exit 1
+    say interrupted "$prefix" >&2
+    exit 4
+}
+
+fail() {
+    die 4 failed "$prefix"
+}

@@ -1,0 +1,311 @@
+"""The installer's command line: every flag, every exit code, what is asked, and in which language."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from forge.installer.assemble import FOLDER, HEADER
+from tests.unit import installer_stub as stub
+from tests.unit.installer_stub import SHELLS, run
+
+RUSSIAN = {"LC_ALL": "", "LC_CTYPE": "", "LC_MESSAGES": "", "LANG": "ru_RU.UTF-8"}
+
+
+@pytest.fixture(scope="module")
+def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stub.build(tmp_path_factory.mktemp("installer"))
+
+
+# ---- usage ----
+
+
+def flags_of_the_parser() -> set[str]:
+    text = (FOLDER / "header/arguments.sh").read_text()
+    patterns = re.findall(r"^        ((?:-[\w-]+(?: \| )?)+)\)", text, re.MULTILINE)
+    return {flag for pattern in patterns for flag in pattern.split(" | ")} - {"--help"}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("language", ["C", "ru_RU.UTF-8"])
+def test_h_names_every_flag_and_exit_code(installer: Path, shell: str, language: str) -> None:
+    shown = run(installer, "-h", shell=shell, LC_ALL=language)
+    assert shown.returncode == 0
+    named = set(re.findall(r"^  (-[\w-]+)", shown.stdout, re.MULTILINE))
+    assert named == flags_of_the_parser()
+    assert "/opt/miniconda3" in shown.stdout
+    assert [line.split()[0] for line in shown.stdout.splitlines()[-6:]] == ["0", "1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["-x"], ["-bx"], ["--lists"], ["prefix"], ["-p"], ["-p", ""], ["--extract-channel"], ["--extract-channel="]),
+        *(["--log"], ["--log="], ["--list", "--sbom"], ["--check", "--extract-channel", "/nowhere"]),
+    ],
+)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_wrong_usage_ends_in_2(installer: Path, arguments: list[str], shell: str) -> None:
+    done = run(installer, *arguments, shell=shell)
+    assert done.returncode == 2
+    assert "-h" in done.stderr
+
+
+def test_flags_may_be_joined_and_a_value_may_follow_at_once(installer: Path, tmp_path: Path) -> None:
+    assert run(installer, f"-bskmp{tmp_path}/one", f"--log={tmp_path}/log").returncode == 0
+    assert (tmp_path / "one/.hubforge/installed.json").exists()
+    assert (tmp_path / "log").exists()
+
+
+# ---- what is inside ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_list_names_every_package_with_its_environments(installer: Path, shell: str) -> None:
+    shown = run(installer, "--list", shell=shell)
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert ["demo", "1.0", "h0_0", "jupyterhubenv"] in rows
+    assert ["python", "3.13.5", "0_cp313", "base,jupyterhubenv"] in rows
+    assert ["only-in-1.0", "1.0", "0", "jupyterhubenv"] in rows
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_sbom_names_every_package_with_hash_and_dependencies(installer: Path, shell: str) -> None:
+    bill = json.loads(run(installer, "--sbom", shell=shell).stdout)
+    assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == ("CycloneDX", "2026.11")
+    components = {component["name"]: component for component in bill["components"]}
+    assert set(components) == {"conda", "demo", "libz", "only-in-1.0", "py-rattler", "python"}
+    demo = components["demo"]
+    assert demo["purl"].startswith("pkg:conda/demo@1.0?build=h0_0&channel=file%3A%2F%2F%2Fsrv%2Fconda%2Fhubforge&")
+    assert re.fullmatch(r"[0-9a-f]{64}", demo["hashes"][0]["content"])
+    needs = {entry["ref"]: entry["dependsOn"] for entry in bill["dependencies"]}
+    assert needs[demo["bom-ref"]] == [components["python"]["bom-ref"]]
+    assert len(needs["Hubforge"]) == 6
+
+
+# ---- questions ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_asks_for_licence_prefix_and_shell(installer: Path, tmp_path: Path, shell: str) -> None:
+    prefix = tmp_path / "prefix"
+    done = run(installer, "-s", shell=shell, answers=f"perhaps\nyes\n{prefix}\nno\n", HOME=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Do what you like." in done.stdout
+    assert "[/opt/miniconda3]" in done.stdout
+    assert (prefix / ".hubforge/installed.json").exists()
+    assert not (tmp_path / "conda-was-run").exists()
+
+
+def test_everything_is_said_before_the_first_byte_is_written(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    done = run(installer, "-bs", "-p", prefix)
+    before, _ = done.stdout.split("Checking")
+    for word in ("2026.11", str(prefix), "MiB", "-s", "log"):
+        assert word in before
+
+
+@pytest.mark.parametrize("answers", ["no\n", "", "perhaps\nNO\n"])
+def test_a_refused_licence_ends_in_2_and_leaves_nothing(installer: Path, tmp_path: Path, answers: str) -> None:
+    assert run(installer, "-p", tmp_path / "prefix", answers=answers).returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "flags", "expected"),
+    [
+        ("yes", "-s", "init zsh"),
+        ("no", "-s", None),
+        ("", "-s", None if os.geteuid() == 0 else "init zsh"),
+        ("", "-bsc", "init zsh"),
+        ("", "-bs", None),
+    ],
+)
+def test_the_shell_is_set_up_only_when_asked(
+    installer: Path, tmp_path: Path, answer: str, flags: str, expected: str | None
+) -> None:
+    answers = f"yes\n{answer}\n"
+    prefix = tmp_path / "prefix"
+    done = run(installer, flags, "-p", prefix, answers=answers, HOME=str(tmp_path), SHELL="/bin/zsh")
+    assert (done.returncode, done.stderr) == (0, "")
+    ran = tmp_path / "conda-was-run"
+    assert (ran.read_text().strip() if ran.exists() else None) == expected
+
+
+def test_a_shell_that_cannot_be_set_up_ends_in_5(installer: Path, tmp_path: Path) -> None:
+    done = run(installer, "-bsc", "-p", tmp_path / "prefix", HOME="/proc/nowhere")
+    assert done.returncode == 5
+    assert f"{tmp_path}/prefix/bin/conda init" in done.stderr
+    assert (tmp_path / "prefix/.hubforge/installed.json").exists()
+
+
+# ---- what is shown while it works ----
+
+
+def on_a_terminal(command: list[str], dialogue: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
+    """Runs ``command`` with a terminal of its own, where each answer is typed when its question is shown.
+
+    Returns:
+        Its exit code, and what was shown.
+    """
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp(command[0], command)
+    shown, waiting = b"", list(dialogue)
+    while select.select([terminal], [], [], 60)[0]:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # Linux reports the end of a terminal as an error
+            break
+        shown += piece
+        if waiting and waiting[0][0].encode() in shown:
+            os.write(terminal, waiting.pop(0)[1].encode())
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
+
+
+def test_on_a_terminal_one_line_moves_and_is_wiped(installer: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = ["sh", str(installer), "-bs", "-p", str(tmp_path / "prefix"), "--log", str(log)]
+    code, shown = on_a_terminal(command)
+    assert code == 0
+    assert "\r\x1b[K  unpacking 100 %" in shown
+    assert shown.rfind("\r\x1b[K") < shown.index("Linking")
+    assert "\x1b" not in log.read_text()
+
+
+def test_the_licence_can_be_read_and_accepted_on_a_terminal(installer: Path, tmp_path: Path) -> None:
+    dialogue = [("accept the licence?", "yes\n"), ("conda activate", "no\n")]
+    command = ["sh", str(installer), "-sp", str(tmp_path / "prefix"), "--log", "/dev/null"]
+    code, shown = on_a_terminal(command, dialogue)
+    assert code == 0
+    assert "Do what you like." in shown
+
+
+def test_without_a_terminal_there_are_a_few_plain_lines(installer: Path, tmp_path: Path) -> None:
+    done = run(installer, "-bs", "-p", tmp_path / "prefix")
+    assert not re.search(r"[\r\x1b]", done.stdout)
+    assert len(done.stdout.splitlines()) < 25
+
+
+# ---- the log ----
+
+
+def test_the_log_holds_what_was_said_and_the_command(installer: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("of an earlier run\n")
+    done = run(installer, "-b", "-p", tmp_path / "prefix", "--log", log)
+    text = log.read_text()
+    assert text.startswith("of an earlier run\n==== ")
+    assert f"-b -p {tmp_path}/prefix" in text
+    said = done.stdout[done.stdout.index("Unpacking") :]
+    assert text.endswith(said)
+
+
+def test_errors_are_in_the_log_too(tmp_path: Path) -> None:
+    installer = stub.build(tmp_path, stub.plan(tmp_path / "packages", "echo out of luck >&2; exit 1"))
+    done = run(installer, "-bs", "-p", tmp_path / "prefix", "--log", tmp_path / "log")
+    assert done.returncode == 4
+    assert "out of luck" in done.stderr
+    assert done.stderr == (tmp_path / "log").read_text()[-len(done.stderr) :]
+
+
+@pytest.mark.parametrize("log", ["missing/log", "."])
+def test_a_log_that_cannot_be_written_is_refused(installer: Path, tmp_path: Path, log: str) -> None:
+    done = run(installer, "-bs", "-p", tmp_path / "prefix", "--log", tmp_path / log)
+    assert done.returncode == 1
+    assert "--log" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_root_the_log_is_beside_the_prefix(installer: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o755)
+    (tmp_path / "installer.sh").write_bytes(installer.read_bytes())
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    (fake / "id").write_text("#!/bin/sh\necho 1000\n")
+    (fake / "id").chmod(0o755)
+    command = ["sh", str(installer), "-bs", "-p", str(tmp_path / "prefix")]
+    subprocess.run(command, env={**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"}, check=True)
+    assert "Installed" in (tmp_path / "prefix-install.log").read_text()
+
+
+# ---- languages ----
+
+
+def messages(language: str) -> dict[str, str]:
+    """Every message of a language, by its key, as the shell reads it."""
+    file = FOLDER / f"messages/{language}.sh"
+    keys = re.findall(r"^    (\w+)\) text=", file.read_text(), re.MULTILINE)
+    script = f'. {file}; for key; do message_{language} "$key"; printf "%s\\0" "$text"; done'
+    texts = subprocess.run(["sh", "-euc", script, "-", *keys], capture_output=True, text=True, check=True).stdout
+    return dict(zip(keys, texts.split("\0"), strict=False))
+
+
+def test_both_languages_have_the_same_messages_with_the_same_values() -> None:
+    english, russian = messages("en"), messages("ru")
+    assert list(english) == list(russian)
+    values = {key: re.findall(r"%.", text) for key, text in english.items()}
+    assert {key: re.findall(r"%.", text) for key, text in russian.items()} == values
+    assert {value for found in values.values() for value in found} <= {"%s"}
+
+
+def test_every_message_is_used_and_every_used_one_is_there() -> None:
+    text = "\n".join((FOLDER / f"{name}.sh").read_text() for name in HEADER if name.startswith("header/"))
+    text = re.sub(r"(^|\s)# .*", "", text)
+    said = r"\b(?:say|die \d|fine|warn|refuse|message|agreed|answer_is) \"?([a-z_]+)\b"
+    used = set(re.findall(said, text)) | set(re.findall(r"unfinished=(?:\$\{unfinished:-)?([a-z_]+)", text))
+    used = (used - {"summary_host_"}) | {f"summary_host_{plan}" for plan in ("prepared", "skipped", "not_root")}
+    assert used == set(messages("en"))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("environment", "russian"),
+    [
+        ({}, True),
+        ({"LANG": "ru_RU.utf8"}, True),
+        ({"LANG": "C", "LC_ALL": "ru_RU.UTF-8"}, True),
+        ({"LANG": "en_GB.UTF-8", "LC_MESSAGES": "ru_RU.UTF-8"}, True),
+        ({"LANG": "ru_RU.KOI8-R"}, False),
+        ({"LANG": "ru_RU"}, False),
+        ({"LC_ALL": "C"}, False),
+        ({"LC_CTYPE": "C"}, False),
+        ({"LANG": "rundi.UTF-8"}, False),
+        ({"LANG": "en_GB.UTF-8"}, False),
+        ({"LANG": ""}, False),
+    ],
+)
+def test_speaks_russian_where_the_locale_can_show_it(
+    installer: Path, shell: str, environment: dict[str, str], russian: bool
+) -> None:
+    shown = run(installer, "-h", shell=shell, **{**RUSSIAN, **environment}).stdout
+    assert shown.startswith("Использование" if russian else "Usage")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_russian_answer_accepts_the_licence(installer: Path, tmp_path: Path, shell: str) -> None:
+    prefix = tmp_path / "prefix"
+    done = run(installer, "-s", shell=shell, answers=f"может\nда\n{prefix}\nнет\n", **RUSSIAN)  # noqa: RUF001
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Установлено: Hubforge 2026.11" in done.stdout
+
+
+# ---- the text itself ----
+
+
+def test_shellcheck_has_nothing_to_say(installer: Path, tmp_path: Path) -> None:
+    header = tmp_path / "header.sh"
+    header.write_bytes(installer.read_bytes().split(b'\nmain "$@"\n')[0] + b'\nmain "$@"\n')
+    done = subprocess.run(["shellcheck", "--shell=sh", str(header)], capture_output=True, text=True)
+    assert done.stdout == ""

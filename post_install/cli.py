@@ -1,6 +1,7 @@
 """The command line: runs the steps, one line each."""
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from post_install import removal
 from post_install.choices import AUTHS, SPAWNERS
 from post_install.host import Host, StepError
 from post_install.steps import STEPS
@@ -37,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if options.check:
         return check(host)
+    if options.remove or options.list_removals:
+        return remove(host, options.purge, only_list=options.list_removals)
     return ensure(host, _again(options))
 
 
@@ -79,6 +83,24 @@ def ensure(host: Host, again: str) -> int:
         print(f"failed: {', '.join(failed)}. When it is put right, run again: {again}", file=sys.stderr)
         return FAILED
     print(f"{changed} of {len(STEPS)} steps changed something" if changed else "nothing changed")
+    return 0
+
+
+def remove(host: Host, purge: bool, only_list: bool) -> int:
+    """Takes off the host what an uninstallation takes, or only says what that is."""
+    home = os.environ.get("HOME")
+    for item in removal.items(host, Path(home) if home else None, purge):
+        if only_list:
+            print(f"  {item.what}")
+            continue
+        try:
+            item.remove()
+        except (StepError, OSError) as error:
+            print(f"could not remove {item.what}: {error}", file=sys.stderr)
+            return FAILED
+        print(f"  removed {item.what}", flush=True)
+    if only_list and (kept := removal.kept(host, purge)):
+        print(f"  (stays: {', '.join(kept)})")
     return 0
 
 
@@ -126,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
         "--prefix", type=Path, default=base, metavar="BASE", help="the base prefix (default: the one this runs from)"
     )
     parser.add_argument("--check", action="store_true", help="only say what is missing (exit code 1); change nothing")
+    parser.add_argument("--remove", action="store_true", help="take the service and the shell's setup off the host")
+    parser.add_argument("--list-removals", action="store_true", help="only say what --remove would take")
+    parser.add_argument("--purge", action="store_true", help="settings, state and users' shared files, too")
     parser.add_argument("--auth", choices=AUTHS, default="", help="how users log in (default: what the host has)")
     parser.add_argument(
         "--spawner", choices=SPAWNERS, default="", help="where users' servers run (default: docker where it answers)"

@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parent
 HEADER = (
     *("header/guard", "header/values", "messages/en", "messages/ru", "header/telling", "header/arguments"),
     *("header/file", "header/host", "header/prefix", "header/questions", "header/work", "header/install"),
-    *("header/check", "header/tasks", "header/main"),
+    *("header/check", "header/tasks", "header/uninstall", "header/main"),
 )
 """The shell texts that make the header, in this order: the guard is the first that a shell reads, ``main`` the last."""
 

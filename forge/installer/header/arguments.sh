@@ -28,7 +28,8 @@ parse_arguments() {
         -p?*) take_value -p "${1#-p}" ;;
         --log=?* | --extract-channel=?*) take_value "${1%%=*}" "${1#*=}" ;;
         --log= | --extract-channel=) die 2 no_value "${1%=}" ;;
-        --check | --list | --sbom) choose "${1#--}" ;;
+        --purge) purge=1 ;;
+        --check | --list | --sbom | --uninstall) choose "${1#--}" ;;
         -[!-]?*) # several flags in one word: the first, then the rest
             rest=${1#-?}
             first=${1%"$rest"}
@@ -40,6 +41,7 @@ parse_arguments() {
         esac
         shift
     done
+    [ -z "$purge" ] || [ "$task" = uninstall ] || die 2 purge_alone
 }
 
 take_value() {

@@ -24,6 +24,10 @@ begin() {
     if [ -f "$state/installed.json" ]; then
         mv "$state/installed.json" "$state/replaced.json" || fail
     fi
+    # What somebody else has here stays when this is uninstalled.
+    if [ "$mode" = over ] && [ ! -f "$state/replaced.json" ] && [ ! -f "$state/found" ] && [ -z "$resume" ]; then
+        entries_of "$prefix" >"$state/found" || fail
+    fi
     { echo "$version $mode $boot" >"$state/installing.new" && mv "$state/installing.new" "$state/installing"; } || fail
     begun=1
     begin_log

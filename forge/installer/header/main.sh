@@ -2,7 +2,7 @@
 # ---- the beginning ----
 
 main() {
-    task=install batch='' force='' upgrade='' skip_host='' init_shell=''
+    task=install batch='' force='' upgrade='' skip_host='' init_shell='' purge=''
     prefix='' channel='' wanted_log='' log='' work='' lock='' made='' begun=''
     mode='' resume='' stops=0
     command_line="$0 $*"
@@ -26,6 +26,7 @@ main() {
     list) list_packages ;;
     sbom) part sbom ;;
     extract-channel) extract_channel ;;
+    uninstall) uninstall ;;
     esac
     exit
 }

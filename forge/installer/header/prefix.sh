@@ -42,6 +42,14 @@ writable_folder() {
     }
 }
 
+# The names in a prefix, one a line, our own state aside.
+entries_of() {
+    for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+        { [ -e "$entry" ] || [ -L "$entry" ]; } || continue
+        [ "${entry##*/}" = .hubforge ] || echo "${entry##*/}"
+    done
+}
+
 # Sets `prefix` to an absolute path, and `state`.
 settle_prefix() {
     absolute "${prefix:-$default_prefix}"

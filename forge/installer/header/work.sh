@@ -49,8 +49,12 @@ choose_log() {
         can_append "$log_target" || die 1 log_not_writable "$log_target"
         return 0
     fi
-    if [ "$(id -u)" = 0 ]; then log_target=/var/log/hubforge-install.log; else log_target=$prefix-install.log; fi
+    default_log
     can_append "$log_target" || log_target=/dev/null
+}
+
+default_log() {
+    if [ "$(id -u)" = 0 ]; then log_target=/var/log/hubforge-install.log; else log_target=$prefix-install.log; fi
 }
 
 can_append() {
@@ -87,8 +91,7 @@ clean_up() {
 # shellcheck disable=SC2317  # called by the trap
 interrupted() {
     [ -n "$begun" ] || exit 1
-    say interrupted "$prefix" >&2
-    exit 4
+    if [ "$task" = uninstall ]; then die 4 removal_failed "$prefix"; else die 4 interrupted "$prefix"; fi
 }
 
 fail() {

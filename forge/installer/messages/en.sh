@@ -20,12 +20,15 @@ message_en() {
     log_not_writable) text='Cannot write the log "%s". Choose another file with --log.' ;;
     space) text='"%s" has %s MiB free; %s MiB are needed.' ;;
     noexec) text='Programs cannot be run from "%s" (is it mounted noexec?).' ;;
+    not_installed) text='There is no installation in "%s". -p names another prefix.' ;;
+    uninstall_declined) text='Nothing was removed.' ;;
     running) text='Another installer (process %s) is at work in "%s".' ;;
 
     # -- usage and licence (2)
     unknown_argument) text='Unknown argument "%s". -h shows what there is.' ;;
     no_value) text='%s wants a value. -h shows how.' ;;
     two_tasks) text='%s and %s cannot be done in one run. -h shows what there is.' ;;
+    purge_alone) text='--purge goes with --uninstall only. -h shows how.' ;;
     licence_refused) text='The licence was not accepted: nothing was installed.' ;;
 
     # -- the file is damaged (3)
@@ -68,6 +71,17 @@ message_en() {
     next_steps) text='What to do next:\n  %s/hubctl start\n                    starts the hub at https://%s:%s\n  /etc/jupyterhub/hub.yaml\n                    holds its settings' ;;
     next_steps_setup) text='What to do next:\n  %s/hubctl setup\n                    as root, prepares the host; then "hubctl start"\n                    starts the hub at https://%s:%s' ;;
     channel_done) text='The channel is in %s; conda uses it with: -c file://%s' ;;
+
+    # -- --uninstall
+    removal_prefix) text='This will be removed:\n  %s and all that is in it' ;;
+    removal_environment) text='  the environment %s, which somebody added' ;;
+    removal_found) text='  (in %s stays what was there before: %s)' ;;
+    removal_host_unknown) text='  (what was done to the host stays: %s is not complete, so it is not known)' ;;
+    uninstall_question) text='Remove it? [yes|no]' ;;
+    removal_host_failed) text='Nothing in "%s" was removed. When the cause is removed, repeat the same command.' ;;
+    removal_failed) text='"%s" is not removed completely. When the cause is removed, repeat the same command.' ;;
+    removal_rest) text='%s still holds what was not installed.' ;;
+    uninstalled) text='%s was removed from %s.' ;;
 
     # -- --check
     file_fine) text='%s: every sha256 is right, those of %s packages, too' ;;
@@ -122,6 +136,9 @@ Instead of an installation:
   --check       check this file and this host, a line each (ok, warning, stop); write nothing
   --list        show the packages: name, version, build, environments
   --sbom        show them as a bill of materials (CycloneDX, JSON)
+  --uninstall   remove the prefix, the service and the setup of the shell; list it all and ask first.
+                Settings, certificate, database and files of users stay, but for
+  --purge       remove these, too: /etc, /var/lib and /var/log/jupyterhub, /shared/jupyterhub
   --extract-channel DIR
                 write the packages to DIR, as a channel for conda
   -h            this text

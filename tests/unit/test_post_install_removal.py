@@ -1,0 +1,114 @@
+"""What an uninstallation takes off the host, and what it leaves."""
+
+from pathlib import Path
+
+import pytest
+
+from post_install import cli, removal
+from post_install.host import Host
+from post_install.steps import STEPS
+from tests.unit.post_install_scratch import listing, make_host
+
+BLOCK = """
+# >>> conda initialize >>>
+# !! Contents within this block are managed by 'conda init' !!
+__conda_setup="$('{prefix}/bin/conda' 'shell.bash' 'hook' 2> /dev/null)"
+# <<< conda initialize <<<
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A host on which every step has run."""
+    made = make_host(tmp_path)
+    (tmp_path / "root/run/systemd/system").mkdir(parents=True)
+    (tmp_path / "root/home").mkdir()
+    for step in STEPS:
+        if not step.unless(made):
+            step.ensure(made)
+    (made.at("/shared/jupyterhub") / "notebook.ipynb").write_text("{}")
+    return made
+
+
+def take(host: Host, home: Path | None = None, purge: bool = False) -> list[str]:
+    """Removes it all; what was removed."""
+    found = removal.items(host, home, purge)
+    for item in found:
+        item.remove()
+    return [item.what for item in found]
+
+
+def test_the_service_goes_and_what_users_and_administrators_made_stays(host: Host) -> None:
+    take(host)
+    for path in ("/etc/systemd/system/jupyterhub.service", "/etc/tmpfiles.d/jupyterhub.conf", "/etc/pam.d/jupyterhub"):
+        assert not host.at(path).exists()
+    for path in ("/etc/jupyterhub/hub.yaml", "/etc/jupyterhub/ssl/hub.key", "/var/lib/jupyterhub/cookie_secret"):
+        assert host.at(path).exists()
+    assert host.at("/shared/jupyterhub/notebook.ipynb").exists()
+    assert "jupyterhub" in host.at("/etc/group").read_text()
+
+
+def test_the_service_is_stopped_before_its_file_goes(host: Host) -> None:
+    assert "jupyterhub.service" in take(host)[0]
+    assert host.run.seen[-1][0] == "systemctl"  # type: ignore[attr-defined]
+
+
+def test_an_edited_pam_file_is_a_setting_and_stays(host: Host) -> None:
+    host.at("/etc/pam.d/jupyterhub").write_text("# mine\n")
+    take(host)
+    assert host.at("/etc/pam.d/jupyterhub").exists()
+    assert "/etc/pam.d/jupyterhub" in removal.kept(host, purge=False)
+
+
+def test_purge_leaves_the_host_as_it_was(tmp_path: Path) -> None:
+    host = make_host(tmp_path)
+    for folder in ("run/systemd/system", "etc/systemd/system", "etc/tmpfiles.d", "var/lib", "var/log", "home"):
+        (host.root / folder).mkdir(parents=True)
+    before = {path: entry for path, entry in listing(host.root).items() if Path(path).is_file()}
+    folders = {path for path in host.root.rglob("*") if path.is_dir()}
+    for step in STEPS:
+        if not step.unless(host):
+            step.ensure(host)
+    take(host, purge=True)
+    after = {path: entry for path, entry in listing(host.root).items() if Path(path).is_file()}
+    changed = {path for path in after if after[path][4] != before.get(path, (0,) * 5)[4]}
+    # groupadd and groupdel keep a copy of what they changed.
+    assert changed <= {str(host.at(name)) for name in ("/etc/group-", "/etc/gshadow", "/etc/gshadow-")}
+    assert {path for path in host.root.rglob("*") if path.is_dir()} == folders
+
+
+def test_a_second_removal_finds_nothing(host: Host) -> None:
+    take(host, purge=True)
+    assert take(host, purge=True) == []
+
+
+def test_listing_changes_nothing(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    before = listing(host.root)
+    assert cli.remove(host, purge=True, only_list=True) == 0
+    shown = capsys.readouterr().out
+    assert "/shared/jupyterhub and all that is in it" in shown
+    assert listing(host.root) == before
+
+
+@pytest.mark.parametrize("text", ["export A=1\n", "", "export A=1"])
+def test_the_block_of_conda_init_goes_and_the_rest_stays(host: Host, tmp_path: Path, text: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".bashrc").write_text(text + BLOCK.format(prefix=host.prefix))
+    take(host, home)
+    left = (home / ".bashrc").read_text() if (home / ".bashrc").exists() else ""
+    assert left == text
+
+
+def test_the_block_of_another_conda_stays(host: Host, tmp_path: Path) -> None:
+    text = "export A=1\n" + BLOCK.format(prefix="/opt/another")
+    (tmp_path / ".bashrc").write_text(text)
+    take(host, tmp_path)
+    assert (tmp_path / ".bashrc").read_text() == text
+
+
+def test_a_failure_is_one_line_and_ends_in_5(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    host.run.failing = "systemctl"  # type: ignore[attr-defined]
+    assert cli.remove(host, purge=False, only_list=False) == 5
+    assert capsys.readouterr().err.startswith("could not remove the service")
+    assert host.at("/etc/systemd/system/jupyterhub.service").exists()

@@ -225,6 +225,7 @@ def _parts(plan: Plan, packages: Sequence[Carried], helper: bytes) -> tuple[Part
         "packages": "".join(_package_lines(packages)),
         "index.json": _json(_index(plan, packages)),
         "link.py": (FOLDER / "link.py").read_text(),
+        "package_tests.py": (FOLDER / "package_tests.py").read_text(),
         "licence": plan.license_text,
         "post_install": plan.post_install,
         "sbom": _json(sbom.document(plan.name, plan.version, plan.epoch, plan.channel_url, records)),

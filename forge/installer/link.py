@@ -144,6 +144,12 @@ def remove_partial_links(prefix: Path) -> None:
             path.unlink()
 
 
+async def copy(environment: Environment, folder: Path, cache: Path) -> None:
+    """Makes ``folder`` an environment of the same packages."""
+    packages = [package.linkable(cache) for package in environment.packages]
+    await install(packages, target_prefix=folder, cache_dir=cache, installed_packages=[], show_progress=False)
+
+
 async def link(environment: Environment, options: Options, replaced: dict[str, Any]) -> None:
     """Makes the environment hold the release's packages.
 

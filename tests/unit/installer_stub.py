@@ -41,7 +41,8 @@ def python(folder: Path, before: str = "") -> Path:
     """``python``; the shell line ``before`` is run first, to make it fail or to end the installer."""
     script = f'#!/bin/sh\n{before}\nPYTHONPATH={sysconfig.get_path("purelib")} exec {sys.executable} "$@"\n'
     index = Index("python", "3.13.5", "0_cp313", subdir="linux-64", depends=("libz",))
-    return package(folder, index, [Member("bin/python3.13", script.encode(), executable=True)])
+    program = Member("bin/python3.13", script.encode(), executable=True)
+    return package(folder, index, [program, Member("bin/python", link="python3.13")])
 
 
 def noise(size: int, seed: int) -> bytes:

@@ -87,6 +87,7 @@ def lay_down_steps(prefix: Path, code: int) -> None:
     python, steps = prefix / "envs/jupyterhubenv/bin/python", prefix / "envs/jupyterhubenv/share/hubforge/post_install"
     steps.mkdir(parents=True)
     (steps / "__main__.py").write_text(STEPS.replace("EXIT", str(code)))
+    python.unlink()
     python.symlink_to("/usr/bin/python3")
 
 

@@ -15,6 +15,7 @@ parse_arguments() {
         -f) force=1 ;;
         -k | -m) ;;
         -s) skip_host=1 ;;
+        -t) run_tests=1 ;;
         -u) upgrade=1 ;;
         -h | --help)
             say usage "$0" "$product" "$version" "$default_prefix"

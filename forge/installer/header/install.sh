@@ -112,6 +112,14 @@ initialise_shell() {
     logged "$prefix/bin/conda" init "$shell"
 }
 
+# The tests that the packages carry, with base's own Python.
+test_packages() {
+    say testing
+    for name in link.py package_tests.py; do part "$name" >"$work/$name" || return 1; done
+    logged env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" ${certificates:+"SSL_CERT_FILE=$prefix/pkgs/$certificates"} \
+        "$prefix/${python#*/}" -s -B -X utf8 "$work/package_tests.py" --prefix "$prefix" --work "$work" </dev/null
+}
+
 # The port that the settings name; 8000 is theirs where they cannot be read.
 hub_port() {
     port=8000
@@ -158,7 +166,7 @@ install() {
     prepare_host || unfinished=host_step
     [ -z "$init_shell" ] || initialise_shell || unfinished=${unfinished:-init_step}
     rm -f "$state/installing" || fail
-
+    [ -z "$run_tests" ] || test_packages || unfinished=${unfinished:-test_step}
     [ -z "$unfinished" ] || die 5 "$unfinished" "$prefix"
     conclude
 }

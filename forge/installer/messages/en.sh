@@ -41,6 +41,7 @@ message_en() {
     interrupted) text='Interrupted. The same command goes on with the installation in "%s".' ;;
     host_step) text='The installation is complete, but preparing the host failed. Once the cause is removed, run: %s/envs/jupyterhubenv/bin/hubctl setup' ;;
     init_step) text='The installation is complete, but the shell was not set up. Once the cause is removed, run: %s/bin/conda init' ;;
+    test_step) text='The installation in "%s" is complete, but tests of packages failed; they are named above. -t with -u runs them again.' ;;
 
     # -- questions
     licence_follows) text='%s %s: please read the licence.\n' ;;
@@ -62,6 +63,7 @@ message_en() {
     unpacking) text='Unpacking %s packages' ;;
     linking) text='Linking the environments' ;;
     preparing) text='Preparing the host' ;;
+    testing) text='Running the tests that packages carry, in copies of the environments' ;;
     initialising) text='Setting up the shell (conda init %s)' ;;
     progress_checking) text='  checking' ;;
     progress_unpacking) text='  unpacking' ;;
@@ -123,6 +125,7 @@ Installs %s %s.
   -u            bring an existing installation to this release
   -f            install into an existing folder, all packages linked anew
   -s            leave the host alone: no group, folders, service; "hubctl setup" prepares it later
+  -t            run the tests that packages carry, when all is installed
   -c            set up the shell (conda init), so that "conda activate" works
   -k            keep the package cache: always done. The cache and the environments are hard links
                 of the same files, so it costs next to nothing, and "conda create --offline"

@@ -1,0 +1,75 @@
+"""``-t``: the tests that packages carry are run in copies of the environments."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit import installer_stub as stub
+from tests.unit.installer_stub import run
+
+PASSING = """\
+- python:
+    imports: [json, ssl]
+- script:
+  - grep -q "^#!$PREFIX/bin/python" "$PREFIX/bin/demo"
+  - test "$PKG_NAME $PKG_VERSION" = "demo 1.0"
+  - rm "$PREFIX/bin/demo"
+- package_contents:
+    files: [bin/demo]
+"""
+FAILING = """\
+- script:
+    content: |
+      echo out of luck
+      exit 3
+"""
+
+
+@pytest.fixture(scope="module")
+def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stub.build(tmp_path_factory.mktemp("installer"))
+
+
+@pytest.fixture
+def prefix(installer: Path, tmp_path: Path) -> Path:
+    assert run(installer, "-bs", "-p", tmp_path / "prefix").returncode == 0
+    return tmp_path / "prefix"
+
+
+def carry(prefix: Path, tests: str) -> None:
+    """Gives the package ``demo`` these tests."""
+    folder = prefix / "pkgs/demo-1.0-h0_0/info/tests"
+    folder.mkdir()
+    (folder / "tests.yaml").write_text(tests)
+
+
+def test_they_run_in_a_copy_that_they_may_spoil(installer: Path, prefix: Path) -> None:
+    carry(prefix, PASSING)
+    done = run(installer, "-bsut", "-p", prefix)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "jupyterhubenv: 2 tests" in done.stdout
+    assert (prefix / "envs/jupyterhubenv/bin/demo").exists()
+    assert {path.name for path in (prefix / ".hubforge").iterdir()} == {"installed.json"}
+
+
+def test_a_failing_one_is_named_and_ends_in_5(installer: Path, prefix: Path) -> None:
+    carry(prefix, FAILING)
+    done = run(installer, "-bsut", "-p", prefix)
+    assert done.returncode == 5
+    assert "demo-1.0-h0_0: failed, exit code 3: out of luck" in done.stdout
+    assert (prefix / ".hubforge/installed.json").exists()
+    assert not (prefix / ".hubforge/installing").exists()
+
+
+def test_one_that_wants_a_command_that_is_not_here_is_said_and_does_not_count(installer: Path, prefix: Path) -> None:
+    carry(prefix, "- script: [a-compiler-that-nobody-has it.c]\n")
+    done = run(installer, "-bsut", "-p", prefix)
+    assert done.returncode == 0
+    assert "demo-1.0-h0_0: cannot be run here" in done.stdout
+
+
+def test_a_test_that_cannot_be_read_is_a_line_and_no_traceback(installer: Path, prefix: Path) -> None:
+    carry(prefix, "- [")
+    done = run(installer, "-bsut", "-p", prefix)
+    assert done.returncode == 5
+    assert "Traceback" not in done.stderr + done.stdout

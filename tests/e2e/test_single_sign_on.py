@@ -28,7 +28,7 @@ Open = Callable[..., Page]
 @pytest.fixture(scope="module")
 def server(installer: Path) -> Iterator[RealmServer]:
     """With the site's key, as its name is in the browser."""
-    with realm_server(installer, HUB_YAML, site="localhost") as running:
+    with realm_server(installer, settings=HUB_YAML, site="localhost") as running:
         yield running
 
 

@@ -1,5 +1,11 @@
 """``python -m forge``."""
 
-from forge.cli import main
+from forge import interruption
+
+interruption.catch()
+try:
+    from forge.cli import main
+except KeyboardInterrupt:
+    interruption.end()
 
 main()

@@ -4,7 +4,8 @@ import hashlib
 import os
 import pwd
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,8 @@ from forge.construct import Construct
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest, write_text
 from forge.installer.assemble import Environment, Plan, assemble
-from forge.paths import CHANNEL, CONSTRUCT, DIST, ROOT, cache_dir, public_dir
+from forge.locking import alone, in_use, is_in_use, locked
+from forge.paths import CHANNEL, CONSTRUCT, DIST, ROOT, cache_dir, public_dir, work_dir
 from forge.progress import say
 from forge.recipes import Recipe
 from forge.wheels.names import Names
@@ -37,12 +39,8 @@ def make_channel(frozen: bool = False) -> Path:
     Raises:
         ForgeError: a source can't be had, a package can't be built, or the environments can't be solved.
     """
-    plan = construct.read(CONSTRUCT)
-    packages = Factory(plan.version, frozen).packages(ENVIRONMENTS)
-    unpinned = cache_dir("build") / "channel-unpinned"
-    channel.publish(packages, unpinned)
-    pins = environments.solve(release.requirements(), [unpinned])
-    channel.publish([*packages, release.metapackage(plan.version, pins)], CHANNEL)
+    with alone():
+        _make_channel(construct.read(CONSTRUCT), frozen)
     return CHANNEL
 
 
@@ -52,28 +50,41 @@ def make_installer(frozen: bool = False) -> Path:
     Raises:
         ForgeError: as for ``make_channel``, or the installer can't be put together.
     """
-    make_channel(frozen)
     plan = construct.read(CONSTRUCT)
-    carried = tuple(_environment(spec.name, spec.specs) for spec in plan.environments)
     target = DIST / plan.filename
-    inputs = _installer_inputs(plan, carried)
-    stamp = DIST / f".{plan.filename}.inputs"
-    if not (target.exists() and stamp.exists() and stamp.read_text() == inputs):
-        stamp.unlink(missing_ok=True)
-        assemble(_installer_plan(plan, carried), target)
-        write_text(stamp, inputs)
-        say(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e6:.0f} MB")
+    with alone():
+        _make_channel(plan, frozen)
+        carried = tuple(_environment(spec.name, spec.specs) for spec in plan.environments)
+        inputs = _installer_inputs(plan, carried)
+        stamp = DIST / f".{plan.filename}.inputs"
+        if not (target.exists() and stamp.exists() and stamp.read_text() == inputs):
+            stamp.unlink(missing_ok=True)
+            assemble(_installer_plan(plan, carried), target)
+            write_text(stamp, inputs)
+            say(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e6:.0f} MB")
     return target
 
 
-def make_test_environment() -> Path:
+@contextmanager
+def test_environment() -> Iterator[Path]:
     """A prefix with the hub's environment, out of our own channel, and what its tests need beside it."""
     plan = construct.read(CONSTRUCT)
-    extra = cache_dir("build") / "channel-tests"
-    channel.publish(Factory(plan.version, frozen=False).packages((*ENVIRONMENTS, TESTS)), extra)
-    wanted = [f"{release.METAPACKAGE} {plan.version}", *_names(TESTS)]
-    records = environments.solve(wanted, [CHANNEL, extra])
-    return _linked(public_dir(TESTS, pwd.getpwuid(os.geteuid())), records)
+    with ExitStack() as stack:
+        with alone():
+            extra = work_dir("channel-tests")
+            channel.publish(Factory(plan.version, frozen=False).packages((*ENVIRONMENTS, TESTS)), extra)
+            wanted = [f"{release.METAPACKAGE} {plan.version}", *_names(TESTS)]
+            records = environments.solve(wanted, [CHANNEL, extra])
+            prefix = stack.enter_context(_linked(public_dir(TESTS, pwd.getpwuid(os.geteuid())), records))
+        yield prefix
+
+
+def _make_channel(plan: Construct, frozen: bool) -> None:
+    packages = Factory(plan.version, frozen).packages(ENVIRONMENTS)
+    unpinned = work_dir("channel-unpinned")
+    channel.publish(packages, unpinned)
+    pins = environments.solve(release.requirements(), [unpinned])
+    channel.publish([*packages, release.metapackage(plan.version, pins)], CHANNEL)
 
 
 @dataclass(frozen=True)
@@ -97,13 +108,14 @@ class Factory:
         """All recipes' packages, and those of every project that the PyPI locks ``pypi`` name, in the cache."""
         files = self._fetch(pypi)
         compiled = self._build(self._foundation())
-        converted = wheels.convert_all(
-            files,
-            python=self._python(compiled) / "bin" / "python",
-            python_version=_version_of("python", compiled),
-            names=sources.fetch_env("names")["conda-pypi"],
-            skip=self._compiled_projects(),
-        )
+        with self._python(compiled) as prefix:
+            converted = wheels.convert_all(
+                files,
+                python=prefix / "bin" / "python",
+                python_version=_version_of("python", compiled),
+                names=sources.fetch_env("names")["conda-pypi"],
+                skip=self._compiled_projects(),
+            )
         return [*self._build(list(self.recipes), converted), *converted]
 
     def _build(self, names: Sequence[str], packages: Sequence[Path] = ()) -> list[Path]:
@@ -144,9 +156,9 @@ class Factory:
         origins = [recipe.origin for recipe in self.recipes.values() if recipe.origin]
         return [origin.name for origin in origins if origin.registry == "pypi"]
 
-    def _python(self, packages: Sequence[Path]) -> Path:
+    def _python(self, packages: Sequence[Path]) -> AbstractContextManager[Path]:
         """A prefix with the target's Python."""
-        folder = cache_dir("build") / "channel-python"
+        folder = work_dir("channel-python")
         channel.publish(packages, folder)
         return _linked(cache_dir("build") / "python", environments.solve([PYTHON], [folder]))
 
@@ -195,16 +207,29 @@ def _installer_inputs(plan: Construct, carried: Iterable[Environment]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _linked(folder: Path, records: Sequence[rattler.RepoDataRecord]) -> Path:
-    """A prefix below ``folder`` that holds ``records``, linked once; those of other packages are removed."""
+@contextmanager
+def _linked(folder: Path, records: Sequence[rattler.RepoDataRecord]) -> Iterator[Path]:
+    """A prefix below ``folder`` that holds ``records``, linked once; it stays there for the block.
+
+    Those of other packages are removed, unless another build, of this checkout or another one, uses them.
+    """
     key = hashlib.sha256("\n".join(record.sha256.hex() for record in records if record.sha256).encode()).hexdigest()
     prefix = folder / key[:16]
-    complete = prefix / "conda-meta" / "complete"
-    if not complete.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        environments.link(records, prefix)
-        complete.touch()
-    return prefix
+    with ExitStack() as stack:
+        with locked(folder / ".lock", f"another build links a prefix in {folder}; waiting"):
+            if not _complete(prefix).exists():
+                for other in folder.iterdir():
+                    if other.is_dir() and not is_in_use(_complete(other)):
+                        shutil.rmtree(other)
+                environments.link(records, prefix)
+                _complete(prefix).touch()
+            stack.enter_context(in_use(_complete(prefix)))
+        yield prefix
+
+
+def _complete(prefix: Path) -> Path:
+    """The file that says that a prefix is all there."""
+    return prefix / "conda-meta" / "complete"
 
 
 def _names(env: str) -> list[str]:

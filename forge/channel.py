@@ -3,14 +3,14 @@
 import functools
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from subprocess import PIPE
 
 import zstandard
 
-from forge import condapkg
+from forge import condapkg, processes
 from forge.errors import ForgeError
 from forge.files import place, replacing, sha256_of, write_text
 
@@ -23,8 +23,11 @@ _INDEXER = """
 import asyncio, os, sys
 from pathlib import Path
 from rattler.index import index_fs
-asyncio.run(index_fs(Path(sys.argv[1]), write_zst=False, write_shards=False, force=True))
-sys.stdout.flush()
+try:
+    asyncio.run(index_fs(Path(sys.argv[1]), write_zst=False, write_shards=False, force=True))
+except Exception as error:
+    print(error, file=sys.stderr, flush=True)
+    os._exit(1)
 os._exit(0)
 """
 """In a process of its own, that ends at once: py-rattler's threads sometimes crash an interpreter that winds down."""
@@ -96,7 +99,7 @@ def _index(channel: Path, state: str) -> None:
         return
     record.unlink(missing_ok=True)
     command = [sys.executable, "-c", _INDEXER, str(channel)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = processes.run(command, stdout=PIPE, stderr=PIPE)
     if done.returncode != 0:
         raise ForgeError(
             f"{channel} could not be indexed: {done.stderr.strip()[-2000:]}", "Look at the packages in it."

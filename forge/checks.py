@@ -1,6 +1,7 @@
 """``make lint`` and ``make test``: every check and test, with what they need set up before and taken down after."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from forge import build
+from forge import build, processes
 from forge.errors import ForgeError
 from forge.paths import ROOT
 from forge.progress import say
@@ -18,6 +19,9 @@ PYTHON_CODE = ("forge", "post_install", "recipes", "config", "tests", "bench")
 TYPED = ("forge", "post_install", "bench", "tests/unit", "tests/integration", "tests/e2e")
 SERVER_CODE = ("recipes/hubctl/src", "recipes/jupyterhub-kerberos/src")
 SERVER_TESTS = "tests/server"
+
+_TEARDOWN = 60.0
+"""Seconds that interrupted tests have to stop what they have started."""
 
 
 def lint() -> None:
@@ -43,12 +47,12 @@ def test(arguments: Sequence[str]) -> None:
     if not arguments:
         lint()
     build.make_installer()
-    environment = build.make_test_environment()
-    if not arguments:
-        python = ["--python-executable", str(environment / "bin" / "python")]
-        _check("mypy, server", sys.executable, "-m", "mypy", "--no-error-summary", *python, *SERVER_CODE)
-    with docker_engine():
-        failed = [suite for suite in _suites(arguments) if not _pytest(suite, arguments, environment)]
+    with build.test_environment() as environment:
+        if not arguments:
+            python = ["--python-executable", str(environment / "bin" / "python")]
+            _check("mypy, server", sys.executable, "-m", "mypy", "--no-error-summary", *python, *SERVER_CODE)
+        with docker_engine():
+            failed = [suite for suite in _suites(arguments) if not _pytest(suite, arguments, environment)]
     if failed:
         raise ForgeError(f"tests failed: {', '.join(failed)}", "What pytest printed above says which and why.")
 
@@ -66,7 +70,8 @@ def _pytest(suite: str, arguments: Sequence[str], environment: Path) -> bool:
     say(f"pytest {suite}" if not arguments else f"pytest {' '.join(arguments)}")
     command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *(arguments or ["--no-skips", suite])]
     search_path = f"{python.parent}:{os.environ['PATH']}"
-    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": search_path, "PYTHONDONTWRITEBYTECODE": "1"})
+    variables = {**os.environ, "PATH": search_path, "PYTHONDONTWRITEBYTECODE": "1"}
+    result = processes.run(command, grace=_TEARDOWN, sign=signal.SIGINT, cwd=ROOT, env=variables, stdin=None)
     return result.returncode == 0
 
 
@@ -83,7 +88,7 @@ def docker_engine(seconds: float = 60) -> Iterator[None]:
         command = ["dockerd", f"--pidfile={state}/pid", f"--exec-root={state}/exec"]
         log = Path(state, "log")
         with log.open("w") as output:
-            engine = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            engine = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             deadline = time.monotonic() + seconds
             while not _docker_answers():
@@ -111,7 +116,7 @@ def _tracked() -> list[str]:
 
 def _check(name: str, *command: str) -> None:
     say(name)
-    if subprocess.run(command, cwd=ROOT).returncode:
+    if processes.run(command, cwd=ROOT).returncode:
         raise ForgeError(f"{name} found faults", "They are listed above.")
 
 

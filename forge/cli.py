@@ -1,11 +1,11 @@
 """The command line of the build tool: one command an arrow of the data's way."""
 
-import errno
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from forge import disk, interruption
 from forge.errors import ForgeError
 from forge.progress import say
 
@@ -90,14 +90,26 @@ def main() -> None:
     """Runs the command line: errors for people on standard error, exit code 1; 130 when it was interrupted."""
     try:
         app()
-    except ForgeError as error:
-        say(f"error: {error}")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        say("interrupted: the same command goes on from here")
-        sys.exit(130)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        say(f"error: no space left on the disk of {error.filename or 'the cache'}\n  Make room, then run it again.")
-        sys.exit(1)
+    except BaseException as error:
+        if interruption.requested.is_set():
+            interruption.end()
+        _explain(error)
+
+
+def _explain(error: BaseException) -> NoReturn:
+    """Ends with one sentence for what the person at the terminal can mend; what is left is a fault of ours."""
+    if isinstance(error, Exception) and disk.is_full(error) and not isinstance(error, disk.DiskFullError):
+        error = disk.DiskFullError(_thing(error))
+    if isinstance(error, PermissionError):
+        error = ForgeError(f"{error.filename} can't be written or read by this user: {error.strerror}")
+    if not isinstance(error, ForgeError):
+        raise error
+    say(f"error: {error}")
+    sys.exit(error.exit_code)
+
+
+def _thing(error: Exception) -> str:
+    """What a full disk has stopped."""
+    if isinstance(error, ForgeError):
+        return error.what.partition("\n")[0].rstrip(":")
+    return str(getattr(error, "filename", None) or "a file of the build")

@@ -352,7 +352,7 @@ def _sorted_members(source: Package) -> list[Member]:
 def _write(target: Path, members: Iterable[Member], info: dict[str, bytes], epoch: int) -> Path:
     """Writes the container around ``members`` (sorted by path) and ``info``; makes ``paths.json`` on the way."""
     stem = target.name.removesuffix(".conda")
-    with tempfile.TemporaryFile() as pkg, replacing(target) as temporary:
+    with replacing(target) as temporary, tempfile.TemporaryFile(dir=target.parent) as pkg:
         entries = _write_members(pkg, members, epoch, stem)
         info = info | {"paths.json": _json({"paths": [entry.document() for entry in entries], "paths_version": 1})}
         info_tar = io.BytesIO()

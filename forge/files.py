@@ -1,12 +1,18 @@
 """Files that are whole or not there: hashing, atomic replacement, links out of the cache."""
 
+import contextlib
 import hashlib
 import os
 import shutil
-import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from forge.disk import DiskFullError, is_full
+
+_unfinished: set[Path] = set()
+"""Temporary files that have not taken their names yet."""
 
 
 def sha256_of(path: Path) -> str:
@@ -20,17 +26,32 @@ def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """A temporary neighbour of ``path`` that takes its name, with ``mode``, when the block ends without an error.
 
     A reader sees the old file or the new one, never half of one; an interrupted block leaves ``path`` as it was.
+
+    Raises:
+        DiskFullError: there was no room for it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    _unfinished.add(temporary)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(mode=0o600)
         yield temporary
         temporary.chmod(mode)
         temporary.replace(path)
+    except OSError as error:
+        if is_full(error):
+            raise DiskFullError(str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+        _unfinished.discard(temporary)
+
+
+def discard_unfinished() -> None:
+    """Removes what other threads were writing: the process ends without waiting for them."""
+    for temporary in list(_unfinished):
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str, mode: int = 0o644) -> bool:

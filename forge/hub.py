@@ -7,14 +7,14 @@ The installer runs with the network cut off and without root's rights, into a sc
 import os
 import pwd
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from forge import build
+from forge import build, processes
 from forge.errors import ForgeError
 from forge.files import sha256_of
-from forge.paths import public_dir
+from forge.locking import locked
+from forge.paths import cache_dir, public_dir
 from forge.progress import say
 
 
@@ -51,7 +51,7 @@ class Scratch:
             identity = [f"--reuid={self.user.pw_uid}", f"--regid={self.user.pw_gid}", "--clear-groups"]
             wrapper += ["setpriv", *identity, "--"]
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder), "LANG": "C.UTF-8"}
-        return subprocess.run([*wrapper, *command], env=environment, cwd=self.folder).returncode
+        return processes.run([*wrapper, *command], env=environment, cwd=self.folder).returncode
 
 
 def start() -> None:
@@ -63,9 +63,10 @@ def start() -> None:
     scratch = _scratch()
     _check_cut_off(scratch)
     installer = build.make_installer()
-    _install(scratch, installer)
-    _run(scratch, "setup", "--auth", "shared-password", "--spawner", "local")
-    _run(scratch, "start")  # prints the address, and where the password is
+    with locked(cache_dir("build") / "hub.lock", "another `make hub` is at work; waiting"):
+        _install(scratch, installer)
+        _run(scratch, "setup", "--auth", "shared-password", "--spawner", "local")
+        _run(scratch, "start")  # prints the address, and where the password is
     print("The certificate is self-signed: the browser asks once. `make hub-stop` ends the hub.")
 
 

@@ -4,6 +4,7 @@ The environment is the PyPI lock ``notebook`` and our own Kerberos. It is linked
 namespace of its own, where a scratch folder lies over that place.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,11 +18,13 @@ from pathlib import Path
 import rattler
 import zstandard
 
-from forge import build, channel, construct, environments, image_debian, image_layers, locks, sources
+from forge import build, channel, construct, environments, image_debian, image_layers, locks, processes, sources
+from forge.construct import Construct
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest, write_text
 from forge.image_layers import Layer, Tree
-from forge.paths import CONSTRUCT, DIST, ROOT, cache_dir
+from forge.locking import alone
+from forge.paths import CONSTRUCT, DIST, ROOT, cache_dir, work_dir
 from forge.progress import Step, say
 from forge.wheels.names import Names
 
@@ -58,8 +61,16 @@ def make(frozen: bool = False) -> Path:
         ForgeError: a source can't be had, the environment can't be solved or linked, or Debian can't be had.
     """
     plan = construct.read(CONSTRUCT)
+    with alone():
+        image_id = _make(plan, frozen)
+    _load(image_id)
+    return ARCHIVE
+
+
+def _make(plan: Construct, frozen: bool) -> str:
+    """Makes the archive; gives the image's id."""
     factory = build.Factory(plan.version, frozen)
-    folder = cache_dir("build") / "channel-image"
+    folder = work_dir("channel-image")
     channel.publish(factory.packages((*build.ENVIRONMENTS, LOCK)), folder)
     specs = _specs()
     records = environments.solve(specs, [folder])
@@ -76,13 +87,12 @@ def make(frozen: bool = False) -> Path:
         write_text(ARCHIVE.with_name(f"{ARCHIVE.name}.sha256"), f"{sha256_of(ARCHIVE)}  {ARCHIVE.name}\n")
         write_text(stamp, f"{inputs} {image_id}")
         say(f"{ARCHIVE.relative_to(ROOT)}: {ARCHIVE.stat().st_size / 1e6:.0f} MB")
-    _load(stamp.read_text().split()[1])
-    return ARCHIVE
+    return stamp.read_text().split()[1]
 
 
 def link(wanted: Path) -> None:
     """Links the packages that the file ``wanted`` lists into PREFIX. Runs in the namespace."""
-    folder = cache_dir("build") / "channel-image"
+    folder = work_dir("channel-image")
     environments.link(environments.solve(wanted.read_text().splitlines(), [folder]), PREFIX)
 
 
@@ -126,7 +136,7 @@ def _linked(scratch: Path, specs: Sequence[str]) -> Path:
     place.mkdir()
     rights = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     command = ["unshare", *rights, "--mount", "sh", "-euc", _IN_NAMESPACE, str(place), str(PREFIX.parent)]
-    done = subprocess.run([*command, sys.executable, "-c", _LINK, str(wanted)], cwd=ROOT)
+    done = processes.run([*command, sys.executable, "-c", _LINK, str(wanted)], cwd=ROOT)
     if done.returncode:
         raise ForgeError("the image's environment could not be linked", "What is printed above says why.")
     prefix = place / PREFIX.name
@@ -164,9 +174,10 @@ def _load(image_id: str) -> None:
         ["docker", "load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert docker.stdin
-    with ARCHIVE.open("rb") as file:
-        zstandard.ZstdDecompressor().copy_stream(file, docker.stdin)
-    said = docker.communicate()[0].decode().strip()
+    with processes.ending(docker), ARCHIVE.open("rb") as file:
+        with contextlib.suppress(BrokenPipeError):  # what it says of that comes next
+            zstandard.ZstdDecompressor().copy_stream(file, docker.stdin)
+        said = docker.communicate()[0].decode().strip()
     if docker.returncode:
         raise ForgeError(f"docker could not load {ARCHIVE.name}: {said}")
     say(said)

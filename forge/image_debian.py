@@ -4,13 +4,13 @@ import hashlib
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import PIPE
 
-from forge import image_keystore
+from forge import image_keystore, processes
 from forge.errors import ForgeError
 from forge.files import replacing
 from forge.paths import cache_dir
@@ -22,11 +22,22 @@ SUITE = "bookworm"
 
 PACKAGES = ("ca-certificates", "openjdk-17-jre-headless", "tini")
 
+_GRACE = 20.0
+"""Seconds that an interrupted mmdebstrap has to remove the root file system that it was filling."""
+
 _APT = Path("/etc/apt")
 
 # Folders stay: alternatives are registered in them. Licences stay, too.
 _LEFT_OUT = ("/usr/share/man/*/*", "/usr/share/doc/*/*", "/usr/share/info/*", "/usr/share/locale/*/*")
 _KEPT = ("/usr/share/doc/*/copyright",)
+
+_AS_THIS_MACHINE = """
+for own in auth.conf auth.conf.d; do [ ! -e "/etc/apt/$own" ] || cp -r "/etc/apt/$own" "$1/etc/apt/"; done
+apt-config dump | grep -E '^Acquire::(http|https)::' >"$1/etc/apt/apt.conf.d/00this-machine" || true
+"""
+"""The way to the mirrors, for apt of the new root: proxies and logins. They do not stay there."""
+
+_FORGET_IT = 'rm -rf "$1"/etc/apt/auth.conf "$1"/etc/apt/auth.conf.d/* "$1"/etc/apt/apt.conf.d/00this-machine'
 
 _HOOK = """
 rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*
@@ -67,7 +78,8 @@ def _bootstrap(target: Path, epoch: int) -> None:
         options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
         options += [f"--dpkgopt=path-include={pattern}" for pattern in _KEPT]
         command = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", f"--include={','.join(PACKAGES)}"]
-        _run([*command, *options, f"--customize-hook={_HOOK}", SUITE, str(target), sources.name], epoch)
+        options += [f"--setup-hook={_AS_THIS_MACHINE}", f"--customize-hook={_FORGET_IT}", f"--customize-hook={_HOOK}"]
+        _run([*command, *options, SUITE, str(target), sources.name], epoch)
 
 
 def _sources() -> str:
@@ -82,7 +94,7 @@ def _sources() -> str:
 def _run(command: Sequence[str], epoch: int) -> None:
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C.UTF-8"}
     environment |= {"PYTHON": sys.executable, "KEYSTORE": image_keystore.__file__}
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+    done = processes.run(command, grace=_GRACE, stdout=PIPE, stderr=PIPE, env=environment)
     if done.returncode:
         tail = "\n".join(done.stderr.splitlines()[-15:])
         raise ForgeError(f"mmdebstrap could not make a Debian {SUITE}:\n{tail}", "Check that apt-get update works.")

@@ -1,5 +1,6 @@
 """Where things are: the checkout, what it produces, and the cache that every checkout shares."""
 
+import hashlib
 import os
 import pwd
 import stat
@@ -18,6 +19,9 @@ DIST = ROOT / "dist"
 CHANNEL = DIST / "channel"
 INSTALLER = DIST / "hub-installer.sh"
 
+BUILDS = Path("/var/tmp")
+"""Where recipes are built and scratch prefixes lie: at the same paths for everybody."""
+
 
 def cache_dir(name: str) -> Path:
     """The folder ``name`` of the cache (XDG Base Directory Specification), made when it is missing.
@@ -31,13 +35,18 @@ def cache_dir(name: str) -> Path:
     return path
 
 
+def work_dir(name: str) -> Path:
+    """The folder ``name`` in the cache that is this checkout's alone; its parent is made when it is missing."""
+    return cache_dir("build") / f"checkout-{hashlib.sha256(bytes(ROOT)).hexdigest()[:16]}" / name
+
+
 def public_dir(name: str, owner: pwd.struct_passwd) -> Path:
     """A folder of ``owner`` that every user can enter, which a home or a cache often is not; made when it is missing.
 
     Raises:
         ForgeError: something else of that name is there already.
     """
-    path = Path(f"/var/tmp/hubforge-{name}-{owner.pw_uid}")
+    path = BUILDS / f"hubforge-{name}-{owner.pw_uid}"
     try:
         path.mkdir(mode=0o755)
         os.chown(path, owner.pw_uid, -1)

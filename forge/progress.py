@@ -8,12 +8,14 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from forge.errors import redacted
+
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(message: str) -> None:
     """One plain line for the person at the terminal (standard error; results go to standard output)."""
-    console.print(message, markup=False)
+    console.print(redacted(message), markup=False)
 
 
 class Step:
@@ -65,6 +67,8 @@ class Step:
     ) -> None:
         if self._bar:
             self._bar.stop()
+        if isinstance(error, KeyboardInterrupt):
+            return
         elapsed = time.monotonic() - self._start
         state = "done" if error is None else "stopped"
         say(f"{self.title}: {self._done} of {self.total} {state} in {elapsed:.1f} s")

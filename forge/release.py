@@ -1,6 +1,7 @@
 """A release: the metapackage that pins every package of the hub's environment."""
 
 import datetime
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def metapackage(version: str, records: Sequence[rattler.RepoDataRecord]) -> Path
     )
     about = condapkg.About(summary=f"Hubforge {version}: every package of the hub, pinned", license="BSD-3-Clause")
     licenses = {"LICENSE": (ROOT / "LICENSE").read_bytes()}
-    folder = cache_dir("packages") / "metapackage"
+    # two checkouts may pin different packages for one version
+    folder = cache_dir("packages") / hashlib.sha256("\n".join((METAPACKAGE, version, *pins)).encode()).hexdigest()
     return condapkg.write(folder, index, [], epoch=epoch(version), about=about, licenses=licenses)
 
 

@@ -2,14 +2,14 @@
 
 import hashlib
 import os
-import subprocess
 import sys
 import tarfile
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from subprocess import PIPE
 
-from forge import sources
+from forge import processes, sources
 from forge.errors import ForgeError
 from forge.files import place, tree_digest
 from forge.paths import cache_dir
@@ -62,9 +62,7 @@ def compile_helper(zstd: Path, target: Path) -> None:
     # Relative names and no debugging data: the same bytes in any folder.
     command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-Ilib", *map(str, own), *map(str, decoder)]
     environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(cache_dir("build") / "zig")}
-    result = subprocess.run(
-        [*command, "-o", str(target.absolute())], cwd=zstd, env=environment, capture_output=True, text=True
-    )
+    result = processes.run([*command, "-o", target.absolute()], cwd=zstd, env=environment, stderr=PIPE)
     if result.returncode != 0:
         raise ForgeError(f"The installer's helper does not compile:\n{result.stderr.strip()}")
 
@@ -77,5 +75,7 @@ def _unpacked_zstd(work: Path) -> Path:
     source = next((work / "source").iterdir())
     patches = staged.folder / "debian-patches"
     for name in (patches / "series").read_text().split():
-        subprocess.run(["patch", "-p1", "-s", "-i", str(patches / name)], cwd=source, check=True)
+        result = processes.run(["patch", "-p1", "-s", "-i", patches / name], cwd=source, stdout=PIPE)
+        if result.returncode != 0:
+            raise ForgeError(f"{name} does not apply to zstd's sources:\n{result.stdout.strip()}")
     return source

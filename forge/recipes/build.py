@@ -2,11 +2,12 @@
 
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import ParamSpec
 
 from forge import condapkg, dates, sources
 from forge.errors import ForgeError
@@ -17,11 +18,16 @@ from forge.recipes import zig
 from forge.recipes.recipe import Recipe
 from forge.recipes.run import Job, Runner
 
+P = ParamSpec("P")
+
 FORMAT = 2
 """Part of every key: raised when this package makes other bytes of the same recipe."""
 
 DIGITS = 7
 """How many digits of a key stand in the build string, as conda-build has it (``h`` and seven)."""
+
+GRACE = 3.0
+"""Seconds that stopped builds have to clean up behind themselves."""
 
 AT_ONCE = 3
 """Builds running at the same time: most of a build, its configure script and its tests, keeps one core busy at most."""
@@ -57,8 +63,8 @@ def build_all(
     wanted = _closure(names, recipes, given)
     builds = _Builds(recipes, given, version, epoch, frozen)
     try:
-        with Step("Building packages", len(wanted)) as step, Runner() as runner:
-            _run(wanted, builds, runner, step)
+        with Step("Building packages", len(wanted)) as step:
+            _run(wanted, builds, Runner(), step)
     except CycleError as error:
         raise ForgeError(f"Recipes need each other in a circle: {' → '.join(error.args[1])}") from None
     return {name: list(builds.done[name].packages) for name in wanted}
@@ -103,24 +109,38 @@ def _run(wanted: Mapping[str, frozenset[str]], builds: "_Builds", runner: Runner
     weight = _dependents(wanted)
     ready: list[str] = []
     running: dict[Future[None], str] = {}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    try:
+        while order.is_active():
+            ready += order.get_ready()
+            ready.sort(key=lambda name: (-weight[name], name))
+            while ready and len(running) < AT_ONCE:
+                name = ready.pop(0)
+                step.now(name)
+                running[_started(builds.build, name, wanted[name], runner)] = name
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                name = running.pop(future)
+                future.result()
+                step.done(name)
+                order.done(name)
+    finally:
+        runner.stop()
+        wait(running, GRACE)
+
+
+def _started(work: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> Future[None]:
+    """``work`` in a thread that nobody has to wait for: one that a mirror keeps waiting dies with the process."""
+    future: Future[None] = Future()
+
+    def run() -> None:
         try:
-            while order.is_active():
-                ready += order.get_ready()
-                ready.sort(key=lambda name: (-weight[name], name))
-                while ready and len(running) < AT_ONCE:
-                    name = ready.pop(0)
-                    step.now(name)
-                    running[pool.submit(builds.build, name, wanted[name], runner)] = name
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    name = running.pop(future)
-                    future.result()
-                    step.done(name)
-                    order.done(name)
-        except BaseException:
-            runner.stop()
-            raise
+            work(*arguments, **named)
+            future.set_result(None)
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def _dependents(needs: Mapping[str, frozenset[str]]) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """One build: a clean place, a process of its own, and whole packages in the cache or none."""
 
 import contextlib
-import errno
 import fcntl
 import os
 import pwd
@@ -11,18 +10,16 @@ import stat
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from forge import condapkg
+from forge.disk import DiskFullError, has_room, is_full, told_by
 from forge.errors import ForgeError
 from forge.files import place as put
-from forge.paths import cache_dir
+from forge.paths import BUILDS, cache_dir
 from forge.progress import say
 from forge.recipes import worker, zig
 from forge.recipes.recipe import Recipe
@@ -36,11 +33,10 @@ LOOK_AGAIN = 0.2
 LOG_LINES = 25
 """How much of a failed build's log is shown."""
 
-_NO_SPACE = "No space left on device"
 _TESTING = "Collecting tests from"
 
 
-BUILDS = "/var/tmp/hubforge-build-{name}"
+PLACES = f"{BUILDS}/hubforge-build-{{name}}"
 """Where a recipe is built: at one path for everybody. Some builds write it down, others sort by it."""
 
 
@@ -53,7 +49,7 @@ def workshop() -> Path:
 
 @dataclass(frozen=True)
 class Place:
-    """Where one recipe is built. Everything but the log is gone after a build that succeeded.
+    """Where one recipe is built. Everything but the log is gone after a build that succeeded, or that found no room.
 
     Attributes:
         root: a folder of this user alone.
@@ -136,17 +132,6 @@ class Runner:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
-    def __enter__(self) -> "Runner":
-        self._before = signal.getsignal(signal.SIGTERM)
-        _on_termination(signal.default_int_handler)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
-        _on_termination(self._before)
-
     def stop(self) -> None:
         """Ends the builds that are running, their compilers included, and lets no other one begin."""
         self._stopped = True
@@ -157,14 +142,18 @@ class Runner:
     @contextlib.contextmanager
     def workplace(self, name: str) -> Iterator[Place]:
         """A clean place for the recipe ``name``; another forge that builds it on this machine is waited for."""
-        root = Path(BUILDS.format(name=name))
+        root = Path(PLACES.format(name=name))
         lock = self._locked(root, name)
         try:
             _empty(root)
             place = Place(root, lock, workshop() / f"{name}.log")
             for folder in (place.sources, place.channel, place.output, place.home):
                 folder.mkdir()
-            yield place
+            try:
+                yield place
+            except DiskFullError:
+                shutil.rmtree(root, ignore_errors=True)
+                raise
             shutil.rmtree(root, ignore_errors=True)
         finally:
             os.close(lock)
@@ -196,10 +185,10 @@ class Runner:
             _lay_out_channel(job.channel, place.channel)
             self._work(job, place)
             _keep(place.output, target, job.epoch)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
+        except (OSError, DiskFullError) as error:
+            if not is_full(error):
                 raise
-            raise _no_space(job.recipe.name) from error
+            raise DiskFullError(f"The recipe {job.recipe.name}") from error
 
     def _work(self, job: Job, place: Place) -> None:
         arguments = [str(path) for path in (job.recipe.folder, job.variants, place.channel, place.output)]
@@ -222,7 +211,7 @@ class Runner:
             finally:
                 self._running.discard(process)
         if code != 0:
-            raise _failure(job.recipe.name, place.log, code)
+            raise _failure(job.recipe.name, place, code)
 
 
 def _open(root: Path, name: str) -> int:
@@ -258,12 +247,6 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _on_termination(action: Any) -> None:
-    """What a polite kill does: the same as ctrl-C while builds are running. Only the main thread may say so."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, action)
-
-
 def _lay_out_channel(packages: list[Path], channel: Path) -> None:
     """Puts packages where a channel has them; the worker indexes it."""
     for package in packages:
@@ -284,25 +267,18 @@ def _keep(output: Path, target: Path, epoch: int) -> None:
         folder.rename(target)
 
 
-def _failure(name: str, log: Path, code: int) -> ForgeError:
+def _failure(name: str, place: Place, code: int) -> ForgeError:
     """What a failed build's log says, for the person who has to mend it."""
-    lines = log.read_text(errors="replace").splitlines()
-    if any(_NO_SPACE in line for line in lines[-200:]):
-        return _no_space(name)
+    lines = place.log.read_text(errors="replace").splitlines()
+    if told_by("\n".join(lines[-200:])) or not all(map(has_room, (place.root, workshop()))):
+        return DiskFullError(f"The recipe {name}")
     what = "a test of its package failed" if _in_tests(lines) else "its build failed"
     end = "\n".join(f"    {line[:300]}" for line in lines[-LOG_LINES:])
     reason = f"exit code {code}" if code > 0 else f"ended by signal {-code}"
-    return ForgeError(f"The recipe {name}: {what} ({reason}). Its log ends:\n{end}", f"The whole log: {log}")
+    return ForgeError(f"The recipe {name}: {what} ({reason}). Its log ends:\n{end}", f"The whole log: {place.log}")
 
 
 def _in_tests(lines: list[str]) -> bool:
     """Whether the last package had been written when the build ended."""
     marks = [line for line in lines if line.startswith(("Starting build of", _TESTING))]
     return bool(marks) and marks[-1].startswith(_TESTING)
-
-
-def _no_space(name: str) -> ForgeError:
-    return ForgeError(
-        f"The recipe {name}: the disk is full",
-        f"Make room in {Path(BUILDS).parent} and {cache_dir('packages').parent}, then run it again.",
-    )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from forge import dates
 from forge.errors import ForgeError
+from forge.locking import alone
 from forge.progress import say
 from forge.sources import debian, npm, pypi, pypilock
 from forge.sources.origin import Described, Origin, Staged
@@ -66,23 +67,26 @@ def lock(name: str | None = None) -> None:
     """Refreshes every lock, or what ``name`` is pinned by, and prints what moved.
 
     Args:
-        name: a PyPI project, one of the requirement files (``base``), a Debian source package or an npm tree; every
-            one of these that has the name.
+        name: a PyPI project that is locked or newly named, one of the requirement files (``base``), a Debian source
+            package or an npm tree; every one of these that has the name.
 
     Raises:
         ForgeError: no lock knows the name, or the refreshed versions can't be had.
     """
-    moved = []
-    if name is None or name in {source.name for source in debian.SOURCES}:
-        moved += debian.lock([name] if name else [])
-    if name is None or pypilock.knows(name):
-        moved += pypilock.lock(name)
-    if name is None or name in npm.names():
-        moved += npm.lock(name)
-    if name is not None and not (moved or is_known(name)):
+    if name is not None and not is_known(name):
         raise ForgeError(
-            f"no lock knows {name}", "Give a PyPI project, a Debian source package or an npm tree that is locked."
+            f"no lock knows {name}",
+            "Give a Debian source package, an npm tree, a requirement file, or a PyPI project that a requirement file "
+            "or site.in names.",
         )
+    moved = []
+    with alone():
+        if name is None or name in {source.name for source in debian.SOURCES}:
+            moved += debian.lock([name] if name else [])
+        if name is None or pypilock.knows(name):
+            moved += pypilock.lock(name)
+        if name is None or name in npm.names():
+            moved += npm.lock(name)
     for move in moved:
         print(move)
     if not moved:

@@ -4,21 +4,24 @@ apt keeps its configuration (proxies, credentials, certificates, keyrings); only
 writes to are ours, so that nothing under ``/etc`` or ``/var`` changes and no root is needed.
 """
 
-import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE
 from urllib.parse import quote
 
+from forge import processes
 from forge.errors import ForgeError
 from forge.files import write_text
+from forge.locking import locked
 from forge.paths import cache_dir
 from forge.progress import say
-from forge.sources.aptsources import as_deb822, derive, read_machine
+from forge.sources.aptsources import as_deb822, derive, logins, read_machine, without_logins
 from forge.sources.cache import GoneError, UnreachableError
 
 HELPER = Path("/usr/lib/apt/apt-helper")
@@ -53,6 +56,8 @@ class Apt:
     folder: Path
     suite: str
     patience: int = 30
+    logins: list[str] = field(default_factory=list, repr=False)
+    """Of mirrors whose address on this machine holds a user and a password: lines as in apt_auth.conf(5)."""
 
     @classmethod
     def of_machine(cls, suite: str) -> "Apt":
@@ -76,7 +81,8 @@ class Apt:
             )
         for name in ("lists/partial", "cache/archives/partial"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        write_text(self.folder / "debian.sources", as_deb822(entries))
+        self.logins[:] = [login for entry in entries for login in logins(entry)]
+        write_text(self.folder / "debian.sources", as_deb822(map(without_logins, entries)))
         write_text(self.folder / "apt.conf", _CONFIGURATION.format(folder=self.folder, patience=self.patience))
 
     @property
@@ -92,7 +98,7 @@ class Apt:
         Raises:
             UnreachableError: the release's own index could not be had and verified; others missing are only said.
         """
-        with self._exclusive():
+        with locked(self.folder / "lock", "another build reads Debian's indices; waiting"):
             done = self._run("apt-get", "update")
             trusted = {i["Release"] for i in self._indices() if i["Trusted"] == "yes" and Path(i["Filename"]).exists()}
         problems = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
@@ -139,21 +145,23 @@ class Apt:
 
     def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         program, *arguments = command
-        return subprocess.run(
-            [program, "-c", str(self.folder / "apt.conf"), *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env={**os.environ, "LC_ALL": "C.UTF-8"},
-            check=False,
-        )
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        with self._credentials() as options:
+            configured = [program, "-c", str(self.folder / "apt.conf"), *options, *arguments]
+            return processes.run(configured, stdout=PIPE, stderr=PIPE, env=environment)
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        """One update at a time, of all builds that share the cache."""
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _credentials(self) -> Iterator[list[str]]:
+        """Options that make apt see the logins, beside the machine's own ``auth.conf``: nobody else sees them."""
+        if not self.logins:
+            yield []
+            return
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            own = Path("/etc/apt/auth.conf")
+            lines = [own.read_text()] if os.access(own, os.R_OK) else []
+            file.write("\n".join([*lines, *self.logins]) + "\n")
+            file.flush()
+            yield ["-o", f"Dir::Etc::netrc={file.name}"]
 
 
 def _own(target: Path) -> None:

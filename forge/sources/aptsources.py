@@ -4,9 +4,10 @@ Formats: sources.list(5), both the one-line and the deb822 style.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 KEPT_OPTIONS = ("signed-by", "check-valid-until", "valid-until-max", "valid-until-min", "check-date", "by-hash")
 """What an entry says about trust and freshness stays; what would switch the verification off (``trusted``,
@@ -97,7 +98,26 @@ def _mirrors(uri: str) -> list[str]:
     return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
-def as_deb822(entries: list[Entry]) -> str:
+def logins(entry: Entry) -> Iterator[str]:
+    """A line for each address with a user and a password in it, as apt_auth.conf(5) has them."""
+    for uri in entry.uris:
+        parts = urlsplit(uri)
+        if parts.username:
+            names = f"login {unquote(parts.username)} password {unquote(parts.password or '')}"
+            yield f"machine {_without_login(uri)} {names}"
+
+
+def without_logins(entry: Entry) -> Entry:
+    """The entry with addresses that anybody may read."""
+    return replace(entry, uris=tuple(map(_without_login, entry.uris)))
+
+
+def _without_login(uri: str) -> str:
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.username else uri
+
+
+def as_deb822(entries: Iterable[Entry]) -> str:
     """A ``.sources`` file that holds ``entries`` as ``deb-src``."""
     stanzas = []
     for entry in entries:

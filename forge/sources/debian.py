@@ -4,20 +4,18 @@ The hashes in the lock come from source indices that apt verified by signature, 
 further proof. Debian's pool drops the files of superseded versions: what that means for a pin is in ``fetch``.
 """
 
-import fcntl
 import functools
 import hashlib
 import json
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from forge.errors import ForgeError
 from forge.files import place, write_text
-from forge.paths import LOCKFILES, cache_dir
+from forge.paths import LOCKFILES
 from forge.progress import Step, say
 from forge.sources import patches
 from forge.sources.apt import Apt
@@ -233,13 +231,12 @@ def _locked(apt: Apt, source: Source, current: Pin | None) -> Pin:
 
 
 def record(pins: Iterable[Pin]) -> None:
-    """Writes ``pins`` into the lock, beside those that are there."""
-    with _exclusive():
-        packages = {**read_lock(), **{pin.name: pin for pin in pins}}
-        entries = {name: asdict(pin) for name, pin in sorted(packages.items())}
-        for entry in entries.values():
-            del entry["name"]
-        write_text(LOCK, json.dumps({"release": RELEASE, "packages": entries}, indent=2) + "\n")
+    """Writes ``pins`` into the lock, beside those that are there; one build of a checkout at a time does so."""
+    packages = {**read_lock(), **{pin.name: pin for pin in pins}}
+    entries = {name: asdict(pin) for name, pin in sorted(packages.items())}
+    for entry in entries.values():
+        del entry["name"]
+    write_text(LOCK, json.dumps({"release": RELEASE, "packages": entries}, indent=2) + "\n")
 
 
 def candidates(stanzas: Iterable[str], source: Source) -> list[Pin]:
@@ -326,11 +323,3 @@ def _compare(left: str, right: str) -> int:
         if subprocess.run(["dpkg", "--compare-versions", left, operator, right], check=False).returncode == 0:
             return result
     return 0
-
-
-@contextmanager
-def _exclusive() -> Iterator[None]:
-    """One writer of the lock at a time, of all threads and builds."""
-    with (cache_dir("apt") / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -17,7 +17,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import PIPE
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+from forge import processes
 from forge.errors import ForgeError
 from forge.files import place, replacing, write_text
 from forge.paths import LOCKFILES, cache_dir
@@ -28,6 +32,12 @@ from forge.sources.moves import Move, moves
 FOLDER = LOCKFILES / "npm"
 PATIENCE = 60
 """Seconds after which a registry counts as hanging; npm asks three times."""
+
+_IN_ALL = 5
+"""How many times the patience npm may take in all: it waits for ever for a proxy that hangs."""
+
+_NOISE = re.compile(r"npm error( +at |   | *[{}]?$| A complete log| errno| syscall)")
+"""What npm says beside what went wrong: where in its code."""
 
 
 @dataclass(frozen=True)
@@ -144,10 +154,14 @@ def _npm(arguments: Sequence[str], work: Path, patience: int) -> None:
         "--fetch-retry-maxtimeout=5000",
     ]
     command = [*_program(), *arguments, *settings]
-    done = subprocess.run(command, cwd=work, env=_environment(), capture_output=True, text=True, check=False)
+    limit = patience * _IN_ALL
+    try:
+        done = processes.run(command, limit=limit, cwd=work, env=_environment(), stdout=PIPE, stderr=PIPE)
+    except subprocess.TimeoutExpired:
+        raise UnreachableError(f"npm could not {arguments[0]} from {_registry(work)} within {limit} s") from None
     if done.returncode == 0:
         return
-    output = (done.stderr + done.stdout).strip()
+    output = "\n".join(line for line in (done.stderr + done.stdout).splitlines() if not _NOISE.match(line))
     if "EINTEGRITY" in output:
         raise _mismatch(output, (work / "package-lock.json").read_text())
     raise UnreachableError(f"npm could not {arguments[0]} from {_registry(work)}:\n{output}")
@@ -184,16 +198,20 @@ def _environment() -> dict[str, str]:
 
 
 def _registry(work: Path) -> str:
-    """The registry's address as npm's configuration gives it."""
-    done = subprocess.run(
-        [*_program(), "config", "get", "registry"],
-        cwd=work,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip()
+    """The registry's address as npm's configuration gives it, and the proxy that leads there."""
+    registry = _setting("registry", work)
+    parts = urlsplit(registry)
+    proxy = _setting("https-proxy" if parts.scheme == "https" else "proxy", work)
+    if not proxy and not proxy_bypass(parts.netloc):
+        proxy = getproxies().get(parts.scheme, "")
+    return f"{registry} through the proxy {proxy}" if proxy else registry
+
+
+def _setting(key: str, work: Path) -> str:
+    """Of npm's configuration; empty where it is not set."""
+    command = [*_program(), "config", "get", key]
+    value = processes.run(command, cwd=work, env=_environment(), stdout=PIPE).stdout.strip()
+    return "" if value == "null" else value
 
 
 def _pack(work: Path, folder: str, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -48,6 +49,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], workers: int, st
             results[number] = result  # type: ignore[assignment]
     finally:
         stop.set()
+        deadline = time.monotonic() + _GRACE
         for thread in threads:
-            thread.join(_GRACE)
+            thread.join(max(0, deadline - time.monotonic()))
     return [results[number] for number in range(len(items))]

@@ -28,6 +28,7 @@ from pip._internal.utils.misc import redact_auth_from_url
 from pip._vendor.packaging.specifiers import SpecifierSet
 from pip._vendor.requests import RequestException
 
+from forge.disk import is_full
 from forge.errors import ForgeError
 from forge.sources.cache import GoneError, UnreachableError
 
@@ -105,8 +106,9 @@ class PipIndex:
 
     @cached_property
     def options(self) -> Values:
-        """pip's options, with waiting bounded."""
+        """pip's options, with waiting bounded; what comes is kept in our own cache, and not in pip's as well."""
         options = machine_options()
+        options.cache_dir = None
         options.timeout = min(options.timeout or self.patience, self.patience)
         options.retries = _ATTEMPTS - 1
         return options
@@ -156,6 +158,8 @@ class PipIndex:
                         file.write(chunk)
                 return
             except (RequestException, NetworkConnectionError, PipError, OSError) as error:
+                if is_full(error):
+                    raise
                 if attempt == _ATTEMPTS - 1 or isinstance(error, NetworkConnectionError):
                     where = redact_auth_from_url(url)
                     raise UnreachableError(f"{found.filename} could not be fetched from {where}: {error}") from error
@@ -181,22 +185,24 @@ class PipIndex:
 
 
 class _Messages(logging.Handler):
-    """pip only logs that an index did not answer: this remembers what it said in this thread."""
+    """pip only logs that an index did not answer, or is not used: this remembers what it said in this thread."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self._thread = threading.get_ident()
         self._lines: list[str] = []
-        self._logger = logging.getLogger("pip._internal.index.collector")
+        self._loggers = [logging.getLogger(f"pip._internal.{name}") for name in ("index.collector", "network.session")]
 
     def __enter__(self) -> "_Messages":
-        self._logger.setLevel(logging.DEBUG)
-        self._logger.propagate = False
-        self._logger.addHandler(self)
+        for logger in self._loggers:
+            logger.setLevel(logging.DEBUG)
+            logger.propagate = False
+            logger.addHandler(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._logger.removeHandler(self)
+        for logger in self._loggers:
+            logger.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread:
@@ -204,7 +210,8 @@ class _Messages(logging.Handler):
 
     def trouble(self) -> list[str]:
         """The indices that could not be read, but for those that say they do not have the project."""
-        failed = [line for line in self._lines if line.startswith("Could not fetch URL")]
+        signs = ("Could not fetch URL", "The repository located at ")  # the latter: plain HTTP, and not trusted
+        failed = [line for line in self._lines if line.startswith(signs)]
         return [
             line for line in failed if not any(code in line for code in ("404 Client", "410 Client", "HTTP error 404"))
         ]

@@ -11,7 +11,7 @@ from forge.paths import LOCKFILES
 from forge.progress import Step, say
 from forge.sources import pypi
 from forge.sources.moves import Move, moves
-from forge.sources.uvlock import BUILD_MACHINE, Job, compile_lock
+from forge.sources.uvlock import BUILD_MACHINE, Job, NoSolutionError, compile_lock
 
 SITE = LOCKFILES / "site.in"
 
@@ -91,7 +91,7 @@ def _resolve(job: Job, site: str, binding: Mapping[str, str], upgrade: str | Non
         try:
             compile_lock(job, pypi.FOLDER, site, exact + floors, upgrade)
             return
-        except ForgeError as error:
+        except NoSolutionError as error:
             say(f"{job.name}.in has no solution without moving a version back: {error}")
     compile_lock(job, pypi.FOLDER, site, exact, upgrade)
 
@@ -109,10 +109,18 @@ def _binding(job: Job, others: Iterable[Job]) -> dict[str, str]:
 
 
 def knows(name: str) -> bool:
-    """Whether ``name`` is a requirement file, or a project that one pins."""
-    return name in {job.name for job in JOBS} or canonicalize_name(name) in {
-        key.partition("/")[2] for key in _versions()
-    }
+    """Whether ``name`` is a requirement file, or a project that one names or pins."""
+    if name in {job.name for job in JOBS}:
+        return True
+    return canonicalize_name(name) in {key.partition("/")[2] for key in _versions()} | _named()
+
+
+def _named() -> set[str]:
+    """The projects that the requirement files and the site's file name."""
+    texts = [*read_site().values(), *((pypi.FOLDER / f"{job.name}.in").read_text() for job in JOBS)]
+    lines = (line.partition("#")[0].strip() for text in texts for line in text.splitlines())
+    names = (re.match(r"[A-Za-z0-9][\w.-]*", line) for line in lines)
+    return {canonicalize_name(match[0]) for match in names if match}
 
 
 def _versions() -> Mapping[str, str]:

@@ -7,16 +7,17 @@ credentials, which must not stand in a command line.
 import os
 import re
 import shutil
-import subprocess
 import sysconfig
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from optparse import Values
 from pathlib import Path
+from subprocess import PIPE
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from forge import processes
 from forge.errors import ForgeError
 from forge.files import write_text
 from forge.sources.pipindex import machine_options
@@ -24,6 +25,10 @@ from forge.sources.pipindex import machine_options
 TARGET = ("--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_28")
 BUILD_MACHINE = ("--python-version", "3.11", "--universal")
 HEADER = "# Written by 'make lock' from {name}.in: change that file, not this one.\n"
+
+
+class NoSolutionError(ForgeError):
+    """No set of versions fulfils the names and constraints."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ def compile_lock(
         options: pip's options; the machine's own by default.
 
     Raises:
-        ForgeError: there is no solution, or an index does not answer; with uv's own words.
+        NoSolutionError: what is asked for does not go together; with uv's own words.
+        ForgeError: an index does not answer, or uv fails in another way.
     """
     with tempfile.TemporaryDirectory(prefix="hubforge-lock-") as scratch:
         work = Path(scratch)
@@ -70,9 +76,10 @@ def compile_lock(
             shutil.copyfile(old, work / "out.txt")
         command = [*_command(job, upgrade), *_machine_constraints(options, work)]
         _write_private(work / "uv.toml", configuration(options))
-        done = subprocess.run(command, cwd=work, env=_environment(options), capture_output=True, text=True, check=False)
+        done = processes.run(command, cwd=work, env=_environment(options), stdout=PIPE, stderr=PIPE)
         if done.returncode:
-            raise ForgeError(f"{job.name}.in could not be locked:\n{done.stderr.strip()}")
+            error = NoSolutionError if "No solution found" in done.stderr else ForgeError
+            raise error(f"{job.name}.in could not be locked:\n{done.stderr.strip()}")
         # uv also names the constraint files, which are gone a moment later
         lines = (work / "out.txt").read_text().splitlines(keepends=True)
         text = "".join(line for line in lines if not re.match(r" +#( via)? +-c \S+$", line))

@@ -6,8 +6,9 @@ import os
 import signal
 import threading
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -179,7 +180,8 @@ def _run(jobs: list[Job], python: Path) -> None:
     with Step("Wheels to packages", len(ordered)) as step:
         pool = ProcessPoolExecutor(_WORKERS, mp_context=context, initializer=_start_worker)
         try:
-            pending = {pool.submit(_work, job, python): job for job in ordered}
+            with _out_of_reach_of_ctrl_c():
+                pending = {pool.submit(_work, job, python): job for job in ordered}
             for future in as_completed(pending):
                 future.result()
                 step.done(pending[future].index.name)
@@ -191,8 +193,17 @@ def _run(jobs: list[Job], python: Path) -> None:
             pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _out_of_reach_of_ctrl_c() -> Iterator[None]:
+    """Processes that are started here never hear of ctrl-C, from their first moment on: their parent ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -38,7 +38,6 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    for quietly in (signal.SIGINT, signal.SIGPIPE):
-        signal.signal(quietly, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     serve()

@@ -1,13 +1,14 @@
 """Source distributions of pure Python become wheels; what has compiled code needs a recipe."""
 
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 
 from packaging.utils import parse_wheel_filename
 
+from forge import processes
 from forge.dates import newest
 from forge.errors import ForgeError
 from forge.files import place
@@ -28,8 +29,9 @@ def from_sdist(sdist: Path, into: Path) -> Path:
     Raises:
         ForgeError: it does not build, or there is compiled code in it.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
-    environment |= {"SOURCE_DATE_EPOCH": str(newest(sdist)), "PIP_CONFIG_FILE": os.devnull}
+    # Its code runs: it sees nothing of this machine's environment, where addresses with passwords may stand.
+    environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PIP_CONFIG_FILE": os.devnull}
+    environment |= {"SOURCE_DATE_EPOCH": str(newest(sdist))}
     command = [
         sys.executable,
         "-m",
@@ -41,15 +43,12 @@ def from_sdist(sdist: Path, into: Path) -> Path:
         "--no-cache-dir",
     ]
     with tempfile.TemporaryDirectory(prefix="hubforge-sdist-") as folder:
-        done = subprocess.run(
+        done = processes.run(
             [*command, "--disable-pip-version-check", "--wheel-dir", folder, str(sdist)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
+            stdout=PIPE,
+            stderr=STDOUT,
+            env=environment | {"HOME": folder, "TMPDIR": folder},
             umask=0o022,
-            check=False,
         )
         built = list(Path(folder).glob("*.whl"))
         if done.returncode != 0 or len(built) != 1:

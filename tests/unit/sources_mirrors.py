@@ -19,14 +19,29 @@ import pytest
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    def send_head(self) -> Any:
+        wanted = self.server.authorization  # type: ignore[attr-defined]
+        if wanted and self.headers.get("Authorization") != wanted:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="mirror"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
+        return super().send_head()
+
     def log_message(self, *arguments: Any) -> None:
         self.server.requests.append(self.path)  # type: ignore[attr-defined]
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """``folder`` on a port of this machine: its address, and the paths asked for so far."""
+def serving(folder: Path, authorization: str = "") -> Iterator[tuple[str, list[str]]]:
+    """``folder`` on a port of this machine: its address, and the paths asked for so far.
+
+    Args:
+        authorization: the header that everybody must send.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    server.authorization = authorization  # type: ignore[attr-defined]
     server.requests = []  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

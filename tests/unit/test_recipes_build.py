@@ -3,18 +3,17 @@
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from forge import condapkg
+from forge import condapkg, interruption
 from forge.errors import ForgeError
 from forge.files import sha256_of
 from forge.paths import ROOT, cache_dir
 from forge.recipes import build_all, load_all
 from forge.recipes.run import workshop
+from tests.unit.forge_command import is_running, start_command, wait_for
 
 EPOCH = 1_700_000_000
 
@@ -132,7 +131,7 @@ def test_a_new_release_changes_only_what_has_its_version(recipes: Recipes) -> No
 def test_another_users_build_is_named_and_left_alone(
     recipes: Recipes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forge.recipes.run.BUILDS", str(tmp_path / "build-{name}"))
+    monkeypatch.setattr("forge.recipes.run.PLACES", str(tmp_path / "build-{name}"))
     (tmp_path / "build-it").mkdir()
     (tmp_path / "build-it" / "theirs").touch()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
@@ -211,9 +210,8 @@ def test_ctrl_c_ends_the_compilers_too_and_leaves_nothing(
     recipes.add("it", f"echo $$ > {started}; sleep 600")
     process = in_a_process_of_its_own(recipes, started)
     process.send_signal(sign)
-    assert process.wait(60) != 0
-    with pytest.raises(ProcessLookupError):
-        _wait_until_gone(int(started.read_text()))
+    assert process.wait(60) == interruption.EXIT_CODE
+    assert not is_running(int(started.read_text()))
     assert kept() == []
 
 
@@ -229,21 +227,12 @@ def test_a_build_that_outlives_forge_keeps_its_place_to_itself(recipes: Recipes,
     assert content(built) == {"share/it": b"hub\n"}
 
 
-def in_a_process_of_its_own(recipes: Recipes, started: Path) -> subprocess.Popen[bytes]:
+def in_a_process_of_its_own(recipes: Recipes, started: Path) -> "subprocess.Popen[str]":
     """Builds all, and returns once a build script has written ``started``."""
     program = (
         "from pathlib import Path\nfrom forge.recipes import build_all, load_all\n"
         f"recipes = load_all(Path({str(recipes.folder)!r}))\nbuild_all(recipes, recipes, version='1', epoch=0)"
     )
-    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (started.exists() and started.read_text().strip()):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
+    process = start_command(program, stderr=subprocess.DEVNULL)
+    wait_for(started)
     return process
-
-
-def _wait_until_gone(pid: int) -> None:
-    for _ in range(200):
-        os.kill(pid, 0)
-        time.sleep(0.05)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from forge import locking, sources
 from forge.errors import ForgeError
 from forge.sources import pypi, pypilock, uvlock
 from forge.sources.cache import GoneError, HashMismatchError, UnreachableError
@@ -225,6 +226,34 @@ def test_uv_is_given_what_pip_is_set_up_with(tmp_path: Path, monkeypatch: pytest
     ):
         assert line in text
     assert "not-there" not in text
+
+
+@pytest.mark.parametrize("place", ["the environment's file", "the site's file"])
+def test_a_project_that_was_just_named_is_locked_alone_by_its_name(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
+    locks.mkdir()
+    (locks / "base.in").write_text("first\n")
+    monkeypatch.setattr(pypi, "FOLDER", locks)
+    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
+    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
+    monkeypatch.setattr(locking, "DIST", tmp_path / "dist")
+    for name in ("first", "new-one"):
+        publish(mirror, name, dict([make_wheel(name.replace("-", "_"), "1.0")]))
+    with serving(mirror) as (url, _):
+        use_pip_index(monkeypatch, f"{url}/simple")
+        pypilock.lock()
+        publish(mirror, "first", dict([make_wheel("first", "1.0"), make_wheel("first", "2.0")]))
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
+        with pytest.raises(ForgeError, match="no lock knows New_One"):
+            sources.lock("New_One")
+        if place == "the site's file":
+            (tmp_path / "site.in").write_text("[base]\nnew.one[extra]>=1 ; python_version > '3'\n")
+        else:
+            (locks / "base.in").write_text("first\nNew-one  # why\n")
+        sources.lock("New_One")
+    assert {pin.name: pin.version for pin in pypi.read_lock("base")} == {"first": "1.0", "new-one": "1.0"}
 
 
 def test_the_sites_libraries_go_to_their_environments(tmp_path: Path) -> None:

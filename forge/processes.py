@@ -53,7 +53,7 @@ def ending(
 
 def end_all() -> None:
     """Ends every program that this process has started and that still runs."""
-    _end(_children(), GRACE, signal.SIGTERM)
+    _end(_children(), 1.0, signal.SIGTERM)
 
 
 def _children() -> list[int]:

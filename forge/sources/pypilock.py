@@ -73,27 +73,54 @@ def lock(name: str | None = None) -> list[Move]:
         for job in alone or JOBS:
             step.now(job.name)
             others = JOBS if alone else JOBS[: JOBS.index(job)]
-            upgrade = None if alone else name
-            _resolve(job, site.get(job.name, ""), _binding(job, others), upgrade)
+            binding = _binding(job, others)
+            moving = None if alone else name
+            if moving is None or _is_touched(job, site.get(job.name, ""), binding, moving):
+                _resolve(job, site.get(job.name, ""), binding, moving)
             step.done(job.name)
     return moves(before, _versions())
 
 
-def _resolve(job: Job, site: str, binding: Mapping[str, str], upgrade: str | None) -> None:
+def _resolve(job: Job, site: str, binding: Mapping[str, str], alone: str | None) -> None:
     """Resolves one file; no version moves back where there is a solution without that.
 
     A resolver takes an older version without a word when an index hides the newest one for a moment, which has been
-    seen.
+    seen; and uv, told what is locked, prefers an older version that has a better wheel. So all that is to stay is a
+    constraint.
+
+    Args:
+        alone: the project that may move; what it needs may move with it, but not back.
     """
-    exact = [f"{name}=={version}" for name, version in binding.items()]
-    floors = [f"{name}>={version}" for name, version in _versions_of(job.name).items() if name not in binding]
-    if job.platform != BUILD_MACHINE and floors:
+    shared = [f"{name}=={version}" for name, version in binding.items()]
+    stay = [text for name, text in _locked(job.name) if name not in binding and name != canonicalize_name(alone or "")]
+    floors = [text.replace("==", ">=", 1) for text in stay]
+    if alone:
         try:
-            compile_lock(job, pypi.FOLDER, site, exact + floors, upgrade)
-            return
+            compile_lock(job, pypi.FOLDER, site, shared + stay)
+        except NoSolutionError:
+            try:
+                compile_lock(job, pypi.FOLDER, site, shared + floors)
+            except NoSolutionError as error:
+                raise NoSolutionError(
+                    f"{alone} has no solution in which no other project moves back: {error}",
+                    "Where an index hid a file for a moment, run it again; 'make lock' may move everything.",
+                ) from error
+    elif job.platform == BUILD_MACHINE:
+        compile_lock(job, pypi.FOLDER, site, shared)
+    else:
+        try:
+            compile_lock(job, pypi.FOLDER, site, shared + floors)
         except NoSolutionError as error:
             say(f"{job.name}.in has no solution without moving a version back: {error}")
-    compile_lock(job, pypi.FOLDER, site, exact, upgrade)
+            compile_lock(job, pypi.FOLDER, site, shared)
+
+
+def _locked(env: str) -> list[tuple[str, str]]:
+    """Each requirement of the lock, without hashes, after the project's name."""
+    path = pypi.FOLDER / f"{env}.txt"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    texts = [line.rstrip("\\ ") for line in lines if line[:1].isalnum()]
+    return [(canonicalize_name(re.split(r"[=\[ ]", text)[0]), text) for text in texts]
 
 
 def _binding(job: Job, others: Iterable[Job]) -> dict[str, str]:
@@ -117,10 +144,23 @@ def knows(name: str) -> bool:
 
 def _named() -> set[str]:
     """The projects that the requirement files and the site's file name."""
-    texts = [*read_site().values(), *((pypi.FOLDER / f"{job.name}.in").read_text() for job in JOBS)]
-    lines = (line.partition("#")[0].strip() for text in texts for line in text.splitlines())
+    site = read_site()
+    return {name for job in JOBS for name in _names_of(job, site.get(job.name, ""))}
+
+
+def _names_of(job: Job, site: str) -> set[str]:
+    """The projects that one requirement file, and the site's section for it, name."""
+    lines = ((pypi.FOLDER / f"{job.name}.in").read_text() + site).splitlines()
     names = (re.match(r"[A-Za-z0-9][\w.-]*", line) for line in lines)
     return {canonicalize_name(match[0]) for match in names if match}
+
+
+def _is_touched(job: Job, site: str, binding: Mapping[str, str], moving: str) -> bool:
+    """Whether a file can be another one when the project ``moving`` moves: it has it, or shares what has moved."""
+    locked = _versions_of(job.name)
+    if canonicalize_name(moving) in locked.keys() | _names_of(job, site):
+        return True
+    return any(binding.get(name, version) != version for name, version in locked.items())
 
 
 def _versions() -> Mapping[str, str]:

@@ -51,14 +51,12 @@ def compile_lock(
     folder: Path,
     site: str,
     constraints: Sequence[str],
-    upgrade: str | None,
     options: Values | None = None,
 ) -> None:
     """Resolves ``folder/NAME.in`` and ``site`` (further requirement lines) and writes ``folder/NAME.txt``.
 
     Args:
         constraints: requirements that hold for a project when it is needed.
-        upgrade: the one project that may move; every one where it is ``None``.
         options: pip's options; the machine's own by default.
 
     Raises:
@@ -71,10 +69,7 @@ def compile_lock(
         shutil.copyfile(folder / f"{job.name}.in", work / f"{job.name}.in")
         (work / "site.in").write_text(site)
         (work / "other-environments.txt").write_text("".join(f"{line}\n" for line in constraints))
-        old = folder / f"{job.name}.txt"
-        if upgrade and old.is_file():
-            shutil.copyfile(old, work / "out.txt")
-        command = [*_command(job, upgrade), *_machine_constraints(options, work)]
+        command = [*_command(job), *_machine_constraints(options, work)]
         _write_private(work / "uv.toml", configuration(options))
         done = processes.run(command, cwd=work, env=_environment(options), stdout=PIPE, stderr=PIPE)
         if done.returncode:
@@ -83,7 +78,7 @@ def compile_lock(
         # uv also names the constraint files, which are gone a moment later
         lines = (work / "out.txt").read_text().splitlines(keepends=True)
         text = "".join(line for line in lines if not re.match(r" +#( via)? +-c \S+$", line))
-        write_text(old, HEADER.format(name=job.name) + text)
+        write_text(folder / f"{job.name}.txt", HEADER.format(name=job.name) + text)
 
 
 def configuration(options: Values) -> str:
@@ -104,11 +99,10 @@ def configuration(options: Values) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _command(job: Job, upgrade: str | None) -> list[str]:
+def _command(job: Job) -> list[str]:
     uv = Path(sysconfig.get_path("scripts")) / "uv"
     command = [str(uv), "pip", "compile", "--config-file", "uv.toml", "--quiet", "--no-header", "--generate-hashes"]
     command += ["--emit-build-options", "--no-strip-extras", *job.platform, "--output-file", "out.txt"]
-    command += ["--upgrade-package", upgrade] if upgrade else ["--upgrade"]
     if not job.with_dependencies:
         command.append("--no-deps")
     return [*command, "--constraints", "other-environments.txt", f"{job.name}.in", "site.in"]

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from forge import condapkg
 from forge.condapkg import About, Index
 from forge.errors import ForgeError
-from forge.files import sha256_of, tree_digest
+from forge.files import discard_unfinished, sha256_of, tree_digest
 from forge.paths import cache_dir
 from forge.progress import Step
 from forge.wheels import amendments, bytecode, metadata
@@ -204,6 +204,7 @@ def _out_of_reach_of_ctrl_c() -> Iterator[None]:
 
 
 def _start_worker() -> None:
+    signal.signal(signal.SIGTERM, _end_at_once)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -211,7 +212,13 @@ def _end_with_parent() -> None:
     """A worker whose parent was killed would wait for work for ever."""
     if parent := multiprocessing.parent_process():
         parent.join()
-        os._exit(1)
+        _end_at_once()
+
+
+def _end_at_once(*_: object) -> None:
+    """Leaves nothing half-written behind."""
+    discard_unfinished()
+    os._exit(1)
 
 
 def _work(job: Job, python: Path) -> Path:

@@ -75,7 +75,7 @@ def fetch_and_lock(folder: Path) -> None:
     pypi.fetch([PIN], "fetch")
     (folder / "out").mkdir()
     (folder / "out" / "env.in").write_text("demo\n")
-    uvlock.compile_lock(uvlock.Job("env"), folder / "out", "", [], None)
+    uvlock.compile_lock(uvlock.Job("env"), folder / "out", "", [])
 
 
 def test_pips_address_with_a_password(index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,7 @@ def test_the_lock_holds_hashes_and_no_address(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "env.in").write_text("user\n")
     with serving(tmp_path / "mirror") as (url, _):
         use_pip_index(monkeypatch, url.replace("://", "://user:secret@") + "/simple")
-        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", ["needed==2.0"], None)
+        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", ["needed==2.0"])
     text = (tmp_path / "env.txt").read_text()
     assert {(pin.name, pin.version, pin.hashes) for pin in pypi.parse_lock(text)} == {
         ("needed", "2.0", frozenset({sha256(needed[1])})),
@@ -165,19 +165,39 @@ def test_the_lock_holds_hashes_and_no_address(tmp_path: Path, monkeypatch: pytes
 
 
 def test_one_project_moves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mirror = tmp_path / "mirror"
+    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
     for name in ("first", "second"):
         publish(mirror, name, dict([make_wheel(name, "1.0")]))
-    (tmp_path / "env.in").write_text("first\nsecond\n")
+    locks.mkdir()
+    (locks / "base.in").write_text("first[extra]\nsecond ; python_version > '3'\n")
+    monkeypatch.setattr(pypi, "FOLDER", locks)
+    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
+    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
     with serving(mirror) as (url, _):
         use_pip_index(monkeypatch, f"{url}/simple")
-        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", [], None)
+        pypilock.lock()
         for name in ("first", "second"):
             publish(mirror, name, dict([make_wheel(name, "1.0"), make_wheel(name, "2.0")]))
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
-        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", [], "second")
-    versions = {pin.name: pin.version for pin in pypi.parse_lock((tmp_path / "env.txt").read_text())}
-    assert versions == {"first": "1.0", "second": "2.0"}
+        assert [str(move) for move in pypilock.lock("second")] == ["base/second: 1.0 -> 2.0"]
+
+
+def test_what_one_project_needs_moves_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
+    publish(mirror, "needed", dict([make_wheel("needed", "1.0")]))
+    locks.mkdir()
+    (locks / "base.in").write_text("needed\n")
+    monkeypatch.setattr(pypi, "FOLDER", locks)
+    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
+    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
+    with serving(mirror) as (url, _):
+        use_pip_index(monkeypatch, f"{url}/simple")
+        pypilock.lock()
+        publish(mirror, "needed", dict([make_wheel("needed", "1.0"), make_wheel("needed", "2.0")]))
+        publish(mirror, "wanted", dict([make_wheel("wanted", "1.0", requires="needed>=2")]))
+        (tmp_path / "site.in").write_text("[base]\nwanted\n")
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
+        assert [str(move) for move in pypilock.lock("wanted")] == ["base/needed: 1.0 -> 2.0", "base/wanted: new -> 1.0"]
 
 
 def test_names_that_cannot_go_together_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +207,7 @@ def test_names_that_cannot_go_together_are_said(tmp_path: Path, monkeypatch: pyt
     with serving(tmp_path / "mirror") as (url, _):
         use_pip_index(monkeypatch, f"{url}/simple")
         with pytest.raises(ForgeError, match=r"env\.in could not be locked") as error:
-            uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", ["needed==2.0"], None)
+            uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", ["needed==2.0"])
     assert "needed" in str(error.value)
     assert not (tmp_path / "env.txt").exists()
 
@@ -209,6 +229,24 @@ def test_a_version_that_the_index_hides_for_a_while_is_not_lost_silently(
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
         assert [str(move) for move in pypilock.lock()] == ["base/demo: 2.0 -> 1.0"]
     assert "base.in has no solution without moving a version back" in capsys.readouterr().err
+
+
+def test_locking_one_project_moves_no_other_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
+    publish(mirror, "demo", dict([make_wheel("demo", "1.0"), make_wheel("demo", "2.0")]))
+    publish(mirror, "wanted", dict([make_wheel("wanted", "1.0", requires="demo<2")]))
+    locks.mkdir()
+    (locks / "base.in").write_text("demo\n")
+    monkeypatch.setattr(pypi, "FOLDER", locks)
+    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
+    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
+    with serving(mirror) as (url, _):
+        use_pip_index(monkeypatch, f"{url}/simple")
+        pypilock.lock()
+        (tmp_path / "site.in").write_text("[base]\nwanted\n")
+        with pytest.raises(ForgeError, match="wanted has no solution in which no other project moves back"):
+            pypilock.lock("wanted")
+    assert {pin.name: pin.version for pin in pypi.read_lock("base")} == {"demo": "2.0"}
 
 
 def test_uv_is_given_what_pip_is_set_up_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

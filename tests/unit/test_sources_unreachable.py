@@ -100,7 +100,7 @@ def test_a_lock_from_an_index_that_hangs(
     monkeypatch.setenv("UV_HTTP_RETRIES", "1")
     (tmp_path / "env.in").write_text("demo\n")
     with pytest.raises(ForgeError, match=r"env\.in could not be locked") as error:
-        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", [], None)
+        uvlock.compile_lock(uvlock.Job("env"), tmp_path, "", [])
     assert index.partition("@")[2] or index in str(error.value)
     assert "secret" not in str(error.value)
 

@@ -8,7 +8,7 @@ import pytest
 
 from forge import condapkg, elf, locks, sources
 from forge.paths import CHANNEL, ROOT, cache_dir
-from forge.recipes.run import BUILDS
+from forge.recipes.run import PLACES
 from forge.wheels import metadata
 from forge.wheels.bytecode import Compiler
 from forge.wheels.layout import lay_out
@@ -22,7 +22,7 @@ PACKAGES = sorted(CHANNEL.glob("*/*.conda"))
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.stem)
 def test_it_runs_with_the_oldest_glibc_and_says_nothing_of_the_build_machine(package: Path) -> None:
-    assert elf.problems(package, build_paths=[BUILDS.format(name=""), str(cache_dir("build")), str(ROOT)]) == []
+    assert elf.problems(package, build_paths=[PLACES.format(name=""), str(cache_dir("build")), str(ROOT)]) == []
 
 
 def test_the_channel_holds_packages() -> None:

@@ -180,8 +180,9 @@ def test_a_home_on_a_disk_that_can_only_be_read_is_told(tmp_path: Path, monkeypa
         homes.ensure(account)
 
 
-def test_an_account_without_home_gets_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = SimpleNamespace(pw_dir="/", pw_uid=1, pw_gid=1)
+@pytest.mark.parametrize("home", ["/", "", "/nonexistent"])
+def test_an_account_without_home_gets_no_server(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    entry = SimpleNamespace(pw_dir=home, pw_uid=1, pw_gid=1)
     monkeypatch.setattr(pwd, "getpwnam", lambda name: entry)
     with pytest.raises(homes.NoHomeError, match="no home folder"):
         homes.of_host("alice", "work")

@@ -57,18 +57,28 @@ def site(engine: docker.APIClient, settings: str, python: str = "") -> Iterator[
         yield Site(hub, hub.root, {})
 
 
+TICKET = """\
+from jupyterhub.auth import DummyAuthenticator
+class Tickets(DummyAuthenticator):
+    async def pre_spawn_start(self, user, spawner):
+        spawner.environment = {**spawner.environment, "KRB5CCNAME": f"FILE:/run/tickets/{user.name}/krb5cc"}
+c.JupyterHub.authenticator_class = Tickets
+"""
+"""Plays the Kerberos authenticator, which has a KDC in tests of its own: tells servers where their ticket is."""
+
+
 @pytest.fixture(scope="module", params=["docker", "local"])
 def running(request: pytest.FixtureRequest, engine: docker.APIClient, image: str) -> Iterator[Site]:
-    with site(engine, DOCKER if request.param == "docker" else LOCAL) as made:
+    with site(engine, DOCKER if request.param == "docker" else LOCAL, TICKET) as made:
         yield made
 
 
 def test_a_server_runs_as_its_user_with_the_groups_of_the_host(running: Site) -> None:
-    said = running.shell("alice", "id; whoami; echo $HOME; pwd; echo $USER")
+    said = running.shell("alice", "id; whoami; echo $HOME; pwd; echo $USER; echo $KRB5CCNAME")
     home = str(running.root.home("alice"))
     assert said.splitlines() == [
         "uid=61001(alice) gid=61001(alice) groups=61001(alice),61100(jupyterhub),61101(analysts)",
-        *("alice", home, home, "alice"),
+        *("alice", home, home, "alice", "FILE:/run/tickets/alice/krb5cc"),
     ]
 
 
@@ -151,7 +161,7 @@ def test_the_sites_folders_are_read_only_and_what_is_missing_is_logged_once(
 def test_a_link_that_a_user_puts_in_place_of_the_home_leads_root_nowhere(
     engine: docker.APIClient, image: str, exists: bool
 ) -> None:
-    """Right after the hub has looked: Docker, as root, would follow it, and make what it leads to."""
+    """Right after the hub has looked: Docker, as root, would follow it."""
     python = (
         "import os\n"
         "before = c.DockerSpawner.pre_spawn_hook\n"

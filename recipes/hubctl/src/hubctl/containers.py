@@ -227,6 +227,6 @@ def host_config(spawner: Any, *, settings: Settings, layout: Layout) -> dict[str
         "mem_limit": format_memory(limits.memory),
         "auto_remove": False,  # the log of a server that died stays readable; stopping it removes it all the same
         "binds": binds,
-        # for a bind whose source is not there, Docker makes it as root, through any link that the user has put there
+        # in place of a bind's source that has gone, Docker would make a folder of root's in the user's home
         "mounts": [docker.types.Mount(user.home, str(user.folder), type="bind")],
     }

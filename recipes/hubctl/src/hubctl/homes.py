@@ -12,6 +12,8 @@ from pathlib import Path
 from hubctl.layout import Layout
 
 NOBODY = 65534
+NO_HOME = "/nonexistent"
+"""The home of accounts that have none (Debian Policy, 9.2.3)."""
 
 
 class NoHomeError(Exception):
@@ -51,7 +53,7 @@ def of_host(name: str, part: str) -> Account:
         entry = pwd.getpwnam(name)
     except KeyError:
         raise NoHomeError(f"There is no account {name} on this server. Ask the administrator for one.") from None
-    if len(Path(entry.pw_dir).parts) < 2 or not entry.pw_dir.startswith("/"):
+    if len(Path(entry.pw_dir).parts) < 2 or not entry.pw_dir.startswith("/") or entry.pw_dir == NO_HOME:
         raise NoHomeError(f"The account {name} has no home folder. Ask the administrator to give it one.")
     groups = tuple(gid for gid in os.getgrouplist(name, entry.pw_gid) if gid != entry.pw_gid)
     home = Path(entry.pw_dir)

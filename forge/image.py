@@ -17,6 +17,8 @@ from pathlib import Path
 
 import rattler
 import zstandard
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from forge import build, channel, construct, environments, image_debian, image_layers, locks, processes, sources
 from forge.construct import Construct
@@ -26,6 +28,7 @@ from forge.image_layers import Layer, Tree
 from forge.locking import alone
 from forge.paths import CONSTRUCT, DIST, ROOT, cache_dir, work_dir
 from forge.progress import Step, say
+from forge.sources import pypi, pypilock
 from forge.wheels.names import Names
 
 NAME = "hubforge/notebook"
@@ -41,6 +44,14 @@ ARCHIVE = DIST / "hub-notebook-image.tar.zst"
 
 JAVA_HOME = "/usr/lib/jvm/java-17-openjdk-amd64"
 _PATH = f"{PREFIX}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_LEFT_OUT = (
+    "conda-meta/*.json",  # they name this machine's folders
+    "lib/python3.13/site-packages/*/tests",
+    "lib/python3.13/site-packages/numpy/*/tests",
+    "share/jupyterhub/static",  # the hub's pages
+)
+"""What packages bring along that no user's server needs, a tenth of the environment."""
 
 _LINK = """
 import os, sys
@@ -98,7 +109,13 @@ def link(wanted: Path) -> None:
 
 def _specs() -> list[str]:
     names = Names.from_wheel(sources.fetch_env("names")["conda-pypi"])
-    return ["python 3.13.*", *(names.conda(pin.name) for pin in sources.read_lock(LOCK)), *EXTRA]
+    return ["python 3.13.*", *map(names.conda, _wanted()), *EXTRA]
+
+
+def _wanted() -> list[str]:
+    """The projects that ``notebook.in`` and the site ask for; the solver adds what they need."""
+    lines = f"{(pypi.FOLDER / f'{LOCK}.in').read_text()}{pypilock.read_site()[LOCK]}".splitlines()
+    return [canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")]
 
 
 def _inputs(records: Sequence[rattler.RepoDataRecord], debian: Path, version: str) -> str:
@@ -140,8 +157,8 @@ def _linked(scratch: Path, specs: Sequence[str]) -> Path:
     if done.returncode:
         raise ForgeError("the image's environment could not be linked", "What is printed above says why.")
     prefix = place / PREFIX.name
-    for meta in (prefix / "conda-meta").glob("*.json"):
-        meta.unlink()  # they name this machine's folders
+    for path in [path for pattern in _LEFT_OUT for path in prefix.glob(pattern)]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     return prefix
 
 

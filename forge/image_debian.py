@@ -20,7 +20,7 @@ from forge.sources.aptsources import as_deb822, derive, read_machine
 SUITE = "bookworm"
 """The Debian release with Java 17, the newest that Spark 3.5 runs on."""
 
-PACKAGES = ("ca-certificates", "openjdk-17-jre-headless", "tini")
+PACKAGES = ("ca-certificates", "openjdk-17-jre-headless", "tini", "unixodbc")
 
 _GRACE = 20.0
 """Seconds that an interrupted mmdebstrap has to remove the root file system that it was filling."""

@@ -13,6 +13,7 @@ from tests.containers import base_image
 
 DOCKERFILE = paths.ROOT / "images" / "notebook"
 OWN = "hubforge-test-own-base"
+BROKEN = "hubforge-test-broken"
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,79 @@ def test_the_image_can_be_a_users_server_whoever_the_user_is(hubctl: Hubctl, not
     assert "klist, kinit" in said
 
 
+LIBRARIES = """\
+import io, os, sys
+import kerberos, matplotlib.pyplot as plt, numpy, pandas, pyarrow.parquet, pyodbc
+from impala import dbapi
+from pyhive import hive
+plt.plot(numpy.arange(3))
+picture = io.BytesIO()
+plt.savefig(picture, format="png")
+print("plot", picture.getvalue()[:8] == b"\\x89PNG\\r\\n\\x1a\\n")
+pandas.DataFrame({"n": [1, 2], "t": ["a", "ä"]}).to_parquet("/tmp/x.parquet")
+print("parquet", pandas.read_parquet("/tmp/x.parquet").to_dict("list"))
+print("odbc", pyodbc.drivers())
+print("user", os.getuid(), os.access(sys.prefix, os.W_OK), os.access(os.environ["HOME"], os.W_OK))
+print("first process", open("/proc/1/comm").read())
+"""
+
+
+def test_what_analysts_import_works_for_a_user_whom_nobody_knows_and_without_a_home(notebook_image: str) -> None:
+    options = ["--rm", "--network=none", "--user=71234:71234", "--env=HOME=/nowhere", "--cap-drop=ALL"]
+    done = subprocess.run(
+        ["docker", "run", *options, notebook_image, "python", "-c", LIBRARIES], capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == [
+        "plot True",
+        "parquet {'n': [1, 2], 't': ['a', 'ä']}",
+        "odbc []",
+        "user 71234 False False",
+        "first process tini",
+        "",
+    ], done.stderr
+
+
+FIRST_PAGE = """\
+import json, re, socket, subprocess, time, urllib.request
+server = subprocess.Popen(["jupyter", "lab", "--port=8888", "--IdentityProvider.token="], stderr=subprocess.DEVNULL)
+while socket.socket().connect_ex(("127.0.0.1", 8888)):
+    assert server.poll() is None
+    time.sleep(0.2)
+page = urllib.request.urlopen("http://127.0.0.1:8888/lab").read().decode()
+config = json.loads(re.search(r'jupyter-config-data" type="application/json">(.*?)</script>', page, re.S)[1])
+address = "http://127.0.0.1:8888" + re.search(r'src="([^"]*/static/lab/main[^"]*)"', page)[1]
+main = urllib.request.urlopen(urllib.request.Request(address, headers={"Accept-Encoding": "gzip"}))
+print(json.dumps({
+    "encoding": main.headers["Content-Encoding"],
+    "cache": main.headers["Cache-Control"],
+    "build": config["buildCheck"] or config["buildAvailable"],
+    "install": config["extensionManager"]["can_install"],
+    "off": config["disabledExtensions"],
+}))
+server.terminate()
+server.wait()
+"""
+
+
+def test_the_first_page_is_small_and_asks_for_nothing_from_outside(notebook_image: str) -> None:
+    command = ["docker", "run", "--rm", "--network=none", "--user=71234", notebook_image, "python", "-c", FIRST_PAGE]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["encoding"] == "gzip"
+    assert found["cache"] == "public, max-age=31536000, immutable"
+    assert not found["build"] and not found["install"]
+    assert "@jupyterlab/apputils-extension:announcements" in found["off"]
+
+
+def test_a_servers_start_does_without_the_slowest_import(notebook_image: str) -> None:
+    script = (
+        "import sys, jupyterhub.singleuser, jupyterlab.labapp; print({'rfc3987_syntax', 'lark'} & sys.modules.keys())"
+    )
+    command = ["docker", "run", "--rm", "--network=none", notebook_image, "python", "-c", script]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "set()\n"
+
+
 def test_spark_computes_without_a_cluster_and_with_python_functions(notebook_image: str) -> None:
     script = (
         "from pyspark.sql import SparkSession, functions, types\n"
@@ -98,13 +172,20 @@ def test_spark_computes_without_a_cluster_and_with_python_functions(notebook_ima
     assert done.stdout.splitlines()[-3:] == ["sum 12", "pandas [0, 2, 4, 6]", "back 2"], done.stderr[-3000:]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_image(notebook_image: str) -> Iterator[str]:
-    """The environment on a Debian with an older glibc, and without Java."""
-    arguments = ["--build-arg", f"BASE={base_image('bullseye')}", "--build-arg", f"NOTEBOOK={notebook_image}"]
+    """The environment on a Debian with an older glibc, with an ODBC driver, and without Java; built without network."""
+    base = base_image("bullseye", ["libsqliteodbc", "unixodbc"])
+    arguments = ["--network=none", "--build-arg", f"BASE={base}", "--build-arg", f"NOTEBOOK={notebook_image}"]
     subprocess.run(["docker", "build", "--quiet", "--tag", OWN, *arguments, str(DOCKERFILE)], check=True)
     yield OWN
     subprocess.run(["docker", "image", "rm", "--force", OWN], check=True, capture_output=True)
+
+
+def test_an_odbc_driver_of_the_sites_base_is_found(own_image: str) -> None:
+    script = 'import pyodbc; print(pyodbc.connect("Driver=SQLite3").execute("select 6 * 7").fetchval())'
+    command = ["docker", "run", "--rm", "--network=none", own_image, "python", "-c", script]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "42\n"
 
 
 def test_an_image_on_a_base_of_the_sites_own_is_checked_and_remembered(hubctl: Hubctl, own_image: str) -> None:
@@ -117,11 +198,63 @@ def test_an_image_on_a_base_of_the_sites_own_is_checked_and_remembered(hubctl: H
     assert own["found"]["facts"]["java"] == ""
 
 
-def test_an_image_without_jupyterhub_is_refused(hubctl: Hubctl) -> None:
+OLDER_HUB = """\
+WORKDIR /x/jupyterhub-5.4.0.dist-info
+RUN printf 'Name: jupyterhub\\nVersion: 5.4.0\\n' >METADATA
+ENV PYTHONPATH=/x
+"""
+BROKEN_KERNEL = """\
+WORKDIR /x
+RUN echo 'raise SystemExit("no kernel today")' >ipykernel_launcher.py
+ENV PYTHONPATH=/x
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict"),
+    [
+        ("RUN rm /opt/notebook/bin/jupyterhub-singleuser", "no jupyterhub-singleuser: install jupyterhub==6."),
+        (OLDER_HUB, "jupyterhub 5.4.0 does not fit the hub's 6."),
+        (BROKEN_KERNEL, "a Python kernel does not run: RuntimeError('Kernel died"),
+        ("RUN chmod 0700 /opt/notebook/lib", "no Python that runs as user 54321: the image said"),
+        ("RUN chmod 0700 /opt", "no Python that runs as user 54321: the image said"),
+    ],
+    ids=["no jupyterhub-singleuser", "another major version", "no kernel", "root's files", "root's folder"],
+)
+def test_an_image_that_can_be_nobodys_server_is_refused_with_the_reason(
+    hubctl: Hubctl, notebook_image: str, lines: str, verdict: str
+) -> None:
+    dockerfile = f"FROM {notebook_image}\nUSER 0\n{lines}\nUSER 65534\n"
+    build = ["docker", "build", "--quiet", "--network=none", "--tag", BROKEN, "-"]
+    subprocess.run(build, input=dockerfile, text=True, check=True, capture_output=True)
+    try:
+        refused = hubctl("check", BROKEN, check=False)
+    finally:
+        subprocess.run(["docker", "image", "rm", "--force", BROKEN], check=True, capture_output=True)
+    assert refused.returncode == 1
+    assert f"BAD   {verdict}" in refused.stdout
+    assert refused.stderr.startswith(f"hubctl: {BROKEN} can't be a user's server: mend what is marked BAD")
+
+
+def test_an_image_without_python_is_refused(hubctl: Hubctl) -> None:
     refused = hubctl("check", base_image("bookworm"), check=False)
     assert refused.returncode == 1
-    assert "can't be a user's server" in refused.stderr
+    assert "BAD   no Python that runs as user 54321" in refused.stdout
     assert "Traceback" not in refused.stderr
+
+
+def test_what_a_check_has_found_counts_more_than_the_label_of_what_an_image_is_built_on(
+    hubctl: Hubctl, notebook_image: str
+) -> None:
+    dockerfile = f"FROM {notebook_image}\nUSER 0\nRUN rm /usr/lib/jvm/java-17-openjdk-amd64/bin/java\nUSER 65534\n"
+    build = ["docker", "build", "--quiet", "--network=none", "--tag", OWN, "-"]
+    subprocess.run(build, input=dockerfile, text=True, check=True, capture_output=True)
+    try:
+        assert "but no Java: gets no PySpark kernels" in hubctl("check", OWN).stdout
+        (hubctl.root / "etc/jupyterhub/hub.yaml").write_text(f"docker: {{images: [{{name: Own, image: {OWN}}}]}}\n")
+        assert json.loads(hubctl("list", "--json").stdout)[0]["found"]["facts"]["java"] == ""
+    finally:
+        subprocess.run(["docker", "image", "rm", "--force", OWN], check=True, capture_output=True)
 
 
 def test_an_image_that_docker_does_not_have_is_named(hubctl: Hubctl) -> None:

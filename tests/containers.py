@@ -1,6 +1,8 @@
 """Bare servers: Debian root file systems from the machine's own mirror, as containers without network."""
 
 import hashlib
+import ipaddress
+import json
 import platform
 import shutil
 import subprocess
@@ -72,6 +74,13 @@ def running(image: str, *options: str, mounts: dict[Path, str] | None = None) ->
         yield container
     finally:
         subprocess.run(["docker", "rm", "--force", container.id], check=True, capture_output=True)
+
+
+def gateway() -> str:
+    """This machine's address on Docker's default network; Docker does not always name it."""
+    shown = subprocess.run(["docker", "network", "inspect", "bridge"], check=True, capture_output=True, text=True)
+    pool = json.loads(shown.stdout)[0]["IPAM"]["Config"][0]
+    return str(pool.get("Gateway") or next(ipaddress.ip_network(pool["Subnet"]).hosts()))
 
 
 def docker_runs() -> bool:

@@ -4,6 +4,7 @@ As a program: `python login.py BASE_URL USER`, the password on standard input; p
 Jupyter server. Exit code 1 when the login is refused.
 """
 
+import html
 import http.client
 import http.cookiejar
 import json
@@ -75,8 +76,15 @@ class Session:
             return int(answer.status)
 
     def start_server(self, user: str) -> str:
-        """Asks for the user's server, where nothing is to be chosen, and waits for it; gives the Jupyter version."""
-        self.get(f"/hub/spawn/{urllib.parse.quote(user)}")
+        """Asks for the user's server, with the defaults of what can be chosen, and waits for it.
+
+        Returns:
+            The Jupyter server's version.
+        """
+        page = self.get(f"/hub/spawn/{urllib.parse.quote(user)}")
+        if form := re.search(r'id="spawn_form"[^>]* action="([^"]+)"', page):
+            with self._open(urllib.parse.urljoin(self.base, html.unescape(form.group(1))), b"", timeout=60):
+                pass
         self.wait_for_server(user)
         return str(json.loads(self.get(f"/user/{urllib.parse.quote(user)}/api"))["version"])
 

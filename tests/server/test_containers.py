@@ -102,6 +102,29 @@ def test_mounts_apply_where_they_exist_and_skipped_ones_are_logged_once(
     assert f"{layout.root}/opt/gone" in containers.host_config(spawner(), settings=values, layout=layout)["binds"]
 
 
+def test_the_clusters_spark_and_hadoops_configuration_are_mounted_unless_the_site_does_it(
+    layout: Layout, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("opt/parcels/spark", "etc/hadoop/conf"):
+        (layout.root / name).mkdir(parents=True)
+    spark = {"spark_home": "/opt/parcels/spark", "hadoop_conf": "/etc/hadoop/conf"}
+
+    def read_only(**site: Any) -> dict[str, str]:
+        values = settings(auth="pam", spawner="docker", **site)
+        binds = containers.host_config(spawner(), settings=values, layout=layout)["binds"]
+        found = {source.removeprefix(str(layout.root)): bind for source, bind in binds.items()}
+        return {path: bind["bind"] for path, bind in found.items() if path.startswith(("/opt", "/etc/hadoop"))}
+
+    assert read_only(pyspark=spark) == {path: path for path in spark.values()}
+    parcels = {"host": "/opt/parcels", "container": "/parcels"}
+    assert read_only(pyspark=spark, mounts=[parcels]) == {
+        "/opt/parcels": "/parcels",
+        "/etc/hadoop/conf": "/etc/hadoop/conf",
+    }
+    read_only(pyspark={"spark_home": "/opt/spark-of-before"})
+    assert caplog.messages == ["/opt/spark-of-before is not on this host: not mounted into containers"]
+
+
 def test_kernelspecs_are_mounted_read_only(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "mounts", lambda settings, layout, image: {"/k/1g": f"/kernels/{image}"})
     values = settings(auth="pam", spawner="docker")

@@ -87,6 +87,19 @@ def test_a_clusters_spark_is_used_where_the_container_has_it(layout: Layout) -> 
     assert not [text for text in everything if "127.0.0.1" in text], "executors must reach the driver"
 
 
+def test_hadoops_configuration_is_named_where_the_container_has_it(layout: Layout) -> None:
+    for mounts, inside in (
+        ("", "/data/hadoop/conf"),
+        ("mounts: [{host: /data, container: /etc}]\n", "/etc/hadoop/conf"),
+    ):
+        kernels.render(settings(layout, f"{mounts}pyspark: {{master: yarn, hadoop_conf: /data/hadoop/conf}}\n"), layout)
+        environment = specs(layout)["pyspark-1g"]["env"]
+        assert isinstance(environment, dict)
+        assert {environment[name] for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR")} == {inside}
+        arguments = submit(layout, "pyspark-1g")
+        assert arguments[arguments.index("--master") + 1] == "yarn"
+
+
 def test_rendering_again_changes_nothing_and_a_size_that_goes_takes_its_kernel_along(layout: Layout) -> None:
     both = settings(layout, "pyspark: {driver_memory: [1g, 2g]}")
     assert kernels.render(both, layout, check=True) == ["kernelspec pyspark-1g: new", "kernelspec pyspark-2g: new"]

@@ -163,6 +163,16 @@ def test_a_property_that_is_none_or_has_a_setting_of_its_own_is_refused(problems
     ]
 
 
+def test_yarn_is_where_hadoops_configuration_says(problems: Any, tmp_path: Path) -> None:
+    assert problems("pyspark: {master: yarn}\n") == [
+        "1: pyspark: expected hadoop_conf with master yarn: its yarn-site.xml says where YARN is"
+    ]
+    # Cloudera's Spark knows the place itself
+    for place in ("hadoop_conf: /etc/hadoop/conf", "spark_home: /opt/spark"):
+        (tmp_path / "hub.yaml").write_text(f"pyspark: {{master: yarn, {place}}}\n")
+        assert load(tmp_path / "hub.yaml").pyspark.master == "yarn"
+
+
 def test_default_spark_sizes_follow_a_small_limit(tmp_path: Path) -> None:
     (tmp_path / "hub.yaml").write_text("limits: {memory: 2g}\n")
     assert load(tmp_path / "hub.yaml").driver_sizes == [GIB]

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 from hubctl import homes, kernels, krb5conf, names, servers, shared
@@ -14,6 +15,9 @@ from hubctl.layout import Layout
 from hubctl.settings import Image, Mount, Settings
 from hubctl.startqueue import StartQueue
 from hubctl.units import format_memory
+
+SHARED = PurePosixPath("/shared/jupyterhub")
+"""What users share."""
 
 RUNTIME = "/tmp/jupyter-runtime"
 """Jupyter's runtime folder inside a container: short, for the sockets of kernels, and gone with the container."""
@@ -131,11 +135,15 @@ def mounts(settings: Settings, layout: Layout) -> list[Mount]:
 
 
 def _wanted(settings: Settings) -> list[Mount]:
-    shipped: list[dict[str, Any]] = [{"host": "/shared/jupyterhub", "writable": True}]
-    if settings.pyspark.spark_home:
-        shipped.append({"host": settings.pyspark.spark_home})
-    inside = {str(mount.container or mount.host) for mount in settings.mounts}
-    return [*(Mount(**mount) for mount in shipped if str(mount["host"]) not in inside), *settings.mounts]
+    wanted = _of_the_site(settings)
+    inside = {mount.container or mount.host for mount in wanted}
+    return wanted if SHARED in inside else [Mount(host=SHARED, writable=True), *wanted]
+
+
+def _of_the_site(settings: Settings) -> list[Mount]:
+    inside = {mount.container or mount.host for mount in settings.mounts}
+    cluster = [Mount(host=path) for path in kernels.host_paths(settings) if path not in inside]
+    return [*cluster, *settings.mounts]
 
 
 _skipped: set[str] = set()
@@ -143,7 +151,7 @@ _skipped: set[str] = set()
 
 def _tell_skipped(settings: Settings, layout: Layout, log: logging.Logger) -> None:
     """Logs each of the site's mounts that does not exist on this host; once, until it has been there again."""
-    for mount in settings.mounts:
+    for mount in _of_the_site(settings):
         path = str(layout.below(mount.host))
         if layout.below(mount.host).exists():
             _skipped.discard(path)

@@ -6,7 +6,9 @@ names `spark` and `sc` are then as in Spark's own shell.
 
 
 def _prepare_spark() -> None:
+    import contextlib
     import os
+    import socket
     import sys
     from pathlib import Path
 
@@ -20,6 +22,11 @@ def _prepare_spark() -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(ours + inherited)
     if "--master local" in os.environ.get("PYSPARK_SUBMIT_ARGS", ""):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    else:  # executors connect to the driver, and nobody else knows the name of a container
+        with contextlib.suppress(OSError):
+            address = socket.gethostbyname(socket.gethostname())
+            if not address.startswith("127."):  # else Spark looks for a better one itself
+                os.environ.setdefault("SPARK_LOCAL_HOSTNAME", address)
     shell = get_ipython()
 
     def start(info: object) -> None:

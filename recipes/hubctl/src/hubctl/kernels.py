@@ -56,6 +56,16 @@ def mounts(settings: Settings, layout: Layout, image: str) -> dict[str, str]:
     return {str(folder(layout) / _name(size)): str(INSIDE / _name(size)) for size in sizes(settings, image)}
 
 
+def host_paths(settings: Settings) -> list[PurePosixPath]:
+    """What of the host the kernels need in a container, beside what the site mounts anyway."""
+    spark = settings.pyspark
+    return [
+        path
+        for path in (spark.spark_home, spark.hadoop_conf)
+        if path and not any(path.is_relative_to(mount.host) for mount in settings.mounts)
+    ]
+
+
 def sizes(settings: Settings, image: str) -> list[int]:
     """The driver sizes, in bytes, that a container of ``image`` has room for."""
     return [size for size in settings.driver_sizes if size <= settings.largest_driver(image)]
@@ -107,6 +117,8 @@ def _files(settings: Settings, size: int) -> dict[str, str]:
         environment["SPARK_LOCAL_IP"] = "127.0.0.1"
     if settings.pyspark.spark_home:
         environment["SPARK_HOME"] = _inside(settings, settings.pyspark.spark_home)
+    if settings.pyspark.hadoop_conf:
+        environment["HADOOP_CONF_DIR"] = environment["YARN_CONF_DIR"] = _inside(settings, settings.pyspark.hadoop_conf)
     if python := settings.pyspark.conf.get("spark.pyspark.python"):
         environment["PYSPARK_PYTHON"] = python  # Spark itself reads the property only in `spark-submit`
     document = {

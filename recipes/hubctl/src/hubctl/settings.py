@@ -208,6 +208,9 @@ class PySpark(_Section):
     spark_home: AbsolutePath | None = Field(
         default=None, description="The cluster's Spark on the host; without it, the image's own."
     )
+    hadoop_conf: AbsolutePath | None = Field(
+        default=None, description="Hadoop's configuration on the host, a folder with core-site.xml and yarn-site.xml."
+    )
     conf: dict[str, SparkProperty] = Field(default={}, description="Further Spark properties.")
 
     @field_validator("conf")
@@ -220,6 +223,12 @@ class PySpark(_Section):
             if name in own:
                 raise ValueError(f"expected further properties; {name} is set by pyspark.{own[name]}")
         return conf
+
+    @model_validator(mode="after")
+    def _yarn_is_found(self) -> "PySpark":
+        if self.master == "yarn" and not (self.hadoop_conf or self.spark_home):
+            raise ValueError("expected hadoop_conf with master yarn: its yarn-site.xml says where YARN is")
+        return self
 
 
 def _longer_than_unseen(timeout: timedelta) -> timedelta:

@@ -1,0 +1,212 @@
+"""PySpark kernels of users' servers with a cluster: a real one of Spark's own kind, and what can be tried of YARN."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.containers import gateway
+from tests.login import Session
+
+USER = "ada"
+CONTAINER = f"jupyter-{USER}"
+PARCEL = "opt/parcels/CDH-1"
+"""Laid out as a parcel is: jars for all of its programs in one folder, configuration below /etc."""
+
+SPARK_HOME = "/opt/parcels/CDH/lib/spark"
+
+KERNEL = """\
+import sys
+from jupyter_client.manager import start_new_kernel
+manager, client = start_new_kernel(kernel_name="pyspark-1g", startup_timeout=120)
+try:
+    client.execute_interactive(sys.argv[1], timeout=240)
+finally:
+    manager.shutdown_kernel(now=True)
+"""
+
+SETTINGS = """\
+auth: shared-password
+spawner: docker
+bind: 127.0.0.1
+port: {ports[0]}
+internal_ports: {{hub: {ports[1]}, proxy_api: {ports[2]}}}
+docker: {{network: {network}, images: [{{name: Notebook, image: hubforge/notebook}}]}}
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server below a folder, with a hub on free ports."""
+
+    prefix: Path
+    root: Path
+    ports: tuple[int, int, int]
+
+    def hubctl(self, *arguments: str) -> None:
+        program = self.prefix / "envs" / "jupyterhubenv" / "bin" / "hubctl"
+        # A file takes the output: the hub inherits it and lives on.
+        with (self.root / "hubctl.log").open("w+") as log:
+            done = subprocess.run([program, "--root", self.root, *arguments], stdout=log, stderr=log)
+            log.seek(0)
+            assert done.returncode == 0, log.read()
+
+    @contextmanager
+    def server(self, network: str, settings: str) -> Iterator[None]:
+        """A user's running server; the hub has these ``settings``."""
+        text = SETTINGS.format(ports=self.ports, network=network) + settings
+        (self.root / "etc/jupyterhub/hub.yaml").write_text(text)
+        self.hubctl("start")
+        try:
+            session = Session(f"https://localhost:{self.ports[0]}")
+            password = (self.root / "var/lib/jupyterhub/shared_password").read_text().strip()
+            session.log_in(USER, password)
+            session.start_server(USER, 120)
+            yield
+        finally:
+            self.hubctl("stop")
+            subprocess.run(["docker", "rm", "--force", CONTAINER], capture_output=True)
+
+
+@contextmanager
+def kernel(source: str) -> Iterator[subprocess.Popen[str]]:
+    """A cell that runs in the user's PySpark kernel."""
+    command = ["docker", "exec", CONTAINER, "python", "-c", KERNEL, source]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def run_in_kernel(source: str) -> str:
+    """What a cell prints in the user's PySpark kernel."""
+    with kernel(source) as running:
+        return running.communicate(timeout=300)[0]
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def site(prefix: Path, notebook_image: str) -> Iterator[Site]:
+    assert os.geteuid() == 0, "a hub with containers runs as root"
+    # not below pytest's own folder, which no container's user can enter
+    root = Path(f"/var/tmp/hubforge-cluster-{os.getpid()}")
+    root.mkdir(mode=0o755)
+    try:
+        made = Site(prefix, root, (free_port(), free_port(), free_port()))
+        made.hubctl("setup", "--auth", "shared-password", "--spawner", "docker")
+        yield made
+    finally:
+        shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module")
+def spark(site: Site, notebook_image: str) -> list[str]:
+    """The site's own Spark, out of the image's; what makes Docker mount it."""
+    parcel = site.root / PARCEL
+    home = parcel / "lib/spark"
+    (home / "python/lib").mkdir(parents=True)
+    (site.root / "opt/parcels/CDH").symlink_to(parcel.name)
+    made = subprocess.run(["docker", "create", notebook_image], check=True, capture_output=True, text=True)
+    source = f"{made.stdout.strip()}:/opt/notebook/lib/python3.13/site-packages/pyspark"
+    subprocess.run(["docker", "cp", "--quiet", source, home / "python"], check=True)
+    subprocess.run(["docker", "rm", made.stdout.strip()], check=True, capture_output=True)
+    package = home / "python/pyspark"
+    for name in ("bin", "sbin"):
+        (package / name).rename(home / name)
+    (package / "jars").rename(parcel / "jars")
+    (home / "jars").symlink_to("../../jars")
+    for archive in (package / "python/lib").iterdir():
+        archive.rename(home / "python/lib" / archive.name)
+    conf = site.root / "etc/spark/conf"
+    conf.with_name("conf.site").mkdir(parents=True)
+    conf.symlink_to("conf.site")
+    (conf / "spark-defaults.conf").write_text("spark.hubforge.from the site\n")
+    (home / "conf").symlink_to("/etc/spark/conf")
+    return [f"--volume={site.root}/opt/parcels:/opt/parcels:ro", f"--volume={conf}:/etc/spark/conf:ro"]
+
+
+@contextmanager
+def daemon(image: str, options: list[str], name: str, *arguments: str) -> Iterator[str]:
+    """One of the cluster's processes, in a container of its own with that name as its host's name; its address."""
+    command = ["docker", "run", "--detach", "--user=nobody", f"--hostname={name}", *options, image]
+    program = [f"{SPARK_HOME}/bin/spark-class", f"org.apache.spark.deploy.{name}.{name.title()}"]
+    started = subprocess.run([*command, *program, *arguments], check=True, capture_output=True, text=True)
+    container = started.stdout.strip()
+    try:
+        shown = subprocess.run(["docker", "inspect", container], check=True, capture_output=True, text=True)
+        yield str(json.loads(shown.stdout)[0]["NetworkSettings"]["IPAddress"])
+    finally:
+        subprocess.run(["docker", "rm", "--force", container], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def master(spark: list[str], notebook_image: str) -> Iterator[str]:
+    """A Spark cluster of one worker; its address."""
+    with daemon(notebook_image, spark, "master", "--port", "7077") as address:
+        where = f"spark://{address}:7077"
+        with daemon(notebook_image, spark, "worker", "--cores", "2", "--work-dir", "/tmp/work", where):
+            yield where
+
+
+CLUSTER = """\
+import socket
+hosts = sc.parallelize(range(4), 2).map(lambda _: socket.gethostname()).distinct().collect()
+print("executors on", hosts, "of", sc.master)
+print("pandas", list(spark.range(3).toPandas()["id"]))
+import pyspark
+print("python", pyspark.__file__)
+core = sc._jvm.java.lang.Class.forName("org.apache.spark.SparkContext")
+print("jar", core.getProtectionDomain().getCodeSource().getLocation().getPath())
+print("defaults", sc.getConf().get("spark.hubforge.from"))
+print("heap", sc._jvm.java.lang.Runtime.getRuntime().maxMemory() // 2**20)
+"""
+
+
+@pytest.mark.parametrize("network", ["bridge", "host"])
+def test_a_kernel_computes_on_the_cluster_with_the_sites_own_spark(site: Site, master: str, network: str) -> None:
+    mounts = "mounts: [{host: /opt/parcels}, {host: /etc/spark/conf}]\n"
+    spark = f"pyspark: {{driver_memory: [1g], master: '{master}', spark_home: {SPARK_HOME}}}\n"
+    with site.server(network, mounts + spark):
+        said = run_in_kernel(CLUSTER)
+        assert f"executors on ['worker'] of {master}" in said, said
+        assert "pandas [0, 1, 2]" in said
+        assert f"python {SPARK_HOME}/python/pyspark/__init__.py" in said
+        assert f"jar /{PARCEL}/jars/spark-core_" in said
+        assert "defaults the site" in said
+
+
+YARN_SITE = """\
+<configuration>
+  <property><name>yarn.resourcemanager.address</name><value>{address}:{port}</value></property>
+</configuration>
+"""
+
+
+def test_spark_looks_for_yarn_where_hadoops_configuration_says(site: Site) -> None:
+    """No ResourceManager can be had here: a socket takes its place, and sees that Hadoop's protocol arrives."""
+    address = gateway()
+    conf = site.root / "etc/hadoop/conf"
+    conf.mkdir(parents=True)
+    with socket.create_server((address, 0)) as manager:
+        port = manager.getsockname()[1]
+        (conf / "yarn-site.xml").write_text(YARN_SITE.format(address=address, port=port))
+        yarn = "pyspark: {driver_memory: [1g], master: yarn, hadoop_conf: /etc/hadoop/conf}\n"
+        with site.server("bridge", yarn), kernel("sc") as running:
+            manager.settimeout(180)
+            connection, _ = manager.accept()
+            with connection:
+                assert connection.recv(4) == b"hrpc", "the first bytes of Hadoop's RPC"
+            assert running.poll() is None

@@ -4,8 +4,6 @@ The hub runs in a mount namespace in which the folder's ``/etc/passwd``, ``/etc/
 this machine's. Docker does not see that namespace, and need not: all that containers get lies below the folder.
 """
 
-import ipaddress
-import json
 import os
 import random
 import shutil
@@ -16,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from tests import containers
 
 REALM = "HUBFORGE.TEST"
 USER = "analyst"
@@ -61,10 +61,16 @@ docker:
   images:
     - {{name: Notebook, image: hubforge/notebook}}
 limits: {{memory: 3g}}
-pyspark: {{driver_memory: [1g, 2g]}}
+pyspark: {{driver_memory: [1g, 2g], hadoop_conf: /etc/hadoop/conf}}
 """
 
-# Answers with the principal of whoever proves to be one (SPNEGO, RFC 4559).
+CORE_SITE = """\
+<configuration>
+  <property><name>hadoop.security.authentication</name><value>kerberos</value></property>
+</configuration>
+"""
+
+# Answers with the principal of whoever proves to be one (SPNEGO, RFC 4559), and with a cookie, as Hadoop's services do.
 WEB_SERVICE = """\
 import http.server, sys
 import kerberos
@@ -79,9 +85,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         _, context = kerberos.authGSSServerInit("HTTP")
         kerberos.authGSSServerStep(context, token)
+        name = kerberos.authGSSServerUserName(context)
         self.send_response(200)
+        self.send_header("WWW-Authenticate", "Negotiate " + kerberos.authGSSServerResponse(context))
+        self.send_header("Set-Cookie", f'hadoop.auth="u={name.partition("@")[0]}&p={name}&t=kerberos&e=9999999999999"')
         self.end_headers()
-        self.wfile.write(kerberos.authGSSServerUserName(context).encode())
+        self.wfile.write(name.encode())
+
+    do_OPTIONS = do_GET
 
 http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
 """
@@ -138,10 +149,7 @@ class RealmServer:
     @cached_property
     def gateway(self) -> str:
         """This machine's address on Docker's default network."""
-        shown = subprocess.run(["docker", "network", "inspect", "bridge"], check=True, capture_output=True, text=True)
-        pool = json.loads(shown.stdout)[0]["IPAM"]["Config"][0]
-        # an Engine that has just made the network does not say it: it is the first one
-        return str(pool.get("Gateway") or next(ipaddress.ip_network(pool["Subnet"]).hosts()))
+        return containers.gateway()
 
     def hubctl(self, *arguments: str) -> str:
         """What hubctl says, run in the namespace."""
@@ -192,7 +200,7 @@ def realm_server(
         site: the name whose key ``/etc/jupyterhub/http.keytab`` shall have; empty for no such file.
     """
     assert os.geteuid() == 0, "accounts, PAM and a KDC need root"
-    server = RealmServer(Path(f"/var/tmp/hubforge-realm-{os.getpid()}"), tuple(_free_ports(5)), users)
+    server = RealmServer(Path(f"/var/tmp/hubforge-realm-{os.getpid()}"), tuple(_free_ports(6)), users)
     server.folder.mkdir(mode=0o755)
     try:
         _lay_out(server)
@@ -250,6 +258,8 @@ def _lay_out(server: RealmServer) -> None:
     shutil.copytree("/etc/pam.d", etc / "pam.d")
     values = {"realm": REALM, "gateway": server.gateway, "port": server.ports[3], "folder": server.folder / "kdc"}
     (etc / "krb5.conf").write_text(KRB5_CONF.format(**values))
+    (etc / "hadoop/conf").mkdir(parents=True)
+    (etc / "hadoop/conf/core-site.xml").write_text(CORE_SITE)
     (server.folder / "kdc").mkdir(mode=0o700)
     (server.folder / "kdc" / "kdc.conf").write_text(KDC_CONF.format(**values))
 
@@ -266,14 +276,16 @@ def _administer(server: RealmServer, *command: str) -> None:
 
 @contextmanager
 def _kdc(server: RealmServer) -> Iterator[None]:
-    """A KDC with the users, the host's keytab and the test service's."""
+    """A KDC with the users, the host's keytab, the test service's and Hive's."""
     _administer(server, "kdb5_util", "create", "-s", "-r", REALM, "-P", "master")
     queries = "\n".join(f"addprinc -pw {PASSWORD} {user}" for user in server.users)
     subprocess.run(
         ["kadmin.local", "-r", REALM], env=server.kdc, check=True, capture_output=True, input=queries, text=True
     )
     add_key(server, "host/hub.hubforge.test", server.root / "etc/krb5.keytab")
-    add_key(server, f"HTTP/{SERVICE}", server.folder / "kdc" / "http.keytab")
+    for name in (SERVICE, server.gateway):
+        add_key(server, f"HTTP/{name}", server.folder / "kdc" / "http.keytab")
+    add_key(server, f"hive/{server.gateway}", server.folder / "kdc" / "hive.keytab")
     with _process(["krb5kdc", "-n"], server.kdc, server.ports[3], server):
         yield
 

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import SECONDS, run_cell
+from tests.e2e.hive_server import HiveServer, hive_server
 from tests.realm_server import PASSWORD, REALM, SERVICE, USER, RealmServer, realm_server
 
 GSS = """\
@@ -27,13 +28,44 @@ print("rows", spark.range(1000).filter("id % 2 = 0").count(), spark.conf.get("sp
 """
 
 
+# What HDFS's and YARN's clients go by, and Hadoop's own HTTP client, which is WebHDFS's.
+HADOOP = """\
+security = sc._jvm.org.apache.hadoop.security
+login = security.UserGroupInformation.getLoginUser()
+print("Hadoop's user", login.getUserName(), login.hasKerberosCredentials())
+client = security.authentication.client
+token = client.AuthenticatedURL.Token()
+client.AuthenticatedURL().openConnection(sc._jvm.java.net.URL("{address}"), token)
+print("Java is known as", token.toString())
+"""
+
+HIVE = """\
+from pyhive import hive
+from impala import dbapi
+def ask(connection):
+    cursor = connection.cursor()
+    cursor.execute("select current_user(), 6 * 7")
+    return cursor.fetchall()
+print("pyhive", ask(hive.connect("{host}", {port}, auth="KERBEROS", kerberos_service_name="hive")))
+print("impyla", ask(dbapi.connect("{host}", {port}, auth_mechanism="GSSAPI", kerberos_service_name="hive")))
+"""
+
+
 @pytest.fixture(scope="module")
 def server(installer: Path, notebook_image: str) -> Iterator[RealmServer]:
     with realm_server(installer) as running:
         yield running
 
 
-def test_a_domain_user_computes_with_spark_and_services_know_the_ticket(server: RealmServer, page: Page) -> None:
+@pytest.fixture(scope="module")
+def hive(server: RealmServer, notebook_image: str) -> Iterator[HiveServer]:
+    with hive_server(server, notebook_image) as running:
+        yield running
+
+
+def test_a_domain_user_computes_with_spark_and_services_know_the_ticket(
+    server: RealmServer, hive: HiveServer, page: Page
+) -> None:
     page.goto(server.address)
     page.fill("#username_input", USER)
     page.fill("#password_input", "not the password")
@@ -55,6 +87,14 @@ def test_a_domain_user_computes_with_spark_and_services_know_the_ticket(server: 
     # The whole of it with G1; the collector for small machines holds a survivor space back.
     assert 0.9 * 1024 <= int(found[1]) <= 1024
     assert f"known as {USER}@{REALM}" in run_cell(page, GSS.format(service=SERVICE, address=server.service_address))
+
+    said = run_cell(page, HADOOP.format(address=server.service_address))
+    assert f"Hadoop's user {USER}@{REALM} True" in said, said
+    assert f"Java is known as u={USER}&p={USER}@{REALM}&t=kerberos" in said, said
+    hive.wait()
+    said = run_cell(page, HIVE.format(host=hive.host, port=hive.port))
+    assert f"pyhive [('{USER}', 42)]" in said, said
+    assert f"impyla [('{USER}', 42)]" in said, said
 
     _in_a_terminal(page, "klist > ticket 2>&1; id -u > uid; touch done")
     deadline = time.monotonic() + 60

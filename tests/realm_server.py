@@ -200,7 +200,7 @@ def realm_server(
         site: the name whose key ``/etc/jupyterhub/http.keytab`` shall have; empty for no such file.
     """
     assert os.geteuid() == 0, "accounts, PAM and a KDC need root"
-    server = RealmServer(Path(f"/var/tmp/hubforge-realm-{os.getpid()}"), tuple(_free_ports(6)), users)
+    server = RealmServer(Path(f"/var/tmp/hubforge-realm-{os.getpid()}"), tuple(free_ports(6)), users)
     server.folder.mkdir(mode=0o755)
     try:
         _lay_out(server)
@@ -222,7 +222,7 @@ def realm_server(
         shutil.rmtree(server.folder)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now, on any address, below those that outgoing connections take."""
     found: list[int] = []
     for port in random.sample(range(12000, 20000), 500):

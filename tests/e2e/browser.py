@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",  # the tests run as root
@@ -19,12 +19,18 @@ SECONDS = 1000  # playwright counts in milliseconds
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of a fresh browser."""
+def browser() -> Iterator[Browser]:
+    """A fresh browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_ARGUMENTS)
-        yield browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}).new_page()
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Page:
+    """A page of a fresh browser."""
+    return browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}).new_page()
 
 
 def run_cell(page: Page, source: str) -> str:

@@ -12,7 +12,7 @@ import ssl
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,7 @@ import docker
 from conftest import HubUser, ServerRoot, make_server_root
 from docker_support import IMAGE
 
-PREFIX = "hubforge-test-spawn"
-"""The containers' names begin so."""
+from tests.spawn_site import PREFIX, lay_out_site
 
 ROOT = HubUser("root", 0, 0)
 
@@ -36,59 +35,6 @@ c.JupyterHub.services.append({{"name": "tests", "api_token": "{API_TOKEN}"}})
 c.JupyterHub.load_roles.append({{"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers"]}})
 """
 """The administrator's Python that lets tests use the hub's API."""
-
-
-# Plays jupyterhub-singleuser: tells whose server it is, and does what its address says.
-# Only small modules: python3-minimal has no more.
-SERVER = """\
-#!/usr/bin/python3
-import os, socket, sys, time
-user = os.environ["JUPYTERHUB_USER"]
-if user == "fails":
-    print("there is no room on the disk")
-    raise SystemExit(3)
-while user.startswith("slow") and not os.path.exists(os.environ["HOME"] + "/go"):
-    time.sleep(0.1)
-host, port = os.environ["JUPYTERHUB_SERVICE_URL"].split("/")[2].split(":")
-listener = socket.socket()
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind((host, int(port)))
-listener.listen()
-print("listening", flush=True)
-while user == "silent":
-    listener.accept()[0].close()
-def eat():
-    food = [bytearray(b"x" * 2**24) for _ in range(1000)]
-websockets = []
-while True:
-    connection, _ = listener.accept()
-    request = connection.recv(65536)
-    path = (request.split(b" ") + [b""])[1].decode()
-    if b"pgrade: websocket" in request:
-        upgraded = (b"HTTP/1.1 101 Switching Protocols", b"Connection: Upgrade", b"Upgrade: websocket", b"", b"")
-        connection.sendall(b"\\r\\n".join(upgraded))
-        websockets.append(connection)
-        continue
-    body = user
-    if path.endswith("/exit"):
-        print("the end is near", flush=True)
-        os._exit(3)
-    if path.endswith("/eat"):
-        eat()
-    if path.endswith("/child-eats"):
-        child = os.fork()
-        if child == 0:
-            eat()
-        body = str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    if path.endswith("/env"):
-        body = repr(dict(os.environ))
-    if "/sh/" in path:
-        with os.popen("exec 2>&1; " + bytes.fromhex(path.rpartition("/")[2]).decode()) as output:
-            body = output.read()
-    body = body.encode()
-    connection.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body))
-    connection.close()
-"""
 
 
 @dataclass
@@ -201,7 +147,7 @@ class Browser:
         """A page, redirects followed."""
         return self._followed(self.request("GET", url))
 
-    def post(self, url: str, fields: dict[str, str] | list[tuple[str, str]]) -> Page:
+    def post(self, url: str, fields: Mapping[str, str | bytes] | list[tuple[str, str]]) -> Page:
         """A form sent, redirects followed."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._followed(self.request("POST", url, urllib.parse.urlencode(fields), headers))
@@ -329,27 +275,7 @@ def configure(root: ServerRoot, settings: str, python: str = "") -> None:
     lines = root.settings.read_text().splitlines()
     kept = [line for line in lines if line.startswith(("bind:", "port:", "internal_ports:"))]
     root.settings.write_text("\n".join([*kept, settings, ""]))
-    script = root.path / "singleuser"
-    script.write_text(SERVER)
-    script.chmod(0o755)
-    folder = root.path / "etc/jupyterhub/jupyterhub_config.d"
-    folder.mkdir(exist_ok=True)
-    local = (
-        # in place of `python -m jupyterhub.singleuser`
-        f"c.LocalProcessSpawner.cmd = [*c.LocalProcessSpawner.cmd[:-3], {str(script)!r}]\n"
-        "c.LocalProcessSpawner.interrupt_timeout = 0\n"
-    )
-    containers = (
-        f"c.DockerSpawner.prefix = {PREFIX!r}\n"
-        f"c.DockerSpawner.read_only_volumes = {{{str(script)!r}: '/usr/local/bin/jupyterhub-singleuser'}}\n"
-        # the small program has no manners
-        "kwargs = c.DockerSpawner.extra_create_kwargs\n"
-        "c.DockerSpawner.extra_create_kwargs = lambda spawner: {**kwargs(spawner), 'stop_signal': 'SIGKILL'}\n"
-    )
-    (folder / "10-test.py").write_text(
-        "c.JupyterHub.authenticator_class = 'dummy'\n"
-        "c.Authenticator.allow_all = True\n" + (local if "spawner: local" in settings else containers) + python
-    )
+    lay_out_site(root.path, python, local="spawner: local" in settings)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jupyterhub import handlers
+from jupyterhub import auth, handlers
+from jupyterhub.handlers.base import BaseHandler
 from jupyterhub.handlers.login import LoginHandler
 from jupyterhub.handlers.pages import SpawnHandler
 from jupyterhub.scopes import needs_scope
@@ -20,13 +21,24 @@ _RESERVED = ("next", "display_name", "_xsrf")
 
 def install() -> None:
     """Makes JupyterHub serve these pages. It has no setting for the handlers of pages that it has itself."""
-    own = {LoginHandler: LoginPageHandler, SpawnHandler: SpawnPageHandler}
     handlers.default_handlers[:] = [
-        (path, own.get(kind, kind), *more) for path, kind, *more in handlers.default_handlers
+        (path, SpawnPageHandler if kind is SpawnHandler else kind, *more)
+        for path, kind, *more in handlers.default_handlers
     ]
+    auth.LoginHandler = LoginPageHandler  # the name by which Authenticator.get_handlers finds the class
 
 
-class LoginPageHandler(LoginHandler):
+class _LetsGo(BaseHandler):
+    """A page to which somebody can send megabytes."""
+
+    def on_finish(self) -> None:
+        """Lets go of what was sent: the request lives on until Python looks for cycles, which can be long after."""
+        super().on_finish()
+        self.request.body = b""
+        self.request.arguments = self.request.body_arguments = {}
+
+
+class LoginPageHandler(_LetsGo, LoginHandler):
     """The login form, which refuses what no browser sends from it before anything else sees it."""
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:
@@ -49,10 +61,10 @@ class LoginPageHandler(LoginHandler):
         self.finish(await self._render(login_error=sentence, username=""))
 
 
-class SpawnPageHandler(SpawnHandler):
+class SpawnPageHandler(_LetsGo, SpawnHandler):
     """The spawn page. A form that comes while the user's server starts or runs leads there, as the first one did."""
 
-    @needs_scope("servers")
+    @needs_scope("servers")  # type: ignore[untyped-decorator]
     async def _get(self, user_name: str, server_name: str, display_name: str) -> None:
         """The page; with choices in the address (``?opt-image=Name``), the start of the server."""
         query = {key: values for key, values in self.request.query_arguments.items() if key not in _RESERVED}
@@ -61,7 +73,7 @@ class SpawnPageHandler(SpawnHandler):
         self.request.query_arguments = {}
         return await super()._get(user_name, server_name, display_name)
 
-    @needs_scope("servers")
+    @needs_scope("servers")  # type: ignore[untyped-decorator]
     async def _post(self, user_name: str, server_name: str, display_name: str) -> None:
         """The start of the server with what the form holds."""
         fields = {**self.request.body_arguments, **{name: [] for name in self.request.files}}
@@ -89,7 +101,8 @@ class SpawnPageHandler(SpawnHandler):
             self.set_status(error.status_code)
             for name, value in getattr(error, "headers", {}).items():
                 self.set_header(name, value)
-            message = getattr(error, "jupyterhub_message", None) or error.get_message()
+            for_users = [getattr(error, name, "") for name in ("jupyterhub_message", "message")]
+            message = next(filter(None, for_users), error.get_message())
             form = await spawner.get_options_form()
             self.finish(await self._render_form(user, form, message=message))
 

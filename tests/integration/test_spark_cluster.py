@@ -68,7 +68,7 @@ class Site:
             session = Session(f"https://localhost:{self.ports[0]}")
             password = (self.root / "var/lib/jupyterhub/shared_password").read_text().strip()
             session.log_in(USER, password)
-            session.start_server(USER, 120)
+            session.start_server(USER)
             yield
         finally:
             self.hubctl("stop")

@@ -170,6 +170,7 @@ import pyspark
 print("python", pyspark.__file__)
 core = sc._jvm.java.lang.Class.forName("org.apache.spark.SparkContext")
 print("jar", core.getProtectionDomain().getCodeSource().getLocation().getPath())
+print("kernelspec", [line.split()[3][:3] for line in open("/proc/mounts") if "/kernels/pyspark-1g" in line])
 print("defaults", sc.getConf().get("spark.hubforge.from"))
 print("heap", sc._jvm.java.lang.Runtime.getRuntime().maxMemory() // 2**20)
 """
@@ -186,6 +187,7 @@ def test_a_kernel_computes_on_the_cluster_with_the_sites_own_spark(site: Site, m
         assert f"python {SPARK_HOME}/python/pyspark/__init__.py" in said
         assert f"jar /{PARCEL}/jars/spark-core_" in said
         assert "defaults the site" in said
+        assert "kernelspec ['ro,']" in said
 
 
 YARN_SITE = """\

@@ -1,6 +1,7 @@
 """The spawn page in a browser: with keys alone, without JavaScript, in the dark, and as a screen reader gets it."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -151,7 +152,8 @@ def test_the_progress_page_says_what_is_happening_and_goes_on_by_itself(
     user = f"slow{javascript}".lower()
     page = hub.context(browser, user, javascript).pages[0]
     expect(page.get_by_text("JupyterHub requires JavaScript")).to_be_hidden()
-    page.get_by_text("For looking around").click()  # all of the card can be clicked
+    page.locator(".hf-card", has_text="4 GB").click()  # all of the card can be clicked
+    expect(page.get_by_role("radio", name="Spark")).to_be_checked()
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("Your server is starting up.")).to_be_visible()
     expect(page.get_by_text("JupyterHub requires JavaScript")).to_be_hidden()
@@ -175,23 +177,32 @@ def test_a_screen_reader_gets_names_groups_and_descriptions(hub: Hub, browser: B
             - radio "Small" [checked]
             - text: Small
             - paragraph: For looking around
-            - paragraph: /640 MB memory, 2 processors Image of \\d+.*MB, built on/
+            - paragraph:
+              - text: /640 MB memory, 2 processors Image of \\d+.*MB, built on/
+              - time
             - radio "Spark"
             - text: Spark
-            - paragraph: /4 GB memory, 2 processors/
+            - paragraph:
+              - text: /4 GB memory, 2 processors Image of/
+              - time
             - radio "Gone" [disabled]
             - text: Gone
-            - paragraph: "Not available: this image is not on the server at the moment."
+            - paragraph:
+              - strong: "Not available:"
+              - text: this image is not on the server at the moment.
           - group "Spark driver memory":
             - text: Spark driver memory
-            - paragraph: /For Spark sessions/
+            - paragraph: /For Spark sessions of Python notebooks/
             - radio "1g" [checked]
             - text: 1g
             - radio "2g"
             - text: 2g
           - button "Start"
     """)
-    expect(page.get_by_role("radio", name="Gone")).to_be_disabled()
+    small = page.get_by_role("radio", name="Small")
+    expect(small).to_have_accessible_description(re.compile("For looking around 640 MB memory, 2 processors"))
+    gone = page.get_by_role("radio", name="Gone")
+    expect(gone).to_have_accessible_description("Not available: this image is not on the server at the moment.")
 
 
 def test_the_page_follows_the_dark_mode_and_its_switch(hub: Hub, browser: Browser) -> None:

@@ -188,7 +188,11 @@ def _load(image_id: str) -> None:
     if shown.returncode == 0 and json.loads(shown.stdout)[0]["Id"] == image_id:
         return
     docker = subprocess.Popen(
-        ["docker", "load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ["docker", "load"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     assert docker.stdin
     with processes.ending(docker), ARCHIVE.open("rb") as file:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,18 @@ def run(
 def ending(
     process: "subprocess.Popen[Any]", grace: float = GRACE, sign: signal.Signals = signal.SIGTERM
 ) -> Iterator["subprocess.Popen[Any]"]:
-    """A block that ends the group of ``process`` when it raises."""
+    """A block that ends ``process``, which leads a group (``start_new_session``), and its group when it raises."""
     try:
         yield process
     except BaseException:
-        _end([process.pid], grace, sign)
+        _end([process.pid], os.killpg, grace, sign)
         process.wait()
         raise
 
 
 def end_all() -> None:
     """Ends every program that this process has started and that still runs."""
-    _end(_children(), 1.0, signal.SIGTERM)
+    _end(_children(), _signal, 1.0, signal.SIGTERM)
 
 
 def _children() -> list[int]:
@@ -65,23 +65,24 @@ def _children() -> list[int]:
     return found
 
 
-def _end(pids: Sequence[int], grace: float, sign: signal.Signals) -> None:
+def _end(pids: Sequence[int], kill: Callable[[int, int], None], grace: float, sign: signal.Signals) -> None:
     for pid in pids:
-        _signal(pid, sign)
+        with contextlib.suppress(ProcessLookupError):
+            kill(pid, sign)
     deadline = time.monotonic() + grace
     while any(map(_is_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.02)
     for pid in pids:
-        _signal(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            kill(pid, signal.SIGKILL)
 
 
-def _signal(pid: int, sign: signal.Signals) -> None:
+def _signal(pid: int, sign: int) -> None:
     """To the group that ``pid`` leads; to it alone where it leads none."""
     try:
         os.killpg(pid, sign)
     except ProcessLookupError:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, sign)
+        os.kill(pid, sign)
 
 
 def _is_alive(pid: int) -> bool:

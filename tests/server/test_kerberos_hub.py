@@ -66,6 +66,7 @@ def test_wrong_password_shows_the_form_again(hub: Hub) -> None:
     answer = Browser(hub).login(password="wrong")
     assert answer.status_code == 403
     assert error_on(answer) == "Invalid username or password"
+    assert f"PAM refused {USER} (authenticate" in hub.log
 
 
 def test_user_without_an_account_reads_so_on_the_form(hub: Hub) -> None:

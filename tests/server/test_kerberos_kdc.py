@@ -28,10 +28,13 @@ def test_dead_kdc_gives_a_sentence_to_the_user_and_the_realm_to_the_log(
     assert REALM in caplog.text
 
 
-def test_silent_kdc_gives_the_sentence_when_the_time_is_up(login: Login, silent_kdc: str) -> None:
+def test_silent_kdc_gives_the_sentence_when_the_time_is_up(
+    login: Login, silent_kdc: str, caplog: pytest.LogCaptureFixture
+) -> None:
     login.realm_conf, login.service, login.traits = silent_kdc, ANYBODY, {"kerberos_timeout": 1.0}
-    with pytest.raises(web.HTTPError, match="cannot be reached"):
+    with caplog.at_level(logging.ERROR), pytest.raises(web.HTTPError, match="cannot be reached"):
         login()
+    assert f"no KDC of {REALM} answered within 1 s" in caplog.text
     assert list(login.folder.iterdir()) == []
 
 

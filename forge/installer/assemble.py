@@ -292,7 +292,7 @@ def _header(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> b
     """The shell text, padded to whole blocks, with its own length and both of its sha256 in it."""
     template = _template()
     guard = template[: template.index("\nesac\n") + len("\nesac\n")]
-    values = _values(plan, packages, parts) | {"HEADER_SHA256": "0" * 64, "REST_SHA256": "0" * 64, "REST_LENGTH": "0"}
+    values = _values(plan, packages, parts) | {"HEADER_SHA256": "0" * 64, "REST_SHA256": "0" * 64, "REST_START": "0"}
     values["HEADER_SHA256_OFFSET"] = str(template.index("@HEADER_SHA256@"))
     parts_length = sum(len(part.data) for part in parts)
     packages_length = sum(package.record["size"] for package in packages)
@@ -302,13 +302,13 @@ def _header(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> b
         values["PACKAGES_OFFSET"] = str(length + parts_length)
         values["TOTAL_LENGTH"] = str(length + parts_length + packages_length)
         header, guard_length = _filled(template, values).encode(), len(_filled(guard, values))
-        if len(header) <= length and int(values["REST_LENGTH"]) == length - guard_length:
+        if len(header) <= length and int(values["REST_START"]) == guard_length + 1:
             break
-        values["REST_LENGTH"] = str(length - guard_length)
+        values["REST_START"] = str(guard_length + 1)  # tail counts from one
         length = -(-len(header) // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK
     header = header.ljust(length, b"\n")
-    rest = hashlib.sha256(header[-int(values["REST_LENGTH"]) :]).hexdigest()
-    return _with_own_sha256(header.replace(b"rest_sha256='" + b"0" * 64, b"rest_sha256='" + rest.encode(), 1))
+    rest = hashlib.sha256(header[int(values["REST_START"]) - 1 :]).hexdigest()
+    return _with_own_sha256(header.replace(b"rest_sum='" + b"0" * 64, b"rest_sum='" + rest.encode(), 1))
 
 
 def _with_own_sha256(header: bytes) -> bytes:

@@ -124,6 +124,7 @@ def run(
         env=os.environ | environment,
         capture_output=True,
         text=True,
+        errors="replace",
     )
 
 

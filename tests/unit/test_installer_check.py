@@ -1,7 +1,9 @@
 """``--check``: what it says about this file and this host, a line each, and that it writes nothing."""
 
 import os
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,3 +95,98 @@ def test_a_damaged_package_is_named_and_ends_in_3(installer: Path, tmp_path: Pat
     assert done.returncode == 3
     assert "-1" in done.stderr.split('part "')[1], done.stderr
     assert not (tmp_path / "prefix").exists()
+
+
+# ---- the signature ----
+
+
+def openssl_signed(file: Path, algorithm: tuple[str, ...]) -> None:
+    """Signs ``file`` as a release engineer does with openssl."""
+    key = file.with_name("key.pem")
+    subprocess.run(["openssl", "genpkey", "-out", key, *algorithm], check=True, capture_output=True)
+    public = file.with_name("hubforge.pub")
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True)
+    subprocess.run(["openssl", "dgst", "-sha256", "-sign", key, "-out", f"{file}.sig", file], check=True)
+
+
+def ssh_signed(file: Path, kind: str) -> None:
+    """The same with OpenSSH."""
+    key = file.with_name("key")
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "the release", "-f", key], check=True)
+    key.with_name("key.pub").rename(file.with_name("hubforge.pub"))
+    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", key, file], check=True, capture_output=True)
+
+
+SIGNERS = {
+    "rsa": lambda file: openssl_signed(file, ("-algorithm", "RSA")),
+    "ecdsa": lambda file: openssl_signed(file, ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")),
+    "ssh ed25519": lambda file: ssh_signed(file, "ed25519"),
+    "ssh rsa": lambda file: ssh_signed(file, "rsa"),
+}
+
+
+@pytest.fixture(scope="module", params=SIGNERS)
+def signed(request: pytest.FixtureRequest, installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("signed") / installer.name
+    shutil.copyfile(installer, file)
+    SIGNERS[request.param](file)
+    return file
+
+
+def signature_line(done: subprocess.CompletedProcess[str]) -> str:
+    return next(line for line in done.stdout.splitlines() if " signature: " in line)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_signature_by_the_neighbouring_key_is_fine(signed: Path, tmp_path: Path, shell: str) -> None:
+    done = run(signed, "--check", "-p", tmp_path / "prefix", shell=shell)
+    assert done.returncode == 0
+    assert signature_line(done).startswith("ok")
+    assert "hubforge.pub" in signature_line(done)
+
+
+@pytest.mark.parametrize("signer", SIGNERS)
+def test_a_signature_by_another_key_ends_in_3(installer: Path, tmp_path: Path, signer: str) -> None:
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+        shutil.copyfile(installer, tmp_path / name / installer.name)
+        SIGNERS[signer](tmp_path / name / installer.name)
+    shutil.copyfile(tmp_path / "theirs/hubforge.pub", tmp_path / "ours/hubforge.pub")
+    done = run(tmp_path / "ours" / installer.name, "--check", "-p", tmp_path / "prefix")
+    assert done.returncode == 3
+    assert "not what was signed" in done.stderr
+
+
+def test_a_signature_of_another_file_ends_in_3(signed: Path, tmp_path: Path) -> None:
+    other = stub.build(tmp_path, stub.newer(tmp_path / "packages", stub.plan(tmp_path / "packages")))
+    for name in (f"{signed.name}.sig", "hubforge.pub"):
+        shutil.copyfile(signed.with_name(name), tmp_path / name)
+    assert run(other, "--check", "-p", tmp_path / "prefix").returncode == 3
+
+
+def test_a_broken_signature_ends_in_3(signed: Path, tmp_path: Path) -> None:
+    for name in (signed.name, "hubforge.pub"):
+        shutil.copyfile(signed.with_name(name), tmp_path / name)
+    (tmp_path / f"{signed.name}.sig").write_text("nonsense\n")
+    assert run(tmp_path / signed.name, "--check", "-p", tmp_path / "prefix").returncode == 3
+
+
+@pytest.mark.parametrize("missing", ["hubforge.pub", "the tool"])
+def test_a_signature_that_cannot_be_checked_is_a_warning(signed: Path, tmp_path: Path, missing: str) -> None:
+    for file in signed.parent.iterdir():
+        shutil.copyfile(file, tmp_path / file.name)
+    (tmp_path / "bin").mkdir()
+    for name in ("/usr/bin", "/bin"):
+        for tool in Path(name).iterdir():
+            if tool.name not in ("openssl", "ssh-keygen") and not (tmp_path / "bin" / tool.name).exists():
+                (tmp_path / "bin" / tool.name).symlink_to(tool)
+    if missing == "hubforge.pub":
+        (tmp_path / missing).unlink()
+    path = os.environ["PATH"] if missing == "hubforge.pub" else str(tmp_path / "bin")
+    done = run(tmp_path / signed.name, "--check", "-p", tmp_path / "prefix", shell="/bin/sh", PATH=path)
+    assert done.returncode == 0
+    assert signature_line(done).startswith("warning")
+
+
+def test_without_a_signature_that_is_said(installer: Path, tmp_path: Path) -> None:
+    assert "none" in signature_line(run(installer, "--check", "-p", tmp_path / "prefix"))

@@ -1,6 +1,7 @@
 """A damaged installer file: every wrong byte ends in 3 before anything is written."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,54 @@ def test_damage_stops_the_other_tasks_too(installer: Path, tmp_path: Path, task:
     done = run(damaged, *(word.replace("CHANNEL", str(tmp_path / "channel")) for word in task))
     assert done.returncode == 3
     assert not (tmp_path / "channel").exists()
+
+
+# ---- 500 damages at random ----
+
+
+def header_length(data: bytes) -> int:
+    return int(data.split(b"\nheader_length=")[1].split()[0])
+
+
+def random_damages(data: bytes, number: int, seed: int) -> Iterator[tuple[str, int, bytes]]:
+    """Flips, cuts and additions: half of them behind the header, the rest in it, and of these half in its first act.
+
+    What is added within the first act are zero bytes: whatever else stood there would be a program of its own.
+    """
+    chance = random.Random(seed)
+    header, guard = header_length(data), data.index(b"\nesac\n") + len(b"\nesac\n")
+    for _ in range(number):
+        first, last = chance.choice([(0, guard), (guard, header), (header, len(data)), (header, len(data))])
+        offset = chance.randrange(first, last)
+        how = chance.choice(["flip", "flip", "cut", "gap", "addition"])
+        if how == "flip":
+            after = bytes([data[offset] ^ 1 << chance.randrange(8)]) + data[offset + 1 :]
+        elif how == "cut":
+            after = b""
+        elif how == "gap":
+            after = data[offset + chance.randrange(1, 5000) :]
+        else:
+            length = chance.randrange(1, 5000)
+            after = (bytes(length) if last == guard else chance.randbytes(length)) + data[offset:]
+        yield how, offset, data[:offset] + after
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_damage_leads_to_an_installation_and_nothing_is_written(
+    installer: Path, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = installer.read_bytes()
+    guard_end = data.index(b"\nesac\n") + len(b"\nesac\n")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    wrong = []
+    for how, offset, damaged in random_damages(data, 50, seed):
+        (folder / "damaged.sh").write_bytes(damaged)
+        code = run(Path("damaged.sh"), "-bs", "-p", tmp_path / "new/prefix", shell=SHELLS[seed % 3]).returncode
+        written = [path.name for path in (*folder.iterdir(), *tmp_path.iterdir()) if path.name != "damaged.sh"]
+        # A file that is cut within its first act has no command left: the shell reaches its end.
+        expected = {3} if offset > guard_end else set(range(256)) - ({0} if how == "flip" else set())
+        if code not in expected or written != ["folder"]:
+            wrong.append((how, offset, code, written))
+    assert wrong == []

@@ -4,6 +4,7 @@
 check() {
     check_packages_in_place
     fine file_fine "$self" "$package_count"
+    check_signature
     check_architecture
     check_glibc
     check_libstdcxx
@@ -19,17 +20,50 @@ check() {
     [ "$stops" -eq 0 ] || die 1 check_stops "$stops"
 }
 
-# The options of the file system that the prefix lies on: the last of the longest mount points above it.
-check_noexec() {
-    longest=0 options=
-    while read -r _ point _ found_options _; do
-        case $folder/ in
-        "${point%/}"/*) ;;
-        *) continue ;;
+# The detached signature beside the file, by the key beside it: OpenSSH's kind (sshsig) or openssl's.
+check_signature() {
+    signature=$self.sig key=${self%/*}/hubforge.pub
+    if [ ! -f "$signature" ]; then
+        fine signature_none "$signature"
+    elif [ ! -f "$key" ]; then
+        warn signature_without_key "$signature" "$key"
+    else
+        first=
+        read -r first <"$key"
+        case $first in
+        ssh-* | ecdsa-* | sk-*) check_signature_with ssh-keygen ;;
+        *) check_signature_with openssl ;;
         esac
-        [ "${#point}" -ge "$longest" ] || continue
-        longest=${#point} options=$found_options
-    done </proc/self/mounts
+    fi
+}
+
+# check_signature_with TOOL
+check_signature_with() {
+    command -v "$1" >/dev/null 2>&1 || {
+        warn signature_without_tool "$signature" "$1"
+        return 0
+    }
+    case $1 in
+    openssl) openssl dgst -sha256 -verify "$key" -signature "$signature" "$self" >/dev/null 2>&1 ;;
+    ssh-keygen) signed_by_ssh_key ;;
+    esac || die 3 signature_wrong "$self" "$signature" "$key"
+    fine signature_fine "$signature" "$key"
+}
+
+# ssh-keygen names the key that a signature was made with; it has to be this one. A list of allowed signers, which it
+# would look it up in, would have to be written somewhere.
+signed_by_ssh_key() {
+    said=$(ssh-keygen -Y check-novalidate -n file -s "$signature" <"$self" 2>&1) || return 1
+    of_key=$(ssh-keygen -l -f "$key" 2>/dev/null) || return 1
+    of_key=${of_key#* } # "256 SHA256:… comment (ED25519)"
+    case "$said " in
+    'Good "file" signature with '*" key ${of_key%% *} "*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+check_noexec() {
+    mount_options "$folder"
     case ,$options, in
     *,noexec,*) refuse noexec "$folder" ;;
     *) fine exec_fine "$folder" ;;

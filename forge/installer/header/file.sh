@@ -1,9 +1,11 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # ---- this file ----
 
-# piece OFFSET LENGTH: those bytes of this file.
+# piece OFFSET LENGTH: those bytes of this file. `tail | head` would not read all that is before, but where SIGPIPE is
+# ignored, as below systemd, tails complain about a head that has enough. Without its plus sign, Rust's tail (0.0.30)
+# gives wrong bytes of a pipe.
 piece() {
-    tail -c "+$(($1 + 1))" "$self" | head -c "$2"
+    head -c "$(($1 + $2))" "$self" | tail -c "+$(($1 + 1))"
 }
 
 # find_part NAME: sets part_offset (from the file's beginning), part_length and part_sha256.
@@ -32,7 +34,7 @@ check_file() {
     sum_offset=@HEADER_SHA256_OFFSET@
     sum_end=$((sum_offset + 64))
     { piece 0 "$sum_offset" && piece "$sum_end" "$((header_length - sum_end))"; } |
-        is_sha256 "$header_sha256" || die 3 wrong_part "$self" header
+        is_sha256 "$header_sum" || die 3 wrong_part "$self" header
     # shellcheck disable=SC2086  # four words a part
     set -- $parts
     while [ $# -gt 0 ]; do
@@ -46,7 +48,7 @@ check_file() {
 check_packages_in_place() {
     tail -c "+$((packages_offset + 1))" "$self" | is_sha256 "$packages_sha256" && return
     part packages | while read -r package_sha256 offset length _ _ _ _ _ name _; do
-        piece "$((packages_offset + offset))" "$length" | is_sha256 "$package_sha256" || echo "$name"
+        tail -c "+$((packages_offset + offset + 1))" "$self" | head -c "$length" | is_sha256 "$package_sha256" || echo "$name"
     done | {
         read -r name
         die 3 wrong_part "$self" "$name"

@@ -81,6 +81,17 @@ mark_installed() {
     rm -f "$state/replaced.json" || fail
 }
 
+# Where SELinux labels files, they get the labels that the policy has for their places.
+restore_contexts() {
+    command -v restorecon >/dev/null 2>&1 || return 0
+    set -- "$prefix"
+    for path in /etc/jupyterhub /etc/pam.d/jupyterhub /etc/systemd/system/jupyterhub.service \
+        /etc/tmpfiles.d/jupyterhub.conf /var/lib/jupyterhub /var/log/jupyterhub /shared/jupyterhub; do
+        [ ! -e "$path" ] || set -- "$@" "$path"
+    done
+    errors_logged restorecon -R "$@"
+}
+
 prepare_host() {
     if [ -n "$skip_host" ]; then
         say host_skipped
@@ -129,6 +140,12 @@ hub_port() {
     done </etc/jupyterhub/hub.yaml
 }
 
+# The last file that goes is the one that says that something is left to do.
+finish() {
+    { rm -rf "$work" && rm -f "$lock" && rm -f "$state/installing"; } || fail
+    work='' lock=''
+}
+
 conclude() {
     say installed "$product" "$version" "$prefix"
     hub_port
@@ -164,9 +181,10 @@ install() {
     mark_installed
     unfinished=
     prepare_host || unfinished=host_step
+    restore_contexts || unfinished=${unfinished:-host_step}
     [ -z "$init_shell" ] || initialise_shell || unfinished=${unfinished:-init_step}
-    rm -f "$state/installing" || fail
     [ -z "$run_tests" ] || test_packages || unfinished=${unfinished:-test_step}
+    finish
     [ -z "$unfinished" ] || die 5 "$unfinished" "$prefix"
     conclude
 }

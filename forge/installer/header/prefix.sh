@@ -36,10 +36,26 @@ writable_folder() {
         refuse prefix_file "$1"
         return 1
     }
-    [ -w "$folder" ] || {
-        refuse not_writable "$folder"
-        return 1
-    }
+    mount_options "$folder"
+    case ,$options, in
+    *,ro,*) ;; # root may write everywhere, says `test -w` of busybox
+    *) [ ! -w "$folder" ] || return 0 ;;
+    esac
+    refuse not_writable "$folder"
+    return 1
+}
+
+# mount_options FOLDER: sets `options` to those of its file system: the last of the longest mount points above it.
+mount_options() {
+    longest=0 options=
+    while read -r _ point _ found_options _; do
+        case $1/ in
+        "${point%/}"/*) ;;
+        *) continue ;;
+        esac
+        [ "${#point}" -ge "$longest" ] || continue
+        longest=${#point} options=$found_options
+    done </proc/self/mounts
 }
 
 # The names in a prefix, one a line, our own state aside.

@@ -34,6 +34,7 @@ message_en() {
     # -- the file is damaged (3)
     wrong_size) text='The installer file "%s" is damaged: it has %s bytes, and should have %s. Copy it again.' ;;
     wrong_part) text='The installer file "%s" is damaged: the sha256 of its part "%s" is wrong. Copy it again.' ;;
+    signature_wrong) text='"%s" is not what was signed: its signature "%s" does not fit with the key "%s".' ;;
     wrong_packages) text='The installer file "%s" is damaged. Copy it again.' ;;
 
     # -- failed while installing (4), installed but something after that failed (5)
@@ -87,6 +88,10 @@ message_en() {
 
     # -- --check
     file_fine) text='%s: every sha256 is right, those of %s packages, too' ;;
+    signature_fine) text='signature: %s was made with the key %s' ;;
+    signature_none) text='signature: none is there (%s)' ;;
+    signature_without_key) text='signature: %s cannot be checked without the key %s' ;;
+    signature_without_tool) text='signature: %s cannot be checked without the command %s' ;;
     architecture_fine) text='architecture: %s' ;;
     glibc_fine) text='glibc: %s (%s or newer is needed)' ;;
     glibc_unknown) text='glibc: its version cannot be told; %s or newer is needed' ;;

@@ -1,0 +1,69 @@
+"""The installer on bare servers: other people's coreutils, and a server that is as before after an uninstallation."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers import Container, base_image, running
+from tests.product import PREFIX
+
+INSTALLER = "/dist/hub-installer.sh"
+LISTING = r"""
+find / -xdev -path /proc -prune -o -path /sys -prune -o -path /dev -prune -o -path /dist -prune -o \
+    -printf '%p %y %m %u:%g %l\n' | sort
+find /etc /root -type f -exec sha256sum {} + | sort
+"""
+BACKUPS = ("/etc/group-", "/etc/gshadow-")
+"""groupadd and groupdel keep a copy of the file that they change."""
+
+
+@pytest.fixture
+def server(installer: Path) -> Iterator[Container]:
+    with running(base_image("bookworm"), mounts={installer.parent: "/dist"}) as container:
+        yield container
+
+
+def files(server: Container) -> set[str]:
+    """A line for every file with its owner and mode, and for those that programs edit with its content."""
+    return {line for line in server.shell(LISTING).splitlines() if not any(path in line for path in BACKUPS)}
+
+
+def test_check_writes_nothing(server: Container) -> None:
+    before = files(server)
+    server.run("sh", INSTALLER, "--check")
+    assert files(server) == before
+
+
+def test_after_an_uninstallation_with_purge_the_server_is_as_it_was(server: Container) -> None:
+    before = files(server)
+    server.run("bash", INSTALLER, "-b", "-c")
+    assert server.run("bash", "-ic", "conda activate jupyterhubenv && which hubctl").stdout.startswith(PREFIX)
+    server.shell(f"{PREFIX}/envs/jupyterhubenv/bin/hubctl start; echo mine > /shared/jupyterhub/file")
+    server.run("bash", INSTALLER, "--uninstall", "--purge", "-b")
+    assert PREFIX not in server.shell("cat /proc/[0-9]*/cmdline"), "the hub and its proxy have ended"
+    assert files(server) == before
+
+
+def test_without_purge_what_belongs_to_people_stays(server: Container) -> None:
+    show = "cat /shared/jupyterhub/file /etc/jupyterhub/hub.yaml /var/lib/jupyterhub/cookie_secret"
+    server.run("bash", INSTALLER, "-b")
+    server.shell("echo mine > /shared/jupyterhub/file")
+    kept = server.shell(show)
+    server.run("bash", INSTALLER, "--uninstall", "-b")
+    assert server.shell("ls -d /opt/* /etc/pam.d/jupyterhub /run/jupyterhub 2>/dev/null || true") == ""
+    assert server.shell(show) == kept
+    server.run("bash", INSTALLER, "-b")
+    assert server.shell(show) == kept
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_rust_coreutils_are_enough(installer: Path, shell: str) -> None:
+    image = base_image("trixie", ["rust-coreutils"])
+    path = "PATH=/usr/lib/cargo/bin/coreutils:$PATH"
+    with running(image, mounts={installer.parent: "/dist"}) as server:
+        assert "0.0." in server.shell(f"{path}; tail --version")
+        for task in ("--check", "-b -s", "--list", "--uninstall -b"):
+            # As below systemd, which ignores the signal of a broken pipe.
+            done = server.run("sh", "-c", f"export {path}; trap '' PIPE; {shell} {INSTALLER} {task}")
+            assert done.stderr == "", task

@@ -1,0 +1,130 @@
+"""An installation that is killed, cut off or fails: what is left, and that the same command finishes it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit import installer_stub as stub
+from tests.unit.installer_stub import SHELLS, run
+
+
+@pytest.fixture(scope="module")
+def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stub.build(tmp_path_factory.mktemp("installer"))
+
+
+def undisturbed(installer: Path, prefix: Path) -> dict[str, str]:
+    """The files of an installation that nothing disturbs; removed again, so that another run can be compared."""
+    assert run(installer, "-b", "-p", prefix).returncode == 0
+    found = stub.tree(prefix)
+    shutil.rmtree(prefix)
+    return found
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_killed_before_linking_the_same_command_finishes(tmp_path: Path, shell: str) -> None:
+    flag = tmp_path / "kill"
+    kill_once = f"if [ -e {flag} ]; then rm {flag}; kill -9 0; fi"  # the whole process group
+    installer = stub.build(tmp_path, stub.plan(tmp_path / "packages", kill_once))
+    prefix = tmp_path / "prefix"
+    expected = undisturbed(installer, prefix)
+    flag.touch()
+    command = [*shell.split(), str(installer), "-b", "-p", str(prefix), "--log", "/dev/null"]
+    assert subprocess.run(command, start_new_session=True, capture_output=True).returncode == -signal.SIGKILL
+    assert not (prefix / ".hubforge/installed.json").exists()
+    unpacked = (prefix / "pkgs/libz-1.3-h1_0/lib/libz.so.1").stat().st_ino
+    assert run(installer, "-b", "-p", prefix, shell=shell).returncode == 0
+    assert stub.tree(prefix) == expected
+    assert (prefix / "lib/libz.so.1").stat().st_ino == unpacked, "what was complete is not unpacked again"
+
+
+class Disturbed:
+    """A prefix whose undisturbed installation is known, and how long that took."""
+
+    def __init__(self, folder: Path) -> None:
+        self.installer = stub.build(folder)
+        self.prefix = folder / "prefix"
+        started = time.monotonic()
+        self.expected = undisturbed(self.installer, self.prefix)
+        self.seconds = time.monotonic() - started
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it says so of itself."""
+        state = self.prefix / ".hubforge"
+        return (state / "installed.json").exists() and not (state / "installing").exists()
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
+    return Disturbed(tmp_path_factory.mktemp("disturbed"))
+
+
+KILL_POINTS = 30
+
+
+@pytest.mark.parametrize("point", range(KILL_POINTS))
+def test_killed_anywhere_the_same_command_finishes(disturbed: Disturbed, point: int) -> None:
+    arguments = ["-b", "-p", str(disturbed.prefix), "--log", "/dev/null"]
+    command = [*SHELLS[point % 3].split(), str(disturbed.installer), *arguments]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
+        time.sleep(disturbed.seconds * point / KILL_POINTS)
+        os.killpg(process.pid, signal.SIGKILL)
+    if not disturbed.is_complete:  # else the kill came after the last step
+        assert run(disturbed.installer, *arguments).returncode == 0
+    assert stub.tree(disturbed.prefix) == disturbed.expected
+    shutil.rmtree(disturbed.prefix)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_signal_ends_in_4_and_leaves_no_temporary_file(tmp_path: Path, number: signal.Signals, shell: str) -> None:
+    flag = tmp_path / "signal"
+    installer = stub.build(
+        tmp_path, stub.plan(tmp_path / "packages", f"if [ -e {flag} ]; then rm {flag}; kill -{number.name[3:]} 0; fi")
+    )
+    flag.touch()
+    arguments = ["-bs", "-p", str(tmp_path / "prefix"), "--log", "/dev/null"]
+    command = [*shell.split(), str(installer), *arguments]
+    done = subprocess.run(command, start_new_session=True, capture_output=True, text=True)
+    assert done.returncode == 4
+    assert "same command" in done.stderr
+    assert [path.name for path in (tmp_path / "prefix/.hubforge").iterdir()] == ["installing"]
+    assert run(installer, *arguments).returncode == 0
+
+
+def test_half_linked_files_do_not_stay(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    expected = undisturbed(installer, prefix)
+    run(installer, "-b", "-p", prefix)
+    (prefix / ".hubforge/installed.json").unlink()
+    (prefix / ".hubforge/installing").write_text("2026.11 new unknown\n")
+    (prefix / "conda-meta/conda-24.7.1-py_0.json").unlink()
+    (prefix / "share/half").write_text("linked by nobody\n")
+    assert run(installer, "-b", "-p", prefix).returncode == 0
+    assert stub.tree(prefix) == expected
+
+
+def test_after_a_power_cut_packages_are_unpacked_again(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    expected = undisturbed(installer, prefix)
+    run(installer, "-b", "-p", prefix)
+    (prefix / ".hubforge/installed.json").unlink()
+    (prefix / ".hubforge/installing").write_text("2026.11 new another-boot\n")
+    (prefix / "pkgs/libz-1.3-h1_0/lib/libz.so.1").write_bytes(b"")  # as a file system may leave it
+    assert run(installer, "-b", "-p", prefix).returncode == 0
+    assert stub.tree(prefix) == expected
+
+
+def test_an_error_while_linking_ends_in_4_without_a_traceback(tmp_path: Path) -> None:
+    installer = stub.build(tmp_path, stub.plan(tmp_path / "packages", "exit 1"))
+    done = run(installer, "-b", "-p", tmp_path / "prefix")
+    assert done.returncode == 4
+    assert "same command" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "prefix/.hubforge/installed.json").exists()

@@ -1,0 +1,241 @@
+"""Where the installer runs, and where it refuses to: file systems, mounts, locks, an odd environment."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit import installer_stub as stub
+from tests.unit.installer_stub import SHELLS, run
+
+NAMESPACE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-euc"]
+"""A script after these sees mounts of its own."""
+
+
+@pytest.fixture(scope="module")
+def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stub.build(tmp_path_factory.mktemp("installer"))
+
+
+def mounted(script: str) -> subprocess.CompletedProcess[str]:
+    """Runs ``script`` where it may mount what it wants."""
+    return subprocess.run([*NAMESPACE, script], capture_output=True, text=True)
+
+
+# ---- file systems ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_disk_that_is_full_on_the_way_ends_in_4_and_the_same_command_finishes(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    install = f"{shell} {installer} -bs -p {tmp_path}/disk/prefix --log /dev/null"
+    done = mounted(
+        f"mkdir {tmp_path}/disk\n"
+        f"mount -t tmpfs -o nr_inodes=150 none {tmp_path}/disk\n"  # room for bytes, but not for so many files
+        f"code=0; {install} || code=$?; echo first $code\n"
+        f"test ! -e {tmp_path}/disk/prefix/.hubforge/installed.json\n"
+        f"mount -o remount,nr_inodes=10000 {tmp_path}/disk\n"
+        f"{install}; echo second $?\n"
+        f"cat {tmp_path}/disk/prefix/.hubforge/installed.json\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "first 4" in done.stdout
+    assert "second 0" in done.stdout
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_disk_that_is_too_small_is_refused(installer: Path, tmp_path: Path) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/disk; mount -t tmpfs -o size=500k none {tmp_path}/disk\n"
+        f"code=0; sh {installer} -bs -p {tmp_path}/disk/prefix --log /dev/null || code=$?\n"
+        f"echo code $code; ls -A {tmp_path}/disk\n"
+    )
+    assert done.stdout.endswith("code 1\n")
+    assert "MiB" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["ro", "noexec"])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_read_only_and_a_noexec_file_system_are_refused_and_nothing_stays(
+    installer: Path, tmp_path: Path, option: str, shell: str
+) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/disk; mount -t tmpfs -o {option} none {tmp_path}/disk\n"
+        f"for what in --check -bs; do\n"
+        f"code=0; {shell} {installer} $what -p {tmp_path}/disk/prefix --log /dev/null || code=$?; echo code $code\n"
+        f"done; ls -A {tmp_path}/disk\n"
+    )
+    assert done.stdout.count("code 1\n") == 2
+    assert done.stdout.endswith("code 1\n")
+    assert "stop" in done.stdout
+    assert str(tmp_path / "disk") in done.stderr
+
+
+def test_a_noexec_tmp_does_not_matter(installer: Path, tmp_path: Path) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/tmp; mount -t tmpfs -o noexec none {tmp_path}/tmp\n"
+        f"TMPDIR={tmp_path}/tmp sh {installer} -bs -p {tmp_path}/prefix --log /dev/null; ls -A {tmp_path}/tmp\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].startswith(" "), "nothing was left in TMPDIR"
+
+
+def test_a_read_only_home_does_not_matter(installer: Path, tmp_path: Path) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/home; mount -t tmpfs -o ro none {tmp_path}/home\n"
+        f"HOME={tmp_path}/home sh {installer} -bs -p {tmp_path}/prefix --log /dev/null\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_installation_through_a_link_in_the_path(installer: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "opt").symlink_to("real")
+    assert run(installer, "-bs", "-p", tmp_path / "opt/prefix").returncode == 0
+    assert (tmp_path / "real/prefix/.hubforge/installed.json").exists()
+
+
+# ---- machines ----
+
+
+FAKE_LIBC = r"""
+__attribute__((visibility("default"))) void _start(void) {
+    static const char banner[] = "GNU C Library (fake) stable release version VERSION.\n";
+    long size = sizeof banner - 1, number = 1, out = 1;
+    __asm__ volatile("syscall" : "+a"(number) : "D"(out), "S"(banner), "d"(size) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall" : : "a"(60L), "D"(0L));
+    __builtin_unreachable();
+}
+"""
+
+
+@pytest.mark.parametrize(("version", "code"), [("2.17", 1), ("2.27", 1), ("2.28", 0), ("2.41", 0), ("3.0", 0)])
+def test_an_older_glibc_is_refused(installer: Path, tmp_path: Path, version: str, code: int) -> None:
+    (tmp_path / "libc.c").write_text(FAKE_LIBC.replace("VERSION", version))
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu", "-shared", "-fPIC", "-nostdlib"]
+    subprocess.run([*compiler, "-Wl,-e,_start", "-o", "libc.so.6", "libc.c"], cwd=tmp_path, check=True)
+    # The first place where the installer looks; programs of this machine find their own libc elsewhere.
+    done = mounted(
+        f"mkdir {tmp_path}/lib64; cp -L /lib64/ld-linux-x86-64.so.2 {tmp_path}/libc.so.6 {tmp_path}/lib64\n"
+        f"mount --bind {tmp_path}/lib64 /lib64\n"
+        f"code=0; sh {installer} -bs -p {tmp_path}/prefix --log /dev/null || code=$?; echo code $code\n"
+    )
+    assert f"code {code}" in done.stdout, done.stderr
+    if code:
+        assert version in done.stderr
+        assert not (tmp_path / "prefix").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_unknown_version_of_glibc_is_not_held_against_it(installer: Path, tmp_path: Path, shell: str) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/lib64; cp -L /lib64/ld-linux-x86-64.so.2 {tmp_path}/lib64\n"
+        f"echo >{tmp_path}/lib64/libc.so.6\n"
+        f"mount --bind {tmp_path}/lib64 /lib64\n"
+        f"{shell} {installer} -bs -p {tmp_path}/prefix --log /dev/null\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def fakes(folder: Path, **commands: str) -> str:
+    """A PATH on which each of ``commands`` is a script."""
+    folder.mkdir()
+    for name, script in commands.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_selinux_contexts_are_restored_where_the_command_is_there(installer: Path, tmp_path: Path) -> None:
+    path = fakes(tmp_path / "fake", restorecon=f'echo "$*" >>{tmp_path}/restored')
+    assert run(installer, "-bs", "-p", tmp_path / "prefix", PATH=path).returncode == 0
+    assert f"{tmp_path}/prefix" in (tmp_path / "restored").read_text()
+
+
+@pytest.mark.parametrize("missing", ["sha256sum", "tail", "df", "tee", "uname"])
+def test_a_missing_command_is_named(installer: Path, tmp_path: Path, missing: str) -> None:
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    subprocess.run(["busybox", "--install", "-s", str(commands)], check=True)
+    (commands / missing).unlink()
+    done = run(installer, "-bs", "-p", tmp_path / "prefix", shell="/bin/dash", PATH=str(commands))
+    assert done.returncode == 1
+    assert f'"{missing}"' in done.stderr
+    assert not (tmp_path / "prefix").exists()
+
+
+# ---- surroundings ----
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        "unset HOME",
+        "exec <&-",
+        "exec </dev/null >/dev/null",
+        "LANG=C LC_ALL=C; export LANG LC_ALL",
+        "LANG=xx_YY.UTF-8; export LANG",
+        "TMPDIR=/nonexistent; export TMPDIR",
+        "PYTHONHOME=/nonexistent PYTHONPATH=/nonexistent LD_LIBRARY_PATH=/nonexistent; export PYTHONHOME PYTHONPATH",
+        "GREP_OPTIONS=-x POSIXLY_CORRECT=1 IFS=xyz; export GREP_OPTIONS POSIXLY_CORRECT IFS",
+        "ulimit -n 64",
+        "umask 077",
+        "cd /; rmdir $folder/gone; cd $folder",
+        "CDPATH=/tmp; export CDPATH",
+        "SHELLOPTS_WANTED=1; set -e",
+    ],
+)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_odd_surroundings_do_not_matter(installer: Path, tmp_path: Path, surroundings: str, shell: str) -> None:
+    (tmp_path / "gone").mkdir()
+    script = f"folder={tmp_path}; {surroundings}; exec {shell} {installer} -bs -p {tmp_path}/prefix --log /dev/null"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "prefix/.hubforge/installed.json").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_is_run_by_its_own_name_from_its_own_folder(installer: Path, tmp_path: Path, shell: str) -> None:
+    (tmp_path / "with space").mkdir()
+    copy = tmp_path / "with space/hub installer.sh"
+    copy.write_bytes(installer.read_bytes())
+    command = [*shell.split(), copy.name, "-bs", "-p", str(tmp_path / "prefix"), "--log", "/dev/null"]
+    done = subprocess.run(command, cwd=copy.parent, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_through_a_pipe_it_says_how_to_run_it(installer: Path, tmp_path: Path, shell: str) -> None:
+    done = subprocess.run(
+        f"cat {installer} | {shell} -s -- -bs -p {tmp_path}/prefix", shell=True, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert not (tmp_path / "prefix").exists()
+    assert "sh FILE" in done.stderr
+
+
+# ---- locks ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_of_two_installers_at_once_the_second_stops_with_the_firsts_pid(tmp_path: Path, shell: str) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    installer = stub.build(tmp_path, stub.plan(tmp_path / "packages", f"read -r _ <{gate}"))
+    command = [*shell.split(), str(installer), "-bs", "-p", str(tmp_path / "prefix"), "--log", "/dev/null"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout
+        while "Linking" not in first.stdout.readline():
+            pass
+        second = run(installer, "-bs", "-p", tmp_path / "prefix", shell=shell)
+        removal = run(installer, "--uninstall", "-b", "-p", tmp_path / "prefix", shell=shell)
+        gate.write_text("go\n")
+        first.stdout.read()
+    assert first.returncode == 0
+    assert (second.returncode, removal.returncode) == (1, 1)
+    assert str(first.pid) in second.stderr
+    assert str(first.pid) in removal.stderr

@@ -148,7 +148,7 @@ class ProcessSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
 
     def clear_state(self) -> None:
         """Forgets the server, and keeps the proxy from sending anything to its address."""
-        if self.port:
+        if self._process:  # else the port may be another server's by now
             servers.remove(self.site.layout, f"{ADDRESS}:{self.port}")
         super().clear_state()
         self._process = None

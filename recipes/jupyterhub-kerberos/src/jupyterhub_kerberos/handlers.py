@@ -32,6 +32,12 @@ class TicketLoginHandler(LoginHandler):
             name = "error.html"  # which JupyterHub replaces by the form
         return super().render_template(name, **ns)
 
+    def on_finish(self) -> None:
+        """Lets go of what was sent, which may be megabytes: the request lives on until Python looks for cycles."""
+        super().on_finish()
+        self.request.body = b""
+        self.request.arguments = self.request.body_arguments = {}
+
     def _render(self, login_error: str | None = None, username: str | None = None, **kwargs: Any) -> Any:
         if self.ticket_notice is not None and login_error is None:
             username, login_error = self.ticket_notice

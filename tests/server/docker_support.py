@@ -50,7 +50,8 @@ def connect(**options: Any) -> docker.APIClient:
 class OwnEngine:
     """An engine of a test's own, which can end it. Nothing in it is another engine's: socket, data, pid file, state.
 
-    It has no network: containers use the host's. So it leaves the bridge and the firewall to the other engines.
+    Its containers use the host's network, and it leaves the firewall to the other engines. Its bridge is its own and
+    not `none`, for which dockerd removes the others' docker0.
     """
 
     state: Path
@@ -62,6 +63,22 @@ class OwnEngine:
         """The value of ``DOCKER_HOST``."""
         return f"unix://{self.state}/socket"
 
+    @property
+    def bridge(self) -> str:
+        """The interface; a name has 15 letters at most (IFNAMSIZ)."""
+        return f"hf-{self.state.name[-8:]}".replace("_", "-")
+
+    @contextlib.contextmanager
+    def with_bridge(self) -> Iterator[None]:
+        """The interface is there for the block, with an address for tests of networks (RFC 2544)."""
+        for command in (f"add {self.bridge} type bridge", f"set {self.bridge} up"):
+            subprocess.run(["ip", "link", *command.split()], check=True)
+        subprocess.run(["ip", "address", "add", "198.18.77.1/30", "dev", self.bridge], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["ip", "link", "delete", self.bridge], check=True)
+
     def start(self) -> None:
         """Starts it and waits until it answers.
 
@@ -69,7 +86,7 @@ class OwnEngine:
             RuntimeError: it did not within 60 seconds; the message ends with its log.
         """
         files = [f"--host={self.address}", f"--pidfile={self.state}/pid", f"--exec-root={self.state}/exec"]
-        command = ["dockerd", *files, f"--data-root={self.data}", "--bridge=none", "--iptables=false"]
+        command = ["dockerd", *files, f"--data-root={self.data}", f"--bridge={self.bridge}", "--iptables=false"]
         with (self.state / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
@@ -82,11 +99,27 @@ class OwnEngine:
             time.sleep(0.2)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Ends it. With SIGTERM it ends its containers, with SIGKILL they go on."""
+        """Ends it. With SIGTERM it ends its containers, with SIGKILL they go on.
+
+        Its containerd ends with it in any case, but a moment later: the next engine would take it for its own.
+        """
         if self.process:
+            pid_file = self.state / "exec/containerd/containerd.pid"
+            containerd = pid_file.read_text()
             self.process.send_signal(how)
             self.process.wait()
             self.process = None
+            while _runs(containerd):
+                time.sleep(0.05)
+            pid_file.unlink(missing_ok=True)  # init may be late to forget the process
+
+
+def _runs(pid: str) -> bool:
+    """Whether there is such a process, and it has not ended (proc_pid_stat(5))."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager
@@ -97,13 +130,14 @@ def own_engine() -> Iterator[OwnEngine]:
         tempfile.TemporaryDirectory(prefix="hubforge-docker-", dir="/var/tmp", ignore_cleanup_errors=True) as data,
     ):
         engine = OwnEngine(Path(state), Path(data))
-        engine.start()
-        try:
-            yield engine
-        finally:
-            if engine.process is None:
-                engine.start()  # only an engine ends what a killed one has left running
-            engine.end()
+        with engine.with_bridge():
+            engine.start()
+            try:
+                yield engine
+            finally:
+                if engine.process is None:
+                    engine.start()  # only an engine ends what a killed one has left running
+                engine.end()
 
 
 def make_image(client: docker.APIClient) -> str:

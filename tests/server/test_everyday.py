@@ -51,7 +51,7 @@ def test_a_server_that_nobody_uses_is_ended_and_one_in_use_stays(engine: docker.
         alice, bob = hub.browser("alice"), hub.browser("bob")
         for name, browser in (("alice", alice), ("bob", bob)):
             browser.spawn()
-            browser.wait(f"/user/{name}/api", lambda page: "version" in page.text)
+            browser.wait(f"/user/{name}/lab", lambda page: "JupyterLab" in page.text)  # logs in to the server, too
         deadline = time.monotonic() + 120
         while "Culling server alice" not in hub.log:
             assert time.monotonic() < deadline

@@ -45,12 +45,12 @@ def test_ten_megabytes_of_a_name_are_refused_and_neither_logged_nor_shown_nor_ke
     name = "x" * MEGABYTES * 10**6
     send(root, {"username": name, "password": "secret"})  # whatever is loaded once is there now
     before, logged = memory(root), len(root.log.read_text())
-    for _ in range(5):
+    for _ in range(10):
         page = send(root, {"username": name, "password": "secret"})
         assert page.status == 400
         assert "That name or password is too long. Try again." in page.words
         assert len(page.text) < 50_000
-    assert memory(root) - before < MEGABYTES
+    assert memory(root) - before < 5 * MEGABYTES, "what is kept would be ten of them"
     log = root.log.read_text()[logged:]
     assert f"Refused a login: {len(name)} bytes in a field of the form" in log
     assert len(log) < 10_000

@@ -69,15 +69,21 @@ function isAlive(pid, started) {
   return Number(fields[19]) === started && fields[0] !== "Z" && fields[0] !== "X";
 }
 
+function recordOf(address, port) {
+  return readIfThere(path.join(servers, `${address}:${port}`));
+}
+
 // why the peer of a connection must not get a request; null where it may
-function objection(address, port) {
+function objection(address, port, recordBefore) {
   if (!guarded.check(address, net.isIPv6(address) ? "ipv6" : "ipv4")) return null;
-  const record = readIfThere(path.join(servers, `${address}:${port}`));
+  const record = recordOf(address, port);
   if (record === null) {
     const found = listeners(address, port);
     const ours = found.length > 0 && found.every((one) => one.uid === process.geteuid());
     return ours ? null : "neither a user's server that runs, nor a program of the hub's user";
   }
+  // to an address that nobody has, connecting takes seconds, in which another container can get it
+  if (record !== recordBefore) return "another server has been given this address meanwhile";
   const { pid, started, inode } = JSON.parse(record);
   if (!isAlive(pid, started)) return "the container of this server has ended";
   if (inode === undefined) return null;
@@ -87,11 +93,11 @@ function objection(address, port) {
 
 const refusedBefore = new Set();
 
-function check(address, port) {
+function check(address, port, recordBefore) {
   const target = `${address}:${port}`;
   let reason;
   try {
-    reason = objection(address, port);
+    reason = objection(address, port, recordBefore);
   } catch (error) {
     reason = `can't be checked: ${error.message}`;
   }
@@ -111,12 +117,13 @@ const connect = http.Agent.prototype.createConnection;
 // request written to it. An established connection stays with its peer, so it is checked once.
 http.Agent.prototype.createConnection = function createConnection(options, done) {
   if (options.socketPath) return connect.call(this, options, done);
+  const recordBefore = recordOf(options.host, options.port);
   const socket = net.connect(options);
   const failed = (error) => done(error);
   socket.once("error", failed);
   socket.once("connect", () => {
     socket.removeListener("error", failed);
-    const refusal = check(socket.remoteAddress, socket.remotePort);
+    const refusal = check(socket.remoteAddress, socket.remotePort, recordBefore);
     if (refusal === null) return done(null, socket);
     socket.destroy();
     done(refusal);

@@ -122,11 +122,6 @@ class RealmServer:
         return self.folder / "home" / USER / "work"
 
     @property
-    def uid(self) -> int:
-        """The number of USER."""
-        return UID
-
-    @property
     def kerberos(self) -> dict[str, str]:
         """The environment of Kerberos programs that belong to the realm."""
         return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "KRB5_CONFIG": str(self.root / "etc/krb5.conf")}
@@ -189,15 +184,11 @@ class RealmServer:
 
 
 @contextmanager
-def realm_server(
-    installer: Path, users: tuple[str, ...] = (USER,), settings: str = HUB_YAML, site: str = ""
-) -> Iterator[RealmServer]:
+def realm_server(installer: Path, users: tuple[str, ...] = (USER,)) -> Iterator[RealmServer]:
     """A server with a running hub and a running KDC.
 
     Args:
         users: names of letters and digits alone.
-        settings: ``hub.yaml``, with places for the ports.
-        site: the name whose key ``/etc/jupyterhub/http.keytab`` shall have; empty for no such file.
     """
     assert os.geteuid() == 0, "accounts, PAM and a KDC need root"
     server = RealmServer(Path(f"/var/tmp/hubforge-realm-{os.getpid()}"), tuple(free_ports(6)), users)
@@ -208,10 +199,8 @@ def realm_server(
         with _kdc(server), _web_service(server):
             server.hubctl("setup", "--auth", "kerberos", "--spawner", "docker")
             _, hub, proxy = server.ports[:3]
-            text = settings.format(port=server.ports[0], hub=hub, proxy=proxy)
+            text = HUB_YAML.format(port=server.ports[0], hub=hub, proxy=proxy)
             (server.root / "etc/jupyterhub/hub.yaml").write_text(text)
-            if site:
-                add_key(server, f"HTTP/{site}", server.root / "etc/jupyterhub/http.keytab")
             server.hubctl("start")
             try:
                 yield server
@@ -264,7 +253,7 @@ def _lay_out(server: RealmServer) -> None:
     (server.folder / "kdc" / "kdc.conf").write_text(KDC_CONF.format(**values))
 
 
-def add_key(server: RealmServer, principal: str, keytab: Path) -> None:
+def _add_key(server: RealmServer, principal: str, keytab: Path) -> None:
     """A service of the realm, and its key in a file."""
     for query in (f"addprinc -randkey {principal}", f"ktadd -k {keytab} {principal}"):
         _administer(server, "kadmin.local", "-r", REALM, "-q", query)
@@ -282,10 +271,10 @@ def _kdc(server: RealmServer) -> Iterator[None]:
     subprocess.run(
         ["kadmin.local", "-r", REALM], env=server.kdc, check=True, capture_output=True, input=queries, text=True
     )
-    add_key(server, "host/hub.hubforge.test", server.root / "etc/krb5.keytab")
+    _add_key(server, "host/hub.hubforge.test", server.root / "etc/krb5.keytab")
     for name in (SERVICE, server.gateway):
-        add_key(server, f"HTTP/{name}", server.folder / "kdc" / "http.keytab")
-    add_key(server, f"hive/{server.gateway}", server.folder / "kdc" / "hive.keytab")
+        _add_key(server, f"HTTP/{name}", server.folder / "kdc" / "http.keytab")
+    _add_key(server, f"hive/{server.gateway}", server.folder / "kdc" / "hive.keytab")
     with _process(["krb5kdc", "-n"], server.kdc, server.ports[3], server):
         yield
 

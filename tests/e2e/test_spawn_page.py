@@ -162,7 +162,7 @@ def test_the_progress_page_says_what_is_happening_and_goes_on_by_itself(
         expect(page.get_by_role("status")).to_have_text("Starting Jupyter in it", timeout=60 * SECONDS)
         expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "70")
     else:
-        # Chromium that is told by its protocol to run no scripts does not show what `noscript` holds: so its text is read
+        # Chromium that is told by its protocol to run no scripts does not show what `noscript` holds: it is read
         deadline = time.monotonic() + 60
         while "<p>Starting Jupyter in it …</p>" not in page.request.get(page.url).text():
             assert time.monotonic() < deadline

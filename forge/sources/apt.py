@@ -38,6 +38,8 @@ APT::Sandbox::User "";
 Acquire::Retries "2";
 Acquire::http::Timeout "{patience}";
 Acquire::https::Timeout "{patience}";
+// a copy of what was verified, and no link into a mirror on the disk (file:), where it may change
+Acquire::GzipIndexes "true";
 // the hooks are for the machine's own state
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;

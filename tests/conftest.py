@@ -1,6 +1,11 @@
 """For every suite: a full run counts a skipped test as a failure, since its machine has everything that tests need."""
 
+import signal
+
 import pytest
+
+# What a shell has put into the background ignores ctrl-C, and so do its children: tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

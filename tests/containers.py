@@ -46,7 +46,7 @@ def base_image(suite: str, packages: Sequence[str] = ()) -> str:
     if not archive.exists():
         with replacing(archive) as temporary:
             _bootstrap(suite, packages, temporary)
-    subprocess.run(["docker", "import", str(archive), tag], check=True, capture_output=True)
+    subprocess.run(["docker", "import", str(archive), tag], check=True, stdout=subprocess.DEVNULL)
     return tag
 
 

@@ -38,8 +38,12 @@ def package(folder: Path, index: Index, members: Iterable[Member]) -> Path:
 
 
 def python(folder: Path, before: str = "") -> Path:
-    """``python``; the shell line ``before`` is run first, to make it fail or to end the installer."""
-    script = f'#!/bin/sh\n{before}\nPYTHONPATH={sysconfig.get_path("purelib")} exec {sys.executable} "$@"\n'
+    """``python``; the shell line ``before`` is run first, to make it fail or to end the installer.
+
+    It is this machine's Python, which must not load the made-up libraries that the installer names.
+    """
+    own = f"unset LD_LIBRARY_PATH; PYTHONPATH={sysconfig.get_path('purelib')}"
+    script = f'#!/bin/sh\n{before}\n{own} exec {sys.executable} "$@"\n'
     index = Index("python", "3.13.5", "0_cp313", subdir="linux-64", depends=("libz",))
     program = Member("bin/python3.13", script.encode(), executable=True)
     return package(folder, index, [program, Member("bin/python", link="python3.13")])

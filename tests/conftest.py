@@ -4,8 +4,11 @@ import signal
 
 import pytest
 
-# What a shell has put into the background ignores ctrl-C, and so do its children: tests press it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+# What runs in the background or under nohup ignores these, and so would the programs that tests send them to. A
+# handler that does nothing leaves it so for pytest alone: no program inherits it.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

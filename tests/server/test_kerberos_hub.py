@@ -146,11 +146,12 @@ def test_administrator_by_name_sees_the_admin_page_others_do_not(hub: Hub) -> No
         assert browser.open("admin").status_code == status
 
 
-def test_ticket_that_is_over_is_said_by_the_page_while_the_server_goes_on(hub: Hub) -> None:
+def test_ticket_that_is_over_is_said_by_the_page_while_the_server_goes_on(kdc: MITRealm, hub: Hub) -> None:
     browser = Browser(hub)
     browser.login()
     process = spawn(hub)
     hub.replace_ticket("-l", "1s")
+    wait_until(lambda: is_over(kdc, hub), "the ticket's end", lambda: hub.log)  # before it, the page says that it nears
     wait_until(lambda: "/login" in browser.open("home").url, "the login page", lambda: hub.log)
     page = browser.open("home")
     assert "Your Kerberos ticket is over" in error_on(page)

@@ -137,6 +137,9 @@ def own_engine() -> Iterator[OwnEngine]:
             finally:
                 if engine.process is None:
                     engine.start()  # only an engine ends what a killed one has left running
+                with contextlib.closing(connect(base_url=engine.address)) as client:
+                    for container in client.containers(all=True):
+                        client.remove_container(container["Id"], force=True)
                 engine.end()
 
 

@@ -45,7 +45,7 @@ def test_an_image_can_have_limits_of_its_own(layout: Layout) -> None:
 def test_the_account_root_gets_no_server_of_an_image_that_does_not_say_so(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account = homes.Account("root", 0, 0, (), "/root", Path("/root/work"), Path("/root"))
+    account = homes.Account("root", 0, 0, (), "/home", Path("/home/work"), Path("/home"))
     monkeypatch.setattr(containers, "account", lambda *_: account)
     with pytest.raises(Exception, match="does not run as root"):
         containers.prepare(spawner(name="root"), settings=settings(spawner="docker"), layout=layout)

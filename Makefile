@@ -1,7 +1,7 @@
 # Every target runs one command of the build tool; `make hub` is the way in. See README.md.
 FORGE = sh forge/bootstrap.sh
 
-.PHONY: help hub hub-stop test lock channel installer image bench lint clean
+.PHONY: help hub hub-stop test lock channel installer image reproduce bench lint clean
 
 help:
 	@echo 'make hub         build everything, install it into a scratch prefix, start the hub'
@@ -11,11 +11,12 @@ help:
 	@echo 'make channel     build dist/channel from the locks (FROZEN=1: never fall forward)'
 	@echo 'make installer   build dist/hub-installer.sh'
 	@echo 'make image       build dist/hub-notebook-image.tar.zst, and load it where Docker runs'
-	@echo 'make bench       measure what the README quotes, or a half of it: make bench ONLY=hub'
+	@echo 'make reproduce   build twice, in two folders with cold caches, and say what differs'
+	@echo 'make bench       measure what the README quotes, or a part of it: make bench ONLY=hub'
 	@echo 'make lint        format, types and shell checks alone'
 	@echo 'make clean       remove dist/ (the cache stays)'
 
-hub hub-stop test lint:
+hub hub-stop test reproduce lint:
 	@$(FORGE) $@
 
 bench:

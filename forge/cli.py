@@ -39,6 +39,14 @@ def installer(frozen: Frozen = False) -> None:
 
 
 @app.command()
+def reproduce() -> None:
+    """Build twice, in two folders with cold caches, and say what differs; exit code 1 where something does."""
+    from forge import reproduce
+
+    reproduce.main()
+
+
+@app.command()
 def image(frozen: Frozen = False) -> None:
     """Build dist/hub-notebook-image.tar.zst, the users' image, and load it where Docker runs."""
     from forge import image

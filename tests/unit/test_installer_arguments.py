@@ -32,13 +32,18 @@ def flags_of_the_parser() -> set[str]:
     return {flag for pattern in patterns for flag in pattern.split(" | ")} - {"--help"}
 
 
+def variables_of_the_header() -> set[str]:
+    return {name for path in FOLDER.glob("header/*.sh") for name in re.findall(r"\$\{([A-Z_]+):-", path.read_text())}
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("language", ["C", "ru_RU.UTF-8"])
-def test_h_names_every_flag_and_exit_code(installer: Path, shell: str, language: str) -> None:
+def test_h_names_every_flag_variable_and_exit_code(installer: Path, shell: str, language: str) -> None:
     shown = run(installer, "-h", shell=shell, LC_ALL=language)
     assert shown.returncode == 0
     named = set(re.findall(r"^  (-[\w-]+)", shown.stdout, re.MULTILINE))
     assert named == flags_of_the_parser()
+    assert {name for name in variables_of_the_header() if name not in shown.stdout} == set()
     assert "/opt/miniconda3" in shown.stdout
     assert [line.split()[0] for line in shown.stdout.splitlines()[-6:]] == ["0", "1", "2", "3", "4", "5"]
 
@@ -255,6 +260,7 @@ def messages(language: str) -> dict[str, str]:
 def test_both_languages_have_the_same_messages_with_the_same_values() -> None:
     english, russian = messages("en"), messages("ru")
     assert list(english) == list(russian)
+    assert [text for text in (*english.values(), *russian.values()) if text.startswith("-")] == [], "printf's own flags"
     values = {key: re.findall(r"%.", text) for key, text in english.items()}
     assert {key: re.findall(r"%.", text) for key, text in russian.items()} == values
     assert {value for found in values.values() for value in found} <= {"%s"}

@@ -28,7 +28,7 @@ message_en() {
     unknown_argument) text='Unknown argument "%s". -h shows what there is.' ;;
     no_value) text='%s wants a value. -h shows how.' ;;
     two_tasks) text='%s and %s cannot be done in one run. -h shows what there is.' ;;
-    purge_alone) text='--purge goes with --uninstall only. -h shows how.' ;;
+    purge_alone) text='The flag --purge goes with --uninstall only. -h shows how.' ;;
     licence_refused) text='The licence was not accepted: nothing was installed.' ;;
 
     # -- the file is damaged (3)
@@ -151,7 +151,7 @@ Instead of an installation:
                 write the packages to DIR, as a channel for conda
   -h            this text
 
-LANG, LC_ALL and LC_MESSAGES decide the language; HOME and SHELL whose shell -c sets up, and which.
+LANG, LC_ALL, LC_CTYPE and LC_MESSAGES decide the language; HOME and SHELL whose shell -c sets up, and which.
 An installation that was interrupted is finished by the same command.
 
 Exit codes:

@@ -6,6 +6,7 @@ project does not act on is refused by name, so that nobody believes in a setting
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -72,8 +73,9 @@ def read(path: Path) -> Construct:
         ForgeError: the file is missing, is not YAML, breaks constructor's schema, or holds a key or value that has no
             effect here; every such place is named with its line.
     """
-    data = _load(path)
-    problems = [*_schema_problems(data), *_unhonoured(data)]
+    text = _rendered(path)
+    data = _load(path, text)
+    problems = [*_schema_problems(data), *_unhonoured(data), *_conditions(text)]
     if problems:
         raise ForgeError(
             f"{path.name} can't be used:\n" + "\n".join(f"  {problem}" for problem in problems),
@@ -104,18 +106,38 @@ def condarc_text(construct: Construct) -> str:
     return stream.getvalue()
 
 
-def _load(path: Path) -> Any:
-    """The file's data; constructor reads it as a Jinja template that knows ``environ``."""
+def _rendered(path: Path) -> str:
+    """The file's text; constructor reads it as a Jinja template that knows ``environ``."""
     try:
-        text = Jinja(undefined=StrictUndefined).from_string(path.read_text()).render(environ=os.environ)
-        data = YAML().load(text)
+        return Jinja(undefined=StrictUndefined).from_string(path.read_text()).render(environ=os.environ)
     except FileNotFoundError:
         raise ForgeError(f"{path} is missing", "Run this from a checkout of the project.") from None
-    except (TemplateError, MarkedYAMLError) as error:
-        raise ForgeError(f"{path.name} can't be read: {' '.join(str(error).split())}", f"Mend {path}.") from error
+    except TemplateError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ForgeError:
+    return ForgeError(f"{path.name} can't be read: {' '.join(str(error).split())}", f"Mend {path}.")
+
+
+def _load(path: Path, text: str) -> Any:
+    try:
+        data = YAML().load(text)
+    except MarkedYAMLError as error:
+        raise _unreadable(path, error) from error
     if not isinstance(data, dict):
         raise ForgeError(f"{path.name} holds no settings", f"Mend {path}.")
     return data
+
+
+def _conditions(text: str) -> list[str]:
+    """Lines whose end constructor takes for the condition under which they count, as conda-build's recipes have it."""
+    lines = enumerate(text.splitlines(), start=1)
+    return [
+        f"line {number}: constructor takes {found[1]} for a condition; write the list with a line for each item"
+        for number, line in lines
+        if not line.lstrip().startswith("#") and (found := re.search(r"(\[[^\[\]]+\])\s*$", line))
+    ]
 
 
 def _schema_problems(data: Any) -> list[str]:

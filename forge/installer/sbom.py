@@ -1,10 +1,13 @@
 """The installer's bill of materials: CycloneDX 1.5, as JSON (https://cyclonedx.org/docs/1.5/json/)."""
 
 import datetime
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 
 def document(name: str, version: str, epoch: int, channel: str, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def document(name: str, version: str, epoch: int, channel: str, records: Iterabl
 
 
 def _component(record: Mapping[str, Any], purl: str) -> dict[str, Any]:
-    licence = record.get("license")
+    stated = record.get("license")
     return {
         "type": "library",
         "bom-ref": purl,
@@ -44,15 +47,25 @@ def _component(record: Mapping[str, Any], purl: str) -> dict[str, Any]:
         "version": record["version"],
         "purl": purl,
         "hashes": [{"alg": "SHA-256", "content": record["sha256"]}],
-        # Packages say their licence in words of their own, which need not be SPDX's.
-        **({"licenses": [{"license": {"name": licence}}]} if licence else {}),
+        **({"licenses": [_licence(stated)]} if stated else {}),
     }
 
 
+def _licence(stated: str) -> dict[str, Any]:
+    """SPDX's identifier or expression where the package states its licence so, else its own words."""
+    try:
+        expression = canonicalize_license_expression(stated)
+    except InvalidLicenseExpression:
+        return {"license": {"name": stated}}
+    if re.fullmatch(r"(?!LicenseRef-)[\w.-]+", expression):
+        return {"license": {"id": expression}}
+    return {"expression": expression}
+
+
 def _purl(record: Mapping[str, Any], channel: str) -> str:
-    """The package URL (purl-spec, type ``conda``)."""
+    """The package URL (purl-spec, type ``conda``), where colons and slashes stand as they are."""
     qualifiers = {"build": record["build"], "channel": channel, "subdir": record["subdir"], "type": "conda"}
-    query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in qualifiers.items())
+    query = "&".join(f"{key}={quote(str(value), safe=':/')}" for key, value in qualifiers.items())
     return f"pkg:conda/{quote(str(record['name']))}@{quote(str(record['version']))}?{query}"
 
 

@@ -59,7 +59,8 @@ class Wheel:
     def license(self) -> str | None:
         """The SPDX expression if there is one, else the short text or the classifier that stands for it."""
         given = self.metadata.get("license_expression") or self.metadata.get("license", "").strip()
-        if given and "\n" not in given and len(given) <= 80:
+        # "UNKNOWN" is what setuptools once wrote where nothing was given.
+        if given not in ("", "UNKNOWN") and "\n" not in given and len(given) <= 80:
             return given
         names = [c.rpartition(" :: ")[2] for c in self.metadata.get("classifiers", []) if c.startswith("License :: ")]
         return " AND ".join(sorted(names)) or None

@@ -88,7 +88,7 @@ def test_sbom_names_every_package_with_hash_and_dependencies(installer: Path, sh
     components = {component["name"]: component for component in bill["components"]}
     assert set(components) == {"conda", "demo", "libz", "only-in-1.0", "py-rattler", "python"}
     demo = components["demo"]
-    assert demo["purl"].startswith("pkg:conda/demo@1.0?build=h0_0&channel=file%3A%2F%2F%2Fsrv%2Fconda%2Fhubforge&")
+    assert demo["purl"].startswith("pkg:conda/demo@1.0?build=h0_0&channel=file:///srv/conda/hubforge&")
     assert re.fullmatch(r"[0-9a-f]{64}", demo["hashes"][0]["content"])
     needs = {entry["ref"]: entry["dependsOn"] for entry in bill["dependencies"]}
     assert needs[demo["bom-ref"]] == [components["python"]["bom-ref"]]

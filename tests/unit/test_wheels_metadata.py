@@ -178,6 +178,7 @@ def test_the_licence_is_told_in_the_best_words_that_the_wheel_has(tmp_path: Path
     assert licence("b", "License: BSD 3-Clause") == "BSD 3-Clause"
     assert licence("c", "Classifier: License :: OSI Approved :: MIT License") == "MIT License"
     assert licence("d") is None
+    assert licence("e", "License: UNKNOWN", "Classifier: License :: OSI Approved :: ISC License") == "ISC License"
 
 
 def test_a_file_that_is_no_wheel_is_named(tmp_path: Path) -> None:

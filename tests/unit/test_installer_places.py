@@ -141,6 +141,14 @@ def test_an_unknown_version_of_glibc_is_not_held_against_it(installer: Path, tmp
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_machine_of_32_bits_is_refused(installer: Path, tmp_path: Path) -> None:
+    command = ["setarch", "i686", "sh", str(installer), "-bs", "-p", str(tmp_path / "prefix"), "--log", "/dev/null"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "i686" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def fakes(folder: Path, **commands: str) -> str:
     """A PATH on which each of ``commands`` is a script."""
     folder.mkdir()
@@ -154,6 +162,21 @@ def test_selinux_contexts_are_restored_where_the_command_is_there(installer: Pat
     path = fakes(tmp_path / "fake", restorecon=f'echo "$*" >>{tmp_path}/restored')
     assert run(installer, "-bs", "-p", tmp_path / "prefix", PATH=path).returncode == 0
     assert f"{tmp_path}/prefix" in (tmp_path / "restored").read_text()
+
+
+@pytest.mark.parametrize("shell", ["/bin/dash", "/bin/bash"])
+def test_coreutils_are_enough_and_of_these_neither_dd_nor_md5sum_is_needed(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    listed = subprocess.run(["dpkg-query", "-L", "coreutils"], check=True, capture_output=True, text=True)
+    for program in (Path(line) for line in listed.stdout.splitlines() if "bin/" in line):
+        if program.name not in ("dd", "md5sum"):
+            (commands / program.name).symlink_to(program)
+    for task in (["-bs"], ["-bsu"], ["--check", "-u"], ["--list"], ["--sbom"], ["--uninstall", "-b"]):
+        done = run(installer, *task, "-p", tmp_path / "prefix", shell=shell, PATH=str(commands))
+        assert (done.returncode, done.stderr) == (0, ""), task
 
 
 @pytest.mark.parametrize("missing", ["sha256sum", "tail", "df", "tee", "uname"])

@@ -39,6 +39,13 @@ check_glibc() {
         esac
         return 0
     done
+    # gcompat puts a loader for musl to the place of glibc's.
+    for musl in /lib/ld-musl-*.so.1; do
+        [ ! -e "$musl" ] || {
+            refuse no_glibc libc.so.6 "$glibc_needed"
+            return 0
+        }
+    done
     warn glibc_unknown "$glibc_needed"
 }
 

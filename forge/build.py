@@ -59,7 +59,7 @@ def make_installer(frozen: bool = False) -> Path:
         stamp = DIST / f".{plan.filename}.inputs"
         if not (target.exists() and stamp.exists() and stamp.read_text() == inputs):
             stamp.unlink(missing_ok=True)
-            assemble(_installer_plan(plan, carried), target)
+            assemble(_installer_plan(plan, carried), target, frozen)
             write_text(stamp, inputs)
             say(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e6:.0f} MB")
     return target

@@ -131,15 +131,18 @@ class Part:
         return hashlib.sha256(self.data).hexdigest()
 
 
-def assemble(plan: Plan, target: Path) -> None:
+def assemble(plan: Plan, target: Path, frozen: bool = False) -> None:
     """Writes ``target``, executable, and ``target.sha256`` for ``sha256sum --check``.
+
+    Args:
+        frozen: a source of the helper that the mirror no longer holds is an error, instead of moving forward.
 
     Raises:
         ForgeError: base lacks ``python`` or ``py-rattler``, a package is damaged or misnamed, or the helper cannot be
             compiled.
     """
     packages = _carried(plan.environments)
-    parts = _parts(plan, packages, build_helper.helper().read_bytes())
+    parts = _parts(plan, packages, build_helper.helper(frozen).read_bytes())
     header = _header(plan, packages, parts)
     with replacing(target, mode=0o755) as temporary, temporary.open("wb") as file:
         file.write(header)

@@ -3,22 +3,24 @@
 import hashlib
 import os
 import sys
-import tarfile
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import PIPE, STDOUT
 
 from forge import processes, sources
 from forge.errors import ForgeError
 from forge.files import place, tree_digest
-from forge.paths import cache_dir
-from forge.sources import Origin
+from forge.paths import RECIPES, cache_dir
+from forge.sources import Described, Origin
 
 SOURCES = Path(__file__).parent / "helper"
 
 ZSTD = Origin("debian", "libzstd")
 """The decoder is compiled from the same locked sources as the package zstd."""
+
+UNPACK = RECIPES / "source_tools" / "unpack-source"
+"""Unpacks the sources and applies Debian's patches, as for the packages."""
 
 FLAGS = (
     *("-target", "x86_64-linux-musl", "-static", "-std=gnu11", "-O2", "-s"),
@@ -27,22 +29,32 @@ FLAGS = (
 """static against musl: it runs on any Linux, whatever libraries it has."""
 
 
-def helper() -> Path:
+def helper(frozen: bool = False) -> Path:
     """The helper's program, from the cache or compiled.
+
+    Args:
+        frozen: a zstd that the mirror no longer holds is an error, instead of moving forward.
 
     Raises:
         ForgeError: zstd's sources can't be had, or the compiler refuses.
     """
-    digest = hashlib.sha256()
-    for fact in (tree_digest(SOURCES), sources.describe(ZSTD).digest, version("ziglang"), *FLAGS):
-        digest.update(f"{fact}\n".encode())
-    program = cache_dir("packages") / digest.hexdigest() / "unpack"
+    program = _program(sources.describe(ZSTD))
     if not program.is_file():
         with tempfile.TemporaryDirectory(prefix="helper-", dir=cache_dir("build")) as work:
+            staged = sources.stage(ZSTD, Path(work) / "zstd", frozen)
             compiled = Path(work) / "unpack"
-            compile_helper(_unpacked_zstd(Path(work)), compiled)
+            compile_helper(_unpacked(staged.folder), compiled)
+            program = _program(staged)  # Debian's pin may have moved
             place(compiled, program)
     return program
+
+
+def _program(zstd: Described) -> Path:
+    """Where the cache has it: the key stands for all that decides its bytes."""
+    digest = hashlib.sha256()
+    for fact in (tree_digest(SOURCES, UNPACK), zstd.digest, version("ziglang"), *FLAGS):
+        digest.update(f"{fact}\n".encode())
+    return cache_dir("packages") / digest.hexdigest() / "unpack"
 
 
 def compile_helper(zstd: Path, target: Path) -> None:
@@ -67,15 +79,9 @@ def compile_helper(zstd: Path, target: Path) -> None:
         raise ForgeError(f"The installer's helper does not compile:\n{result.stderr.strip()}")
 
 
-def _unpacked_zstd(work: Path) -> Path:
-    staged = sources.stage(ZSTD, work / "zstd")
-    archive = next((staged.folder / "upstream").glob("*.tar.*"))
-    with tarfile.open(archive) as tar:
-        tar.extractall(work / "source")  # of a known hash; Debian 12's Python knows no `filter` yet
-    source = next((work / "source").iterdir())
-    patches = staged.folder / "debian-patches"
-    for name in (patches / "series").read_text().split():
-        result = processes.run(["patch", "-p1", "-s", "-i", patches / name], cwd=source, stdout=PIPE)
-        if result.returncode != 0:
-            raise ForgeError(f"{name} does not apply to zstd's sources:\n{result.stdout.strip()}")
-    return source
+def _unpacked(staged: Path) -> Path:
+    """The patched source tree in the folder ``staged``."""
+    done = processes.run(["bash", UNPACK], cwd=staged, stdout=PIPE, stderr=STDOUT)
+    if done.returncode != 0:
+        raise ForgeError(f"The sources of zstd can't be unpacked and patched:\n{done.stdout.strip()}")
+    return staged / "source"

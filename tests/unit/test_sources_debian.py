@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from forge import build, cli
 from forge.errors import ForgeError
-from forge.sources import debian
+from forge.installer import build_helper
+from forge.recipes import load_all
+from forge.sources import Origin, debian
 from forge.sources.apt import Apt
 from forge.sources.aptsources import Entry, as_deb822, derive, parse_deb822, parse_one_line
 from forge.sources.cache import HashMismatchError, UnreachableError
+from tests.unit import installer_stub
 from tests.unit.sources_debian import DIRECTORY, TARGET, Machine, Mirror
 from tests.unit.sources_mirrors import hanging, make_tar, sha256
 
@@ -91,6 +96,63 @@ def test_a_vanished_pin_that_is_frozen_is_refused(mirror: Mirror) -> None:
     with pytest.raises(ForgeError, match=r"demo 1\.2-1 is pinned and frozen"):
         debian.fetch("demo", frozen=True)
     assert locked_version() == "1.2-1"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``demo`` is all that there is to build."""
+    folder = tmp_path / "recipes"
+    (folder / "demo").mkdir(parents=True)
+    (folder / "variants.yaml").write_text("c_compiler: [zig]\n")
+    (folder / "demo" / "recipe.yaml").write_text("package: {name: demo}\nextra: {hubforge: {debian: demo}}\n")
+    monkeypatch.setattr("forge.recipes.load_all", lambda: load_all(folder))
+    monkeypatch.setattr("forge.sources.fetch_env", lambda env: {})
+
+
+@pytest.fixture
+def installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All packages are there; the installer's helper remains to be compiled, out of ``demo``."""
+    plan = installer_stub.plan(tmp_path / "packages")
+    monkeypatch.setattr(build, "_make_channel", lambda plan, frozen: None)
+    monkeypatch.setattr(build, "_environment", lambda name, specs: plan.environments[0])
+    monkeypatch.setattr(build, "_installer_plan", lambda *_: plan)
+    monkeypatch.setattr(build, "DIST", tmp_path)
+    monkeypatch.setattr(build_helper, "ZSTD", Origin("debian", "demo"))
+
+
+@pytest.mark.usefixtures("vanished")
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [("channel", "recipe"), ("installer", "recipe"), ("image", "recipe"), ("installer", "installer")],
+)
+def test_frozen_holds_for_all_that_is_built_of_debians_sources(
+    command: str, what: str, mirror: Mirror, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(what)
+    mirror.publish("1.2.1-1")
+    refused = CliRunner().invoke(cli.app, [command, "--frozen"]).exception
+    assert isinstance(refused, ForgeError)
+    assert "demo 1.2-1 is pinned and frozen" in str(refused)
+    assert locked_version() == "1.2-1"
+
+
+@pytest.mark.usefixtures("vanished", "installer")
+def test_a_moved_source_of_the_helper_is_another_helper(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch = "Description: fix\n--- a/configure\n+++ b/configure\n@@ -1 +1 @@\n-of 1.2.1\n+of 1.2.1, fixed\n"
+    mirror.publish("1.2.1-1", {"CVE-2026-0001.patch": patch})
+    compiled = []
+
+    def compiler(source: Path, target: Path) -> None:
+        compiled.append((source / "configure").read_text())
+        target.write_text("a program")
+
+    monkeypatch.setattr(build_helper, "compile_helper", compiler)
+    program = build_helper.helper()
+    assert (locked_version(), compiled) == ("1.2.1-1", ["of 1.2.1, fixed\n"])
+    assert build_helper.helper(frozen=True) == program, "it is found where it was put"
+    assert len(compiled) == 1
 
 
 @pytest.mark.usefixtures("vanished")

@@ -21,9 +21,10 @@ from forge.locking import alone, in_use, is_in_use, locked
 from forge.paths import CHANNEL, CONSTRUCT, DIST, ROOT, cache_dir, public_dir, work_dir
 from forge.progress import say
 from forge.recipes import Recipe
+from forge.target import SERIES
 from forge.wheels.names import Names
 
-PYTHON = "python 3.13.*"
+PYTHON = f"python {SERIES}.*"
 """The target's interpreter, which also makes the byte code of the converted wheels."""
 
 ENVIRONMENTS = ("base", "jupyterhubenv")

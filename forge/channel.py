@@ -13,8 +13,7 @@ import zstandard
 from forge import condapkg, processes
 from forge.errors import ForgeError
 from forge.files import place, replacing, sha256_of, write_text
-
-SUBDIRS = ("linux-64", "noarch")
+from forge.target import SUBDIRS
 
 _INDEXED = ".indexed.json"
 """What the index was made of, per subdir; not part of the channel for its clients."""

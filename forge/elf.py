@@ -16,9 +16,7 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 
 from forge import condapkg
 from forge.errors import ForgeError
-
-FLOOR = (2, 28)
-"""The oldest glibc that packages run with."""
+from forge.target import GLIBC_FLOOR
 
 MAGIC = b"\x7fELF"
 
@@ -71,7 +69,7 @@ def _glibc_versions(section: GNUVerNeedSection) -> Iterator[tuple[int, int]]:
                 yield int(match[1]), int(match[2])
 
 
-def problems(package: Path, build_paths: Iterable[str] = (), floor: tuple[int, int] = FLOOR) -> list[str]:
+def problems(package: Path, build_paths: Iterable[str] = (), floor: tuple[int, int] = GLIBC_FLOOR) -> list[str]:
     """What keeps a package from running on every promised server, one line a finding; empty when nothing does.
 
     Looked for: a newer glibc than ``floor``, an RPATH that is not relative to the file itself, and a folder of the

@@ -7,7 +7,6 @@ nothing is chosen which needs a newer glibc.
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import rattler
@@ -15,12 +14,9 @@ from rattler.exceptions import GatewayError, InstallerError, SolverError, Transa
 
 from forge.errors import ForgeError
 from forge.paths import cache_dir
+from forge.target import GLIBC, SUBDIRS
 
-SUBDIR: Final = "linux-64"
-GLIBC_FLOOR = "2.28"
-"""The oldest glibc of a server (RHEL 8 and its kin)."""
-
-_TARGET = {"__unix": "0", "__linux": "4.18", "__glibc": GLIBC_FLOOR, "__archspec": "1"}
+_TARGET = {"__unix": "0", "__linux": "4.18", "__glibc": GLIBC, "__archspec": "1"}
 
 
 def channel_url(folder: Path) -> str:
@@ -50,7 +46,7 @@ def solve(specs: Sequence[str], channels: Sequence[Path]) -> list[rattler.RepoDa
             [rattler.Channel(channel_url(channel)) for channel in channels],
             [rattler.MatchSpec(spec) for spec in specs],
             gateway=rattler.Gateway(default_config=config),
-            platforms=[SUBDIR, "noarch"],
+            platforms=list(SUBDIRS),
             virtual_packages=virtual,
         )
 

@@ -29,6 +29,7 @@ from forge.locking import alone
 from forge.paths import CONSTRUCT, DIST, ROOT, cache_dir, work_dir
 from forge.progress import Step, say
 from forge.sources import pypi, pypilock
+from forge.target import SERIES
 from forge.wheels.names import Names
 
 NAME = "hubforge/notebook"
@@ -47,8 +48,8 @@ _PATH = f"{PREFIX}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 _LEFT_OUT = (
     "conda-meta/*.json",  # they name this machine's folders
-    "lib/python3.13/site-packages/*/tests",
-    "lib/python3.13/site-packages/numpy/*/tests",
+    f"lib/python{SERIES}/site-packages/*/tests",
+    f"lib/python{SERIES}/site-packages/numpy/*/tests",
     "share/jupyterhub/static",  # the hub's pages
 )
 """What packages bring along that no user's server needs, a tenth of the environment."""
@@ -109,7 +110,7 @@ def link(wanted: Path) -> None:
 
 def _specs() -> list[str]:
     names = Names.from_wheel(sources.fetch_env("names")["conda-pypi"])
-    return ["python 3.13.*", *map(names.conda, _wanted()), *EXTRA]
+    return [build.PYTHON, *map(names.conda, _wanted()), *EXTRA]
 
 
 def _wanted() -> list[str]:

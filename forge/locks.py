@@ -13,9 +13,9 @@ from unittest import mock
 
 import rattler
 
-from forge.environments import SUBDIR
 from forge.files import replacing, tree_digest, write_text
 from forge.paths import LOCKFILES, cache_dir
+from forge.target import SUBDIR
 
 CHANNEL_ROOT = "file://$CHANNEL_ROOT"
 

@@ -21,6 +21,7 @@ from forge.condapkg import PLACEHOLDER, Index, PathEntry, Span
 from forge.errors import ForgeError
 from forge.files import replacing, sha256_of, write_text
 from forge.installer import build_helper, sbom
+from forge.target import GLIBC, SUBDIR, SUBDIRS
 
 FOLDER = Path(__file__).parent
 
@@ -30,11 +31,6 @@ HEADER = (
     *("header/check", "header/tasks", "header/uninstall", "header/main"),
 )
 """The shell texts that make the header, in this order: the guard is the first that a shell reads, ``main`` the last."""
-
-GLIBC = "2.28"
-"""The oldest C library that the packages run on."""
-
-SUBDIRS = ("linux-64", "noarch")
 
 FILE_SYSTEM_BLOCK = 4096
 """Bytes: what a file takes on disk is rounded up to this; so is the header's length."""
@@ -326,7 +322,7 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
     base = _base(packages)
     bootstrap = _with_dependencies(("python", "py-rattler"), base)
     series = ".".join(base["python"].index.version.split(".")[:2])
-    site_packages = {"noarch": "site-packages", "linux-64": f"lib/python{series}/site-packages"}
+    site_packages = {"noarch": "site-packages", SUBDIR: f"lib/python{series}/site-packages"}
     python_folders = [
         f"{package.index.stem}/{folder}"
         for package in bootstrap

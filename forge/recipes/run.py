@@ -23,6 +23,7 @@ from forge.paths import BUILDS, cache_dir
 from forge.progress import say
 from forge.recipes import worker, zig
 from forge.recipes.recipe import Recipe
+from forge.target import SUBDIRS
 
 CPU_COUNT = 2
 """How many processes a build's make may use."""
@@ -252,7 +253,7 @@ def _lay_out_channel(packages: list[Path], channel: Path) -> None:
     for package in packages:
         subdir = condapkg.read(package).index.subdir
         put(package, channel / subdir / package.name)
-    for subdir in ("linux-64", "noarch"):
+    for subdir in SUBDIRS:
         (channel / subdir).mkdir(exist_ok=True)
 
 

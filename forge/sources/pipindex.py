@@ -31,18 +31,7 @@ from pip._vendor.requests import RequestException
 from forge.disk import is_full
 from forge.errors import ForgeError
 from forge.sources.cache import GoneError, UnreachableError
-
-PYTHON = (3, 13)
-_GLIBC = 28
-PLATFORMS = [
-    *(f"manylinux_2_{minor}_x86_64" for minor in range(_GLIBC, 16, -1)),
-    "manylinux2014_x86_64",
-    *(f"manylinux_2_{minor}_x86_64" for minor in range(16, 11, -1)),
-    "manylinux2010_x86_64",
-    *(f"manylinux_2_{minor}_x86_64" for minor in range(11, 4, -1)),
-    "manylinux1_x86_64",
-]
-"""The floor's wheels, best first (PEP 600); ``linux_x86_64`` promises no glibc at all and is not among them."""
+from forge.target import PLATFORMS, PYTHON, SERIES
 
 PATIENCE = 60.0
 """Seconds without a byte after which an index counts as hanging; less where pip's own configuration says so."""
@@ -138,7 +127,7 @@ class PipIndex:
             return found
         if trouble:
             raise UnreachableError("\n  ".join([f"{name} {version} could not be looked up on {self.names}:", *trouble]))
-        raise GoneError(f"{name} {version} is not on {self.names} for CPython {'.'.join(map(str, PYTHON))}")
+        raise GoneError(f"{name} {version} is not on {self.names} for CPython {SERIES}")
 
     def download(self, found: Found, target: Path) -> None:
         """Writes the file to ``target``; its hash is the caller's to check.

@@ -16,7 +16,8 @@ from forge.paths import LOCKFILES, cache_dir
 from forge.progress import Step
 from forge.sources.cache import HashMismatchError, cached, keep
 from forge.sources.parallel import each
-from forge.sources.pipindex import PLATFORMS, PYTHON, Found, PipIndex
+from forge.sources.pipindex import Found, PipIndex
+from forge.target import PLATFORMS, PYTHON
 
 FOLDER = LOCKFILES / "pypi"
 WORKERS = 4

@@ -21,8 +21,9 @@ from forge import processes
 from forge.errors import ForgeError
 from forge.files import write_text
 from forge.sources.pipindex import machine_options
+from forge.target import PLATFORMS, SERIES
 
-TARGET = ("--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_28")
+TARGET = ("--python-version", SERIES, "--python-platform", f"x86_64-{PLATFORMS[0].removesuffix('_x86_64')}")
 BUILD_MACHINE = ("--python-version", "3.11", "--universal")
 HEADER = "# Written by 'make lock' from {name}.in: change that file, not this one.\n"
 

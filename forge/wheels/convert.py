@@ -1,5 +1,6 @@
 """Many wheels become conda packages: two at a time, and only those that the cache does not hold."""
 
+import inspect
 import json
 import multiprocessing
 import os
@@ -22,13 +23,13 @@ from forge.errors import ForgeError
 from forge.files import discard_unfinished, sha256_of, tree_digest
 from forge.paths import cache_dir
 from forge.progress import Step
+from forge.target import Target
 from forge.wheels import amendments, bytecode, metadata
 from forge.wheels.layout import lay_out
 from forge.wheels.metadata import Wheel
 from forge.wheels.names import Names
 from forge.wheels.relations import Relations, Universe, relations
 from forge.wheels.sdist import from_sdist
-from forge.wheels.target import Target
 
 BUILD_NUMBER = 0
 """Raise it when the same wheel is to become another package, so that servers take the new one."""
@@ -229,7 +230,7 @@ def _work(job: Job, python: Path) -> Path:
 
 def _tools(compiled_by: str) -> str:
     """Everything that decides the bytes and is not the wheel."""
-    sources = tree_digest(Path(__file__).parent, Path(condapkg.__file__))
+    sources = tree_digest(Path(__file__).parent, Path(condapkg.__file__), Path(inspect.getfile(Target)))
     return _key(sources, compiled_by, *(f"{name} {version(name)}" for name in ("installer", "zstandard")))
 
 

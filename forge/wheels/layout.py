@@ -21,10 +21,10 @@ from installer.utils import Scheme
 
 from forge.condapkg import PLACEHOLDER, Member
 from forge.errors import ForgeError
+from forge.target import Target
 from forge.wheels.amendments import LEFT_OUT, amended
 from forge.wheels.bytecode import Compiler
 from forge.wheels.metadata import Wheel
-from forge.wheels.target import Target
 
 _PYTHON = f"{PLACEHOLDER}/bin/python"
 _SHORT = "/prefix/bin/python"

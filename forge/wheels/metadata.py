@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from forge.dates import newest_of
 from forge.errors import ForgeError
-from forge.wheels.target import GLIBC_FLOOR, Target
+from forge.target import GLIBC, Target
 
 _SHARED_LIBRARY = re.compile(r"\.so(\.\d+)*$")
 _LICENSE_FILE = re.compile(r"(?i)(licen[cs]e|copying|notice|authors)")
@@ -114,9 +114,8 @@ def _check(wheel: Wheel, wheel_file: Message, target: Target) -> None:
     if not (wheel_file["Wheel-Version"] or "").startswith("1."):
         raise ForgeError(f"{name} is in wheel format {wheel_file['Wheel-Version']}, known is 1.x.")
     if not wheel.tags & target.tags:
-        glibc = ".".join(map(str, GLIBC_FLOOR))
         raise ForgeError(
-            f"{name} is not for CPython {target.series} on linux x86_64 with glibc {glibc}.",
+            f"{name} is not for CPython {target.series} on linux x86_64 with glibc {GLIBC}.",
             "Lock another version, or write a recipe for it.",
         )
     if target.python not in wheel.requires_python:

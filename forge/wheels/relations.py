@@ -8,10 +8,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from forge.errors import ForgeError
+from forge.target import GLIBC_FLOOR, SUBDIR, Target, glibc_of, marker_environment
 from forge.wheels.metadata import Wheel
 from forge.wheels.names import Names
 from forge.wheels.specs import conda_spec
-from forge.wheels.target import GLIBC_FLOOR, Target, glibc_of, marker_environment
 
 _OLDEST_MINOR, _NEWEST_MINOR = 8, 20
 
@@ -58,7 +58,7 @@ def relations(wheel: Wheel, universe: Universe) -> Relations:
         depends.append(f"python_abi {target.series}.* *_{target.abi}")
     major, minor = min((glibc for tag in wheel.tags if (glibc := glibc_of(tag.platform))), default=GLIBC_FLOOR)
     depends.append(f"__glibc >={major}.{minor}")
-    return Relations(tuple(sorted(depends)), "linux-64", f"py3{target.minor}")
+    return Relations(tuple(sorted(depends)), SUBDIR, f"py3{target.minor}")
 
 
 def _requirements(wheel: Wheel, universe: Universe) -> dict[NormalizedName, SpecifierSet]:

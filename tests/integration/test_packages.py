@@ -9,11 +9,11 @@ import pytest
 from forge import condapkg, elf, locks, sources
 from forge.paths import CHANNEL, ROOT, cache_dir
 from forge.recipes.run import PLACES
+from forge.target import Target
 from forge.wheels import metadata
 from forge.wheels.bytecode import Compiler
 from forge.wheels.layout import lay_out
 from forge.wheels.names import Names
-from forge.wheels.target import Target
 
 PUBLIC_CHANNELS = re.compile(rb"(conda|repo|api|binstar)\.(anaconda|continuum)\.(org|com|io)|anaconda\.org/conda-forge")
 

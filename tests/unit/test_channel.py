@@ -10,6 +10,7 @@ from forge import channel, condapkg
 from forge.condapkg import Index, Member
 from forge.errors import ForgeError
 from forge.files import sha256_of
+from forge.target import SUBDIRS
 
 
 def package(folder: Path, name: str, *, subdir: str = "noarch", text: bytes = b"1") -> Path:
@@ -32,7 +33,7 @@ def test_a_client_finds_every_package_with_its_hash(tmp_path: Path) -> None:
     assert set(repodata(tmp_path / "channel", "noarch")) == {"pure-1.0-0.conda"}
     record = repodata(tmp_path / "channel", "linux-64")["compiled-1.0-0.conda"]
     assert record["sha256"] == sha256_of(files[1])
-    for subdir in channel.SUBDIRS:
+    for subdir in SUBDIRS:
         plain = (tmp_path / "channel" / subdir / "repodata.json").read_bytes()
         packed = (tmp_path / "channel" / subdir / "repodata.json.zst").read_bytes()
         assert zstandard.ZstdDecompressor().decompressobj().decompress(packed) == plain

@@ -7,12 +7,12 @@ from packaging.specifiers import SpecifierSet
 
 from forge.errors import ForgeError
 from forge.files import sha256_of
+from forge.target import Target
 from forge.wheels import metadata
 from forge.wheels.metadata import Wheel
 from forge.wheels.names import Names
 from forge.wheels.relations import Relations, Universe, relations
 from forge.wheels.specs import conda_spec
-from forge.wheels.target import Target
 from tests.unit.wheels_factory import make_wheel
 
 TARGET = Target("3.13.5")

@@ -1,17 +1,27 @@
-"""The machine that packages are made for: linux x86_64, CPython, glibc from 2.28 on."""
+"""The machine that everything is made for: linux x86_64, CPython 3.13, glibc from 2.28 on."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.version import Version
 
-GLIBC_FLOOR = (2, 28)
-"""The oldest glibc of a supported server; no wheel may need a newer one."""
+SUBDIR: Final = "linux-64"
+SUBDIRS: Final = (SUBDIR, "noarch")
+"""The folders of a channel that the target installs from."""
 
-_LEGACY_PLATFORMS = {"manylinux1_x86_64": (2, 5), "manylinux2010_x86_64": (2, 12), "manylinux2014_x86_64": (2, 17)}
+PYTHON = (3, 13)
+SERIES = "{}.{}".format(*PYTHON)
+
+GLIBC_FLOOR = (2, 28)
+"""The oldest glibc of a server (RHEL 8 and its kin): nothing may need a newer one."""
+
+GLIBC = "{}.{}".format(*GLIBC_FLOOR)
+
+_LEGACY_PLATFORMS = {(2, 5): "manylinux1_x86_64", (2, 12): "manylinux2010_x86_64", (2, 17): "manylinux2014_x86_64"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +68,9 @@ class Target:
     @cached_property
     def tags(self) -> frozenset[Tag]:
         """The wheel tags that run there (PEP 425, PEP 600)."""
-        series, platforms = (3, self.minor), list(_platforms())
-        native = cpython_tags(series, abis=[self.abi], platforms=platforms)
-        return frozenset(native) | frozenset(compatible_tags(series, f"cp3{self.minor}", platforms))
+        series = (3, self.minor)
+        native = cpython_tags(series, abis=[self.abi], platforms=PLATFORMS)
+        return frozenset(native) | frozenset(compatible_tags(series, f"cp3{self.minor}", PLATFORMS))
 
 
 def marker_environment(python: str) -> dict[str, str]:
@@ -84,10 +94,16 @@ def glibc_of(platform: str) -> tuple[int, int] | None:
     """The glibc that a platform tag promises to be content with (PEP 600 and its predecessors); None for others."""
     if match := re.fullmatch(r"manylinux_(\d+)_(\d+)_x86_64", platform):
         return int(match[1]), int(match[2])
-    return _LEGACY_PLATFORMS.get(platform)
+    return next((glibc for glibc, legacy in _LEGACY_PLATFORMS.items() if legacy == platform), None)
 
 
 def _platforms() -> Iterator[str]:
     major, newest = GLIBC_FLOOR
-    yield from (f"manylinux_{major}_{minor}_x86_64" for minor in range(newest, 4, -1))
-    yield from _LEGACY_PLATFORMS
+    for minor in range(newest, 4, -1):
+        yield f"manylinux_{major}_{minor}_x86_64"
+        if legacy := _LEGACY_PLATFORMS.get((major, minor)):
+            yield legacy
+
+
+PLATFORMS = list(_platforms())
+"""The floor's wheels, best first (PEP 600); ``linux_x86_64`` promises no glibc at all and is not among them."""

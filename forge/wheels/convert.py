@@ -230,7 +230,7 @@ def _work(job: Job, python: Path) -> Path:
 
 def _tools(compiled_by: str) -> str:
     """Everything that decides the bytes and is not the wheel."""
-    sources = tree_digest(Path(__file__).parent, Path(condapkg.__file__), Path(inspect.getfile(Target)))
+    sources = tree_digest(Path(__file__).parent, Path(condapkg.__file__).parent, Path(inspect.getfile(Target)))
     return _key(sources, compiled_by, *(f"{name} {version(name)}" for name in ("installer", "zstandard")))
 
 

@@ -21,6 +21,7 @@ from forge.locking import alone, in_use, is_in_use, locked
 from forge.paths import CHANNEL, CONSTRUCT, DIST, ROOT, cache_dir, public_dir, work_dir
 from forge.progress import say
 from forge.recipes import Recipe
+from forge.sources import pypilock
 from forge.target import SERIES
 from forge.wheels.names import Names
 
@@ -74,7 +75,7 @@ def test_environment() -> Iterator[Path]:
         with alone():
             extra = work_dir("channel-tests")
             channel.publish(Factory(plan.version, frozen=False).packages((*ENVIRONMENTS, TESTS)), extra)
-            wanted = [f"{release.METAPACKAGE} {plan.version}", *_names(TESTS)]
+            wanted = [f"{release.METAPACKAGE} {plan.version}", *locked_names(TESTS)]
             records = environments.solve(wanted, [CHANNEL, extra])
             prefix = stack.enter_context(_linked(public_dir(TESTS, pwd.getpwuid(os.geteuid())), records))
         yield prefix
@@ -129,6 +130,7 @@ class Factory:
         """The locked files by PyPI name; a project that two locks name has one version."""
         files: dict[str, Path] = {}
         for name in pypi:
+            pypilock.check(name)
             for project, file in sources.fetch_env(name).items():
                 if files.setdefault(project, file) != file:
                     raise ForgeError(
@@ -171,7 +173,7 @@ def _environment(name: str, specs: tuple[str, ...]) -> Environment:
     """
     records = environments.solve(specs, [CHANNEL])
     reached = {record.name.normalized for record in records}
-    locked = _names(name) if name in ENVIRONMENTS else []
+    locked = locked_names(name) if name in ENVIRONMENTS else []
     if added := [package for package in locked if package not in reached]:
         specs = (*specs, *added)
         records = environments.solve(specs, [CHANNEL])
@@ -233,7 +235,7 @@ def _complete(prefix: Path) -> Path:
     return prefix / "conda-meta" / "complete"
 
 
-def _names(env: str) -> list[str]:
+def locked_names(env: str) -> list[str]:
     """The conda names of the projects that the PyPI lock ``env`` pins."""
     names = Names.from_wheel(sources.fetch_env("names")["conda-pypi"])
     return [names.conda(pin.name) for pin in sources.read_lock(env)]

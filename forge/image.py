@@ -17,10 +17,8 @@ from pathlib import Path
 
 import rattler
 import zstandard
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-from forge import build, channel, construct, environments, image_debian, image_layers, locks, processes, sources
+from forge import build, channel, construct, environments, image_debian, image_layers, locks, processes
 from forge.construct import Construct
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest, write_text
@@ -28,9 +26,7 @@ from forge.image_layers import Layer, Tree
 from forge.locking import alone
 from forge.paths import CONSTRUCT, DIST, ROOT, cache_dir, work_dir
 from forge.progress import Step, say
-from forge.sources import pypi, pypilock
 from forge.target import SERIES
-from forge.wheels.names import Names
 
 NAME = "hubforge/notebook"
 LOCK = "notebook"
@@ -109,14 +105,8 @@ def link(wanted: Path) -> None:
 
 
 def _specs() -> list[str]:
-    names = Names.from_wheel(sources.fetch_env("names")["conda-pypi"])
-    return [build.PYTHON, *map(names.conda, _wanted()), *EXTRA]
-
-
-def _wanted() -> list[str]:
-    """The projects that ``notebook.in`` and the site ask for; the solver adds what they need."""
-    lines = f"{(pypi.FOLDER / f'{LOCK}.in').read_text()}{pypilock.read_site()[LOCK]}".splitlines()
-    return [canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")]
+    """What the environment holds: all that the lock pins, the site's libraries among them."""
+    return [build.PYTHON, *build.locked_names(LOCK), *EXTRA]
 
 
 def _inputs(records: Sequence[rattler.RepoDataRecord], debian: Path, version: str) -> str:

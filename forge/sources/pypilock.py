@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from forge.errors import ForgeError
 from forge.paths import LOCKFILES
 from forge.progress import Step, say
-from forge.sources import pypi
+from forge.sources import pypi, requirements
 from forge.sources.moves import Move, moves
 from forge.sources.uvlock import BUILD_MACHINE, Job, NoSolutionError, compile_lock
 
@@ -31,29 +32,48 @@ resolved for the build machine, and binds no environment of the target."""
 
 
 def read_site(path: Path | None = None) -> dict[str, str]:
-    """The requirement lines of each section of the site's file.
+    """The lines of each section of the site's file, at their places: the lines of other sections are empty.
 
     Raises:
-        ForgeError: a section that is no environment, or a requirement above the first section; with its line.
+        ForgeError: a section that is no environment, a requirement above the first section, or a line that is no
+            requirement; with its line.
     """
     path = path or SITE
-    sections = dict.fromkeys(SITE_SECTIONS, "")
+    texts = path.read_text().splitlines() if path.is_file() else []
+    sections = {name: [""] * len(texts) for name in SITE_SECTIONS}
     current = ""
-    for number, line in enumerate(path.read_text().splitlines() if path.is_file() else [], start=1):
-        text = line.partition("#")[0].strip()
+    for number, text in requirements.lines("\n".join(texts)):
         header = re.fullmatch(r"\[(.*)]", text)
         if header:
             current = header[1].strip()
-        elif not text:
-            continue
         if current not in sections:
             raise ForgeError(
                 f"{path.name}, line {number}: {text!r} is not in one of the sections {', '.join(SITE_SECTIONS)}",
                 "Write the name of an environment in square brackets above the requirements.",
             )
         if not header:
-            sections[current] += f"{text}\n"
-    return sections
+            sections[current][number - 1] = text
+    found = {name: "".join(f"{line}\n" for line in lines) for name, lines in sections.items()}
+    for section in found.values():
+        requirements.parse(section, path.name)
+    return found
+
+
+def check(env: str) -> None:
+    """Checks that the lock of ``env`` pins what ``env.in`` and the site ask for.
+
+    Raises:
+        ForgeError: something was added or changed and not locked since; with its name.
+    """
+    job = next(job for job in JOBS if job.name == env)
+    pins = {pin.name: pin.version for pin in pypi.read_lock(env)}
+    for file, requirement in _asked(job, read_site().get(env, "")):
+        version = pins.get(canonicalize_name(requirement.name))
+        if requirements.holds(requirement) and not (version and requirement.specifier.contains(version, True)):
+            raise ForgeError(
+                f"{file} asks for {requirement}, and {env}.txt pins {version or 'no version of it'}",
+                f"Lock it: make lock NAME={requirement.name}",
+            )
 
 
 def lock(name: str | None = None) -> list[Move]:
@@ -150,9 +170,14 @@ def _named() -> set[str]:
 
 def _names_of(job: Job, site: str) -> set[str]:
     """The projects that one requirement file, and the site's section for it, name."""
-    lines = ((pypi.FOLDER / f"{job.name}.in").read_text() + site).splitlines()
-    names = (re.match(r"[A-Za-z0-9][\w.-]*", line) for line in lines)
-    return {canonicalize_name(match[0]) for match in names if match}
+    return {canonicalize_name(requirement.name) for _, requirement in _asked(job, site)}
+
+
+def _asked(job: Job, site: str) -> list[tuple[str, Requirement]]:
+    """The requirements of one requirement file and of the site's section for it, each after its file's name."""
+    path = pypi.FOLDER / f"{job.name}.in"
+    texts = {path.name: path.read_text(), SITE.name: site}
+    return [(file, requirement) for file, text in texts.items() for requirement in requirements.parse(text, file)]
 
 
 def _is_touched(job: Job, site: str, binding: Mapping[str, str], moving: str) -> bool:

@@ -7,7 +7,6 @@ import io
 import socket
 import tarfile
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -68,23 +67,6 @@ def use_pip_index(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", url)
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-def make_wheel(name: str, version: str, tag: str = "py3-none-any", requires: str = "") -> tuple[str, bytes]:
-    """A wheel's file name and bytes."""
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    metadata += f"Requires-Dist: {requires}\n" if requires else ""
-    content = {
-        f"{name}.py": "",
-        f"{name}-{version}.dist-info/METADATA": metadata,
-        f"{name}-{version}.dist-info/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
-        f"{name}-{version}.dist-info/RECORD": "",
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path, text in content.items():
-            archive.writestr(zipfile.ZipInfo(path), text)
-    return f"{name}-{version}-{tag}.whl", buffer.getvalue()
 
 
 _gzip = partial(gzip.compress, mtime=0)

@@ -20,7 +20,7 @@ def small_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     channel.publish(packages, tmp_path / "channel")
     monkeypatch.setattr(build, "CHANNEL", tmp_path / "channel")
     monkeypatch.setattr(locks, "LOCKFILES", tmp_path)
-    monkeypatch.setattr(build, "_names", lambda env: list(LOCKED))
+    monkeypatch.setattr(build, "locked_names", lambda env: list(LOCKED))
 
 
 def test_what_the_site_added_to_the_lock_is_installed() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from forge.paths import ROOT
 from tests.unit.forge_command import start_command
-from tests.unit.sources_mirrors import make_wheel, publish, serving, sha256, use_pip_index
+from tests.unit.sources_mirrors import publish, serving, sha256, use_pip_index
+from tests.unit.wheels_factory import wheel_bytes
 
 BIG = 4 << 20
 """Bytes; the small disk has one MiB."""
@@ -57,7 +58,7 @@ def test_a_package_that_finds_no_room_is_named_with_what_is_free(small: Path) ->
 def test_a_download_that_finds_no_room_is_not_the_mirrors_fault(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, _ = make_wheel("demo", "1.0")
+    name, _ = wheel_bytes("demo", "1.0")
     data = os.urandom(BIG)
     publish(tmp_path / "mirror", "demo", {name: data})
     fetch = f"""

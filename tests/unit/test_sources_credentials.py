@@ -14,11 +14,12 @@ from forge.sources import npm, pypi, uvlock
 from forge.sources.apt import Apt
 from forge.sources.cache import UnreachableError
 from tests.unit.sources_debian import TARGET, Machine
-from tests.unit.sources_mirrors import integrity, make_tar, make_wheel, publish, serving, sha256, use_pip_index
+from tests.unit.sources_mirrors import integrity, make_tar, publish, serving, sha256, use_pip_index
+from tests.unit.wheels_factory import wheel_bytes
 
 SECRET = "hush-6YbQ"
 BASIC = "Basic " + base64.b64encode(f"user:{SECRET}".encode()).decode()
-WHEEL = make_wheel("demo", "1.0")
+WHEEL = wheel_bytes("demo", "1.0")
 PIN = pypi.Pin(canonicalize_name("demo"), "1.0", frozenset({sha256(WHEEL[1])}))
 
 

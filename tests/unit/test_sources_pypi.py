@@ -1,6 +1,8 @@
 """PyPI: which file is taken, that it is the locked one, and what is said when it can't be had."""
 
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +16,19 @@ from forge.sources.pipindex import PipIndex, machine_options
 from tests.unit.sources_mirrors import (
     hanging,
     make_sdist,
-    make_wheel,
     publish,
     serving,
     sha256,
     use_pip_index,
 )
+from tests.unit.wheels_factory import wheel_bytes
 
-ANY = make_wheel("demo", "1.0")
-FLOOR = make_wheel("demo", "1.0", "cp313-cp313-manylinux_2_28_x86_64")
-TOO_NEW = make_wheel("demo", "1.0", "cp313-cp313-manylinux_2_34_x86_64")
-PLAIN_LINUX = make_wheel("demo", "1.0", "cp313-cp313-linux_x86_64")
-OTHER_PYTHON = make_wheel("demo", "1.0", "cp311-cp311-manylinux_2_17_x86_64")
-STABLE_ABI = make_wheel("demo", "1.0", "cp39-abi3-manylinux2014_x86_64")
+ANY = wheel_bytes("demo", "1.0")
+FLOOR = wheel_bytes("demo", "1.0", tag="cp313-cp313-manylinux_2_28_x86_64")
+TOO_NEW = wheel_bytes("demo", "1.0", tag="cp313-cp313-manylinux_2_34_x86_64")
+PLAIN_LINUX = wheel_bytes("demo", "1.0", tag="cp313-cp313-linux_x86_64")
+OTHER_PYTHON = wheel_bytes("demo", "1.0", tag="cp311-cp311-manylinux_2_17_x86_64")
+STABLE_ABI = wheel_bytes("demo", "1.0", tag="cp39-abi3-manylinux2014_x86_64")
 SDIST = make_sdist("demo", "1.0")
 
 
@@ -148,8 +150,8 @@ def test_a_digest_changes_with_every_hash() -> None:
 
 
 def test_the_lock_holds_hashes_and_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed, user = make_wheel("needed", "2.0"), make_wheel("user", "1.0", requires="needed")
-    publish(tmp_path / "mirror", "needed", dict([needed, make_wheel("needed", "3.0")]))
+    needed, user = wheel_bytes("needed", "2.0"), wheel_bytes("user", "1.0", requires=["needed"])
+    publish(tmp_path / "mirror", "needed", dict([needed, wheel_bytes("needed", "3.0")]))
     publish(tmp_path / "mirror", "user", dict([user]))
     (tmp_path / "env.in").write_text("user\n")
     with serving(tmp_path / "mirror") as (url, _):
@@ -164,45 +166,70 @@ def test_the_lock_holds_hashes_and_no_address(tmp_path: Path, monkeypatch: pytes
         assert word not in text
 
 
-def test_one_project_moves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
+class Base:
+    """A checkout whose only requirement file is ``base.in``, and the index that it is locked from."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.site = folder / "site.in"
+        self.monkeypatch = monkeypatch
+        (folder / "locks").mkdir()
+        monkeypatch.setattr(pypi, "FOLDER", folder / "locks")
+        monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
+        monkeypatch.setattr(pypilock, "SITE", self.site)
+        monkeypatch.setattr(locking, "DIST", folder / "dist")
+
+    def names(self, text: str) -> None:
+        """Writes ``base.in``."""
+        (self.folder / "locks" / "base.in").write_text(text)
+
+    def offers(self, name: str, *versions: str, requires: str = "") -> None:
+        """Makes the index have these versions of a project, and no other; nobody remembers what it had before."""
+        needs = [requires] if requires else []
+        wheels = [wheel_bytes(name.replace("-", "_"), version, requires=needs) for version in versions]
+        publish(self.folder / "mirror", name, dict(wheels))
+        self.monkeypatch.setenv("UV_CACHE_DIR", str(self.folder / f"uv-{time.monotonic_ns()}"))
+
+    def pins(self) -> dict[str, str]:
+        """The versions in ``base.txt``."""
+        return {pin.name: pin.version for pin in pypi.read_lock("base")}
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Base]:
+    (tmp_path / "mirror").mkdir()
+    with serving(tmp_path / "mirror") as (url, _):
+        use_pip_index(monkeypatch, f"{url}/simple")
+        yield Base(tmp_path, monkeypatch)
+
+
+def lock(name: str | None = None) -> list[str]:
+    return [str(move) for move in pypilock.lock(name)]
+
+
+def test_one_project_moves_alone(base: Base) -> None:
+    base.names("first[extra]\nsecond ; python_version > '3'\n")
     for name in ("first", "second"):
-        publish(mirror, name, dict([make_wheel(name, "1.0")]))
-    locks.mkdir()
-    (locks / "base.in").write_text("first[extra]\nsecond ; python_version > '3'\n")
-    monkeypatch.setattr(pypi, "FOLDER", locks)
-    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
-    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
-    with serving(mirror) as (url, _):
-        use_pip_index(monkeypatch, f"{url}/simple")
-        pypilock.lock()
-        for name in ("first", "second"):
-            publish(mirror, name, dict([make_wheel(name, "1.0"), make_wheel(name, "2.0")]))
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
-        assert [str(move) for move in pypilock.lock("second")] == ["base/second: 1.0 -> 2.0"]
+        base.offers(name, "1.0")
+    lock()
+    for name in ("first", "second"):
+        base.offers(name, "1.0", "2.0")
+    assert lock("second") == ["base/second: 1.0 -> 2.0"]
 
 
-def test_what_one_project_needs_moves_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
-    publish(mirror, "needed", dict([make_wheel("needed", "1.0")]))
-    locks.mkdir()
-    (locks / "base.in").write_text("needed\n")
-    monkeypatch.setattr(pypi, "FOLDER", locks)
-    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
-    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
-    with serving(mirror) as (url, _):
-        use_pip_index(monkeypatch, f"{url}/simple")
-        pypilock.lock()
-        publish(mirror, "needed", dict([make_wheel("needed", "1.0"), make_wheel("needed", "2.0")]))
-        publish(mirror, "wanted", dict([make_wheel("wanted", "1.0", requires="needed>=2")]))
-        (tmp_path / "site.in").write_text("[base]\nwanted\n")
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
-        assert [str(move) for move in pypilock.lock("wanted")] == ["base/needed: 1.0 -> 2.0", "base/wanted: new -> 1.0"]
+def test_what_one_project_needs_moves_with_it(base: Base) -> None:
+    base.names("needed\n")
+    base.offers("needed", "1.0")
+    lock()
+    base.offers("needed", "1.0", "2.0")
+    base.offers("wanted", "1.0", requires="needed>=2")
+    base.site.write_text("[base]\nwanted\n")
+    assert lock("wanted") == ["base/needed: 1.0 -> 2.0", "base/wanted: new -> 1.0"]
 
 
 def test_names_that_cannot_go_together_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish(tmp_path / "mirror", "user", dict([make_wheel("user", "1.0", requires="needed>2")]))
-    publish(tmp_path / "mirror", "needed", dict([make_wheel("needed", "3.0")]))
+    publish(tmp_path / "mirror", "user", dict([wheel_bytes("user", "1.0", requires=["needed>2"])]))
+    publish(tmp_path / "mirror", "needed", dict([wheel_bytes("needed", "3.0")]))
     (tmp_path / "env.in").write_text("user\n")
     with serving(tmp_path / "mirror") as (url, _):
         use_pip_index(monkeypatch, f"{url}/simple")
@@ -213,40 +240,25 @@ def test_names_that_cannot_go_together_are_said(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_version_that_the_index_hides_for_a_while_is_not_lost_silently(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    base: Base, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
-    publish(mirror, "demo", dict([make_wheel("demo", "1.0"), make_wheel("demo", "2.0")]))
-    locks.mkdir()
-    (locks / "base.in").write_text("demo\n")
-    monkeypatch.setattr(pypi, "FOLDER", locks)
-    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
-    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
-    with serving(mirror) as (url, _):
-        use_pip_index(monkeypatch, f"{url}/simple")
-        assert [str(move) for move in pypilock.lock()] == ["base/demo: new -> 2.0"]
-        publish(mirror, "demo", dict([make_wheel("demo", "1.0")]))
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
-        assert [str(move) for move in pypilock.lock()] == ["base/demo: 2.0 -> 1.0"]
+    base.names("demo\n")
+    base.offers("demo", "1.0", "2.0")
+    assert lock() == ["base/demo: new -> 2.0"]
+    base.offers("demo", "1.0")
+    assert lock() == ["base/demo: 2.0 -> 1.0"]
     assert "base.in has no solution without moving a version back" in capsys.readouterr().err
 
 
-def test_locking_one_project_moves_no_other_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
-    publish(mirror, "demo", dict([make_wheel("demo", "1.0"), make_wheel("demo", "2.0")]))
-    publish(mirror, "wanted", dict([make_wheel("wanted", "1.0", requires="demo<2")]))
-    locks.mkdir()
-    (locks / "base.in").write_text("demo\n")
-    monkeypatch.setattr(pypi, "FOLDER", locks)
-    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
-    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
-    with serving(mirror) as (url, _):
-        use_pip_index(monkeypatch, f"{url}/simple")
-        pypilock.lock()
-        (tmp_path / "site.in").write_text("[base]\nwanted\n")
-        with pytest.raises(ForgeError, match="wanted has no solution in which no other project moves back"):
-            pypilock.lock("wanted")
-    assert {pin.name: pin.version for pin in pypi.read_lock("base")} == {"demo": "2.0"}
+def test_locking_one_project_moves_no_other_one_back(base: Base) -> None:
+    base.names("demo\n")
+    base.offers("demo", "1.0", "2.0")
+    base.offers("wanted", "1.0", requires="demo<2")
+    lock()
+    base.site.write_text("[base]\nwanted\n")
+    with pytest.raises(ForgeError, match="wanted has no solution in which no other project moves back"):
+        lock("wanted")
+    assert base.pins() == {"demo": "2.0"}
 
 
 def test_uv_is_given_what_pip_is_set_up_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,40 +279,67 @@ def test_uv_is_given_what_pip_is_set_up_with(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("place", ["the environment's file", "the site's file"])
-def test_a_project_that_was_just_named_is_locked_alone_by_its_name(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mirror, locks = tmp_path / "mirror", tmp_path / "locks"
-    locks.mkdir()
-    (locks / "base.in").write_text("first\n")
-    monkeypatch.setattr(pypi, "FOLDER", locks)
-    monkeypatch.setattr(pypilock, "JOBS", (uvlock.Job("base"),))
-    monkeypatch.setattr(pypilock, "SITE", tmp_path / "site.in")
-    monkeypatch.setattr(locking, "DIST", tmp_path / "dist")
+def test_a_project_that_was_just_named_is_locked_alone_by_its_name(place: str, base: Base) -> None:
+    base.names("first\n")
     for name in ("first", "new-one"):
-        publish(mirror, name, dict([make_wheel(name.replace("-", "_"), "1.0")]))
-    with serving(mirror) as (url, _):
-        use_pip_index(monkeypatch, f"{url}/simple")
-        pypilock.lock()
-        publish(mirror, "first", dict([make_wheel("first", "1.0"), make_wheel("first", "2.0")]))
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "fresh"))
-        with pytest.raises(ForgeError, match="no lock knows New_One"):
-            sources.lock("New_One")
-        if place == "the site's file":
-            (tmp_path / "site.in").write_text("[base]\nnew.one[extra]>=1 ; python_version > '3'\n")
-        else:
-            (locks / "base.in").write_text("first\nNew-one  # why\n")
+        base.offers(name, "1.0")
+    lock()
+    base.offers("first", "1.0", "2.0")
+    with pytest.raises(ForgeError, match="no lock knows New_One"):
         sources.lock("New_One")
-    assert {pin.name: pin.version for pin in pypi.read_lock("base")} == {"first": "1.0", "new-one": "1.0"}
+    if place == "the site's file":
+        base.site.write_text("[base]\nnew.one[extra]>=1 ; python_version > '3'\n")
+    else:
+        base.names("first\n  New-one  # why\n")
+    sources.lock("New_One")
+    assert base.pins() == {"first": "1.0", "new-one": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ("first\nsecond\n", "base.in asks for second, and base.txt pins no version of it"),
+        ("first>=2\n", "base.in asks for first>=2, and base.txt pins 1.0"),
+    ],
+)
+def test_what_was_named_and_not_locked_since_is_not_left_out_silently(asked: str, complaint: str, base: Base) -> None:
+    base.names("first\nonly-elsewhere ; sys_platform == 'win32'\n--no-binary other\n")
+    base.offers("first", "1.0")
+    lock()
+    pypilock.check("base")
+    base.names(asked)
+    with pytest.raises(ForgeError, match=complaint) as error:
+        pypilock.check("base")
+    assert "make lock NAME=" in str(error.value)
 
 
 def test_the_sites_libraries_go_to_their_environments(tmp_path: Path) -> None:
     site = tmp_path / "site.in"
-    site.write_text("# why\n[base]\n[jupyterhubenv]\noracledb>=2 # the warehouse\n\n[notebook]\nhvplot\nbokeh\n")
-    assert pypilock.read_site(site) == {"base": "", "jupyterhubenv": "oracledb>=2\n", "notebook": "hvplot\nbokeh\n"}
+    lines = [
+        "# why",
+        "[base] # none",
+        "[jupyterhubenv]",
+        "oracledb>=2 # the warehouse",
+        "",
+        "[notebook]",
+        " hvplot",
+        "bokeh",
+    ]
+    site.write_text("\n".join(lines))
+    sections = {name: text.split() for name, text in pypilock.read_site(site).items()}
+    assert sections == {"base": [], "jupyterhubenv": ["oracledb>=2"], "notebook": ["hvplot", "bokeh"]}
 
 
-@pytest.mark.parametrize(("text", "line"), [("[hub]\n", 1), ("# x\nhvplot\n[base]\n", 2)])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[hub]\n", 1),
+        ("# x\nhvplot\n[base]\n", 2),
+        ("[base]\nhvplot >> 2\n", 2),
+        ("[base]\n\n[notebook]\nboke h\n", 4),
+        ("[base]\ngood\nmine @ https://site.example/mine.whl\n", 3),
+    ],
+)
 def test_a_mistake_in_the_sites_file_names_its_line(text: str, line: int, tmp_path: Path) -> None:
     site = tmp_path / "site.in"
     site.write_text(text)

@@ -20,6 +20,7 @@ from forge.condapkg import PLACEHOLDER, Member, Package
 from forge.errors import ForgeError
 from forge.files import sha256_of
 from forge.wheels import convert, convert_all, from_sdist
+from forge.wheels.amendments import REPLACED
 from forge.wheels.names import MAPPING
 from tests.unit.wheels_factory import make_wheel
 
@@ -217,19 +218,15 @@ def test_a_helper_that_asks_for_a_newer_glibc_is_left_out_and_not_recorded(tmp_p
     assert b"attach_linux_amd64" not in members[f"{SITE}/debugpy-1.0.dist-info/RECORD"].data
 
 
-UPSTREAM = b"""\
-from pathlib import Path
-def make_syntax_validator(rule_name):
-    parser = Lark(grammar, start=rule_name, parser=RFC3987_SYNTAX_PARSER_TYPE)
-
-    def syntax_validator(text):
-        try:
-            parser.parse(text)
+UPSTREAM = (
+    b"".join(old for old, _ in REPLACED["rfc3987-syntax"]["rfc3987_syntax/syntax_helpers.py"])
+    + b"""\
             return True
         except LarkError:
             return False
     return syntax_validator
 """
+)
 
 
 def test_a_library_that_takes_long_to_import_makes_its_parsers_when_they_are_used(tmp_path: Path, names: Path) -> None:

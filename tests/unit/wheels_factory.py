@@ -2,15 +2,24 @@
 
 import base64
 import hashlib
+import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
-def make_wheel(
-    folder: Path,
-    name: str = "demo",
-    version: str = "1.0",
+def make_wheel(folder: Path, name: str = "demo", version: str = "1.0", **content: Any) -> Path:
+    """``wheel_bytes`` as a file in ``folder``."""
+    file, data = wheel_bytes(name, version, **content)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_bytes(data)
+    return folder / file
+
+
+def wheel_bytes(
+    name: str,
+    version: str,
     *,
     tag: str = "py3-none-any",
     requires: Sequence[str] = (),
@@ -18,8 +27,8 @@ def make_wheel(
     files: Mapping[str, bytes] | None = None,
     metadata: Sequence[str] = (),
     executable: Sequence[str] = (),
-) -> Path:
-    """A wheel with a truthful RECORD; ``files`` are added to its metadata files, or replace them."""
+) -> tuple[str, bytes]:
+    """A wheel's file name and bytes, its RECORD truthful; ``files`` are added to its metadata files or replace them."""
     dist_info = f"{name}-{version}.dist-info"
     lines = ["Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}", f"Requires-Python: {python}"]
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
@@ -31,14 +40,13 @@ def make_wheel(
     }
     rows = [f"{path},sha256={_hash(data)},{len(data)}" for path, data in contents.items()]
     contents[f"{dist_info}/RECORD"] = "\n".join([*rows, f"{dist_info}/RECORD,,", ""]).encode()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-{tag}.whl"
-    with zipfile.ZipFile(path, "w") as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for entry, data in contents.items():
             item = zipfile.ZipInfo(entry, (2024, 5, 6, 7, 8, 10))
             item.external_attr = (0o100755 if entry in executable else 0o100644) << 16
             archive.writestr(item, data)
-    return path
+    return f"{name}-{version}-{tag}.whl", buffer.getvalue()
 
 
 def _hash(data: bytes) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 import rattler
 import zstandard
 
-from forge import build, channel, construct, environments, image_debian, image_layers, locks, processes
+from forge import build, channel, condapkg, construct, environments, image_debian, image_layers, locks, processes
 from forge.construct import Construct
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest, write_text
@@ -36,6 +36,9 @@ EXTRA = ("krb5", "pykerberos")
 """Recipes' packages that the environment has beside the lock: tickets, for the shell and for Python."""
 
 PREFIX = Path("/opt/notebook")
+LICENSES = "share/licenses"
+"""In the environment, so that they go wherever it is copied to."""
+
 FILES = ROOT / "images" / "notebook" / "files"
 ARCHIVE = DIST / "hub-notebook-image.tar.zst"
 
@@ -121,6 +124,7 @@ def _assemble(records: Sequence[rattler.RepoDataRecord], debian: Path, version: 
     """Writes the archive; gives the image's id."""
     with Step("Image", 3) as step, tempfile.TemporaryDirectory(prefix="image-", dir=cache_dir("build")) as scratch:
         prefix = _linked(Path(scratch), [f"{r.name.normalized} =={r.version} {r.build}" for r in records])
+        _write_licenses(records, prefix / LICENSES)
         step.done("environment linked")
         layer = Path(scratch, "notebook.tar")
         image_layers.write_layer([Tree(prefix, str(PREFIX).lstrip("/")), Tree(FILES)], layer, epoch)
@@ -131,6 +135,16 @@ def _assemble(records: Sequence[rattler.RepoDataRecord], debian: Path, version: 
         image_layers.write_archive(layers, configuration, [f"{NAME}:latest", f"{NAME}:{version}"], ARCHIVE)
         step.done("archive written")
     return f"sha256:{hashlib.sha256(configuration).hexdigest()}"
+
+
+def _write_licenses(records: Sequence[rattler.RepoDataRecord], folder: Path) -> None:
+    """The licence texts of all packages, which are not among the linked files, in a folder for each package."""
+    for record in records:
+        for name, text in condapkg.read(environments.package_file(record)).info.items():
+            if name.startswith("licenses/"):
+                target = folder / record.name.normalized / name.removeprefix("licenses/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(text)
 
 
 def _linked(scratch: Path, specs: Sequence[str]) -> Path:

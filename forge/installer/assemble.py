@@ -21,6 +21,7 @@ from forge.condapkg import PLACEHOLDER, Index, PathEntry, Span
 from forge.errors import ForgeError
 from forge.files import replacing, sha256_of, write_text
 from forge.installer import build_helper, sbom
+from forge.installer.build_helper import Helper
 from forge.target import GLIBC, SUBDIR, SUBDIRS
 
 FOLDER = Path(__file__).parent
@@ -138,7 +139,7 @@ def assemble(plan: Plan, target: Path, frozen: bool = False) -> None:
             compiled.
     """
     packages = _carried(plan.environments)
-    parts = _parts(plan, packages, build_helper.helper(frozen).read_bytes())
+    parts = _parts(plan, packages, build_helper.helper(frozen))
     header = _header(plan, packages, parts)
     with replacing(target, mode=0o755) as temporary, temporary.open("wb") as file:
         file.write(header)
@@ -218,19 +219,20 @@ def _prefix_limit(plan: Plan, packages: Sequence[Carried]) -> int:
 # ---- parts ----
 
 
-def _parts(plan: Plan, packages: Sequence[Carried], helper: bytes) -> tuple[Part, ...]:
+def _parts(plan: Plan, packages: Sequence[Carried], helper: Helper) -> tuple[Part, ...]:
     records = [{**package.record, "subdir": package.index.subdir} for package in packages]
     texts = {
         "packages": "".join(_package_lines(packages)),
         "index.json": _json(_index(plan, packages)),
         "link.py": (FOLDER / "link.py").read_text(),
         "package_tests.py": (FOLDER / "package_tests.py").read_text(),
-        "licence": plan.license_text,
+        # the installer's own licence last: it is what the reader sees above the question
+        "licence": f"{helper.notices}\n{plan.name} {plan.version}\n{'-' * 40}\n{plan.license_text}",
         "post_install": plan.post_install,
-        "sbom": _json(sbom.document(plan.name, plan.version, plan.epoch, plan.channel_url, records)),
+        "sbom": _json(sbom.document(plan.name, plan.version, plan.epoch, plan.channel_url, records, helper.linked)),
     }
     return (
-        Part("helper", helper),
+        Part("helper", helper.program.read_bytes()),
         *(Part(name, text.encode()) for name, text in texts.items()),
         *(Part(f"repodata-{subdir}", _compressed_repodata(subdir, packages)) for subdir in SUBDIRS),
     )

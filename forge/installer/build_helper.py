@@ -4,7 +4,8 @@ import hashlib
 import os
 import sys
 import tempfile
-from importlib.metadata import version
+from dataclasses import dataclass
+from importlib.metadata import distribution, version
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 
@@ -19,6 +20,9 @@ SOURCES = Path(__file__).parent / "helper"
 ZSTD = Origin("debian", "libzstd")
 """The decoder is compiled from the same locked sources as the package zstd."""
 
+ZSTD_LICENSE = "LICENSE"
+PROGRAM = "unpack"
+
 UNPACK = RECIPES / "source_tools" / "unpack-source"
 """Unpacks the sources and applies Debian's patches, as for the packages."""
 
@@ -29,8 +33,32 @@ FLAGS = (
 """static against musl: it runs on any Linux, whatever libraries it has."""
 
 
-def helper(frozen: bool = False) -> Path:
-    """The helper's program, from the cache or compiled.
+@dataclass(frozen=True)
+class Linked:
+    """A library in the helper; ``license`` is its SPDX expression, ``text`` what that says."""
+
+    name: str
+    version: str
+    license: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Helper:
+    """The program, and the libraries that are linked into it."""
+
+    program: Path
+    linked: tuple[Linked, ...]
+
+    @property
+    def notices(self) -> str:
+        """The libraries' licences, as whoever hands the program on has to show them."""
+        parts = [f"{it.name} {it.version} ({it.license})\n{'-' * 40}\n{it.text.strip()}\n" for it in self.linked]
+        return "\n".join(["The program in this file that unpacks its packages holds code of other projects.\n", *parts])
+
+
+def helper(frozen: bool = False) -> Helper:
+    """The helper, from the cache or compiled.
 
     Args:
         frozen: a zstd that the mirror no longer holds is an error, instead of moving forward.
@@ -38,23 +66,34 @@ def helper(frozen: bool = False) -> Path:
     Raises:
         ForgeError: zstd's sources can't be had, or the compiler refuses.
     """
-    program = _program(sources.describe(ZSTD))
-    if not program.is_file():
+    zstd = sources.describe(ZSTD)
+    if not (_folder(zstd) / PROGRAM).is_file():
         with tempfile.TemporaryDirectory(prefix="helper-", dir=cache_dir("build")) as work:
             staged = sources.stage(ZSTD, Path(work) / "zstd", frozen)
-            compiled = Path(work) / "unpack"
-            compile_helper(_unpacked(staged.folder), compiled)
-            program = _program(staged)  # Debian's pin may have moved
-            place(compiled, program)
-    return program
+            source = _unpacked(staged.folder)
+            compile_helper(source, Path(work) / PROGRAM)
+            zstd = staged  # Debian's pin may have moved
+            place(source / ZSTD_LICENSE, _folder(zstd) / ZSTD_LICENSE)
+            place(Path(work) / PROGRAM, _folder(zstd) / PROGRAM)
+    return Helper(_folder(zstd) / PROGRAM, _linked(zstd))
 
 
-def _program(zstd: Described) -> Path:
+def _folder(zstd: Described) -> Path:
     """Where the cache has it: the key stands for all that decides its bytes."""
     digest = hashlib.sha256()
-    for fact in (tree_digest(SOURCES, UNPACK), zstd.digest, version("ziglang"), *FLAGS):
+    for fact in (tree_digest(SOURCES, UNPACK), zstd.digest, version("ziglang"), *FLAGS, ZSTD_LICENSE):
         digest.update(f"{fact}\n".encode())
-    return cache_dir("packages") / digest.hexdigest() / "unpack"
+    return cache_dir("packages") / digest.hexdigest()
+
+
+def _linked(zstd: Described) -> tuple[Linked, ...]:
+    zig = Path(str(distribution("ziglang").locate_file("ziglang")))
+    by_zig = f"as in Zig {version('ziglang')}"
+    return (
+        Linked("zstd", zstd.version, "BSD-3-Clause OR GPL-2.0-only", (_folder(zstd) / ZSTD_LICENSE).read_text()),
+        Linked("musl", by_zig, "MIT", (zig / "lib" / "libc" / "musl" / "COPYRIGHT").read_text()),
+        Linked("compiler-rt", by_zig, "MIT", (zig / "LICENSE").read_text()),
+    )
 
 
 def compile_helper(zstd: Path, target: Path) -> None:

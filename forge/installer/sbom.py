@@ -3,24 +3,34 @@
 import datetime
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
+from forge.installer.build_helper import Linked
 
-def document(name: str, version: str, epoch: int, channel: str, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+
+def document(
+    name: str,
+    version: str,
+    epoch: int,
+    channel: str,
+    records: Iterable[Mapping[str, Any]],
+    linked: Sequence[Linked] = (),
+) -> dict[str, Any]:
     """The bill of ``records``, which are as in a channel's repodata, with ``subdir``, ``sha256`` and ``license``.
 
-    The same packages give the same document: its date is ``epoch`` (seconds since 1970), its
-    number a UUID made of them.
+    ``linked`` is in the program that unpacks them. The same content gives the same document: its date is ``epoch``
+    (seconds since 1970), its number a UUID made of it.
     """
     packages = sorted(records, key=lambda record: (str(record["name"]), str(record["sha256"])))
     references: dict[str, list[str]] = {}
     for record in packages:
         references.setdefault(str(record["name"]), []).append(_purl(record, channel))
     content = f"{name} {version} " + " ".join(str(record["sha256"]) for record in packages)
+    content += "".join(f" {library.name} {library.version}" for library in linked)
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -30,9 +40,14 @@ def document(name: str, version: str, epoch: int, channel: str, records: Iterabl
             "timestamp": datetime.datetime.fromtimestamp(epoch, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "component": {"type": "application", "bom-ref": name, "name": name, "version": version},
         },
-        "components": [_component(record, _purl(record, channel)) for record in packages],
+        "components": [*(_component(record, _purl(record, channel)) for record in packages), *map(_library, linked)],
         "dependencies": [
-            {"ref": name, "dependsOn": sorted(purl for purls in references.values() for purl in purls)},
+            {
+                "ref": name,
+                "dependsOn": sorted(
+                    [purl for purls in references.values() for purl in purls] + list(map(_ref, linked))
+                ),
+            },
             *(_dependencies(record, _purl(record, channel), references) for record in packages),
         ],
     }
@@ -60,6 +75,21 @@ def _licence(stated: str) -> dict[str, Any]:
     if re.fullmatch(r"(?!LicenseRef-)[\w.-]+", expression):
         return {"license": {"id": expression}}
     return {"expression": expression}
+
+
+def _library(linked: Linked) -> dict[str, Any]:
+    return {
+        "type": "library",
+        "bom-ref": _ref(linked),
+        "name": linked.name,
+        "version": linked.version,
+        "description": "part of the program that unpacks the packages",
+        "licenses": [_licence(linked.license)],
+    }
+
+
+def _ref(linked: Linked) -> str:
+    return f"helper/{linked.name}"
 
 
 def _purl(record: Mapping[str, Any], channel: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from forge import image, paths
+from forge import image, locks, paths
 from tests.containers import base_image
 
 DOCKERFILE = paths.ROOT / "images" / "notebook"
@@ -122,6 +122,18 @@ def test_what_analysts_import_works_for_a_user_whom_nobody_knows_and_without_a_h
         "first process tini",
         "",
     ], done.stderr
+
+
+def test_every_package_of_the_image_has_its_licence_in_it(notebook_image: str) -> None:
+    script = "cd /opt/notebook/share/licenses && find . -type f -size +0 | cut -d / -f 2 | sort -u"
+    listed = subprocess.run(
+        ["docker", "run", "--rm", notebook_image, "sh", "-c", script], capture_output=True, text=True
+    )
+    assert set(locks.read(image.LOCK)) - set(listed.stdout.split()) <= WITHOUT_FILES
+
+
+WITHOUT_FILES = {"python_abi"}
+"""Packages that hold nothing, for the solver alone."""
 
 
 FIRST_PAGE = """\

@@ -86,13 +86,15 @@ def test_sbom_names_every_package_with_hash_and_dependencies(installer: Path, sh
     bill = json.loads(run(installer, "--sbom", shell=shell).stdout)
     assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == ("CycloneDX", "2026.11")
     components = {component["name"]: component for component in bill["components"]}
-    assert set(components) == {"conda", "demo", "libz", "only-in-1.0", "py-rattler", "python"}
+    packages = {"conda", "demo", "libz", "only-in-1.0", "py-rattler", "python"}
+    assert set(components) == packages | {"compiler-rt", "musl", "zstd"}
+    assert components["zstd"]["licenses"] == [{"expression": "BSD-3-Clause OR GPL-2.0-only"}]
     demo = components["demo"]
     assert demo["purl"].startswith("pkg:conda/demo@1.0?build=h0_0&channel=file:///srv/conda/hubforge&")
     assert re.fullmatch(r"[0-9a-f]{64}", demo["hashes"][0]["content"])
     needs = {entry["ref"]: entry["dependsOn"] for entry in bill["dependencies"]}
     assert needs[demo["bom-ref"]] == [components["python"]["bom-ref"]]
-    assert len(needs["Hubforge"]) == 6
+    assert len(needs["Hubforge"]) == 9
 
 
 # ---- questions ----
@@ -103,7 +105,10 @@ def test_asks_for_licence_prefix_and_shell(installer: Path, tmp_path: Path, shel
     prefix = tmp_path / "prefix"
     done = run(installer, "-s", shell=shell, answers=f"perhaps\nyes\n{prefix}\nno\n", HOME=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Do what you like." in done.stdout
+    others, own = done.stdout.split("Do what you like.")
+    for words in ("Rich Felker", "Meta Platforms", "Zig contributors"):  # of musl, zstd, compiler-rt
+        assert words in others
+    assert own.lstrip().startswith("Do you accept the licence?")
     assert "[/opt/miniconda3]" in done.stdout
     assert (prefix / ".hubforge/installed.json").exists()
     assert not (tmp_path / "conda-was-run").exists()

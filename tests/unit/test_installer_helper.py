@@ -20,7 +20,7 @@ DAMAGED, FAILED, USAGE = 3, 4, 2
 @pytest.fixture(scope="module")
 def helper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("helper") / "unpack"
-    program.write_bytes(build_helper.helper().read_bytes())
+    program.write_bytes(build_helper.helper().program.read_bytes())
     program.chmod(0o755)
     return program
 

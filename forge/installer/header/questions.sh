@@ -23,7 +23,7 @@ agreed() {
 
 ask_licence() {
     say licence_follows "$product" "$version"
-    part licence # without a pager: it is short, and `more` waits for a key at its end
+    part licence # without a pager: `more` waits for a key at its end
     agreed licence_question || die 2 licence_refused
 }
 

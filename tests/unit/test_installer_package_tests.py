@@ -61,11 +61,18 @@ def test_a_failing_one_is_named_and_ends_in_5(installer: Path, prefix: Path) -> 
     assert not (prefix / ".hubforge/installing").exists()
 
 
-def test_one_that_wants_a_command_that_is_not_here_is_said_and_does_not_count(installer: Path, prefix: Path) -> None:
-    carry(prefix, "- script: [a-compiler-that-nobody-has it.c]\n")
+def test_one_that_wants_a_compiler_which_is_not_here_is_said_and_does_not_count(installer: Path, prefix: Path) -> None:
+    carry(prefix, "- script: [a-compiler-that-nobody-has it.c]\n  requirements: {build: [a-compiler]}\n")
     done = run(installer, "-bsut", "-p", prefix)
     assert done.returncode == 0
     assert "demo-1.0-h0_0: cannot be run here" in done.stdout
+
+
+def test_a_package_whose_own_program_is_missing_fails(installer: Path, prefix: Path) -> None:
+    carry(prefix, "- script: [demo-that-was-forgotten --version]\n")
+    done = run(installer, "-bsut", "-p", prefix)
+    assert done.returncode == 5
+    assert "demo-1.0-h0_0: failed, exit code 127: " in done.stdout
 
 
 def test_a_test_that_cannot_be_read_is_a_line_and_no_traceback(installer: Path, prefix: Path) -> None:

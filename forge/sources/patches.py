@@ -10,12 +10,17 @@ The rule, over ``debian/patches/series`` in its order:
    DEP-3 marks ``Forwarded: not-needed``.
 """
 
+import lzma
 import os
 import re
 import tarfile
-from collections.abc import Collection, Iterable
+import zlib
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from forge.errors import ForgeError
 
 CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.IGNORECASE)
 _FIRST_DIFF = re.compile(r"^(---|Index:|diff ) ?\S", re.MULTILINE)
@@ -76,8 +81,12 @@ def unaccounted(changelog: str, taken: Iterable[Patch], also: Iterable[str] = ()
 
 
 def read_series(debian_tarball: Path) -> tuple[list[Patch], str]:
-    """The patches of a Debian tarball in their order, and its changelog."""
-    with tarfile.open(debian_tarball) as tar:
+    """The patches of a Debian tarball in their order, and its changelog.
+
+    Raises:
+        ForgeError: it is damaged.
+    """
+    with _opened(debian_tarball) as tar:
         series = _text(tar, "debian/patches/series") or ""
         names = [line.split("#")[0].split() for line in series.splitlines()]
         patches = [Patch(line[0], _text(tar, f"debian/patches/{line[0]}") or "") for line in names if line]
@@ -89,26 +98,49 @@ def extract(debian_tarball: Path | None, names: Iterable[str], into: Path) -> No
 
     The patches keep their dates. The series is written also when there are none, so that a recipe can apply it without
     asking.
+
+    Raises:
+        ForgeError: the tarball is damaged, or has no such patch.
     """
     into.mkdir(parents=True)
     flat_names = []
     if debian_tarball:
-        with tarfile.open(debian_tarball) as tar:
+        with _opened(debian_tarball) as tar:
             for name in names:
-                member = tar.extractfile(f"debian/patches/{name}")
-                if member is None:
-                    raise ValueError(f"debian/patches/{name} in {debian_tarball} is not a file")
+                content = _content(tar, f"debian/patches/{name}")
+                if content is None:
+                    raise ForgeError(
+                        f"{debian_tarball.name} holds no patch {name}, which debian.json names",
+                        "Run 'make lock' for this source package, so that both come from one version.",
+                    )
                 flat_names.append(name.replace("/", "-"))
                 target = into / flat_names[-1]
-                target.write_bytes(member.read())
+                target.write_bytes(content)
                 date = tar.getmember(f"debian/patches/{name}").mtime
                 os.utime(target, (date, date))
     (into / "series").write_text("".join(f"{name}\n" for name in flat_names))
 
 
+@contextmanager
+def _opened(debian_tarball: Path) -> Iterator[tarfile.TarFile]:
+    try:
+        with tarfile.open(debian_tarball) as tar:
+            yield tar
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError) as error:
+        raise ForgeError(
+            f"{debian_tarball.name} can't be read: {error}", f"Remove {debian_tarball.parent}: it is fetched again."
+        ) from error
+
+
 def _text(tar: tarfile.TarFile, name: str) -> str | None:
+    content = _content(tar, name)
+    return None if content is None else content.decode(errors="replace")
+
+
+def _content(tar: tarfile.TarFile, name: str) -> bytes | None:
+    """What a file of the archive holds; None where there is no such file."""
     try:
         member = tar.extractfile(name)
     except KeyError:
         return None
-    return member.read().decode(errors="replace") if member else None
+    return member.read() if member else None

@@ -35,18 +35,25 @@ class Source:
         upstream_only: Debian's part of the source package is not needed. Only for a package whose Debian patches hold
             no security fix, and whose Debian tarball mirrors are known to have lost.
         also: Debian's patches that fix a CVE without naming it, each with that CVE (see forge.sources.patches).
+        fixed_upstream: CVEs that Debian's changelog names and no patch fixes, each with the upstream version that has
+            the fix, as the changelog says it there.
     """
 
     name: str
     series: str = ""
     upstream_only: bool = False
     also: Mapping[str, str] = field(default_factory=dict)
+    fixed_upstream: Mapping[str, str] = field(default_factory=dict)
 
 
 SOURCES = (
-    Source("bzip2", "1.0"),
+    Source("bzip2", "1.0", fixed_upstream={"CVE-2016-3189": "1.0.8"}),  # "patches now included in upstream"
     Source("ca-certificates"),
-    Source("krb5", "1.21"),
+    Source(
+        "krb5",
+        "1.21",
+        fixed_upstream=dict.fromkeys(("CVE-2024-26462", "CVE-2024-37370", "CVE-2024-37371"), "1.21.3"),
+    ),
     Source("libffi", "3.4"),
     Source("libzstd", "1.5"),
     Source("ncurses", "6.5"),
@@ -60,11 +67,13 @@ SOURCES = (
         "util-linux",
         "2.41",
         also={"upstream/loopdev-use-openat2-RESOLVE_NO_SYMLINKS-for-backing-file.patch": "CVE-2026-27456"},
+        fixed_upstream=dict.fromkeys(("CVE-2026-53612", "CVE-2026-53613", "CVE-2026-53614"), "2.41.5"),
     ),
     Source(
         "xz-utils",
         "5.8",
         also={"0001-liblzma-Fix-a-buffer-overflow-in-lzma_index_append.patch": "CVE-2026-34743"},
+        fixed_upstream={"CVE-2025-31115": "5.8.1"},
     ),
     Source("zlib", "1.3"),
 )
@@ -93,7 +102,7 @@ class Pin:
     files: tuple[PoolFile, ...]
     patches: tuple[str, ...] = ()
     unaccounted: tuple[str, ...] = ()
-    """CVEs that Debian's changelog names for this upstream version, fixed by no patch: upstream itself has the fix."""
+    """CVEs of Debian's changelog for this upstream version, fixed by no patch: see ``Source.fixed_upstream``."""
 
     @property
     def upstream(self) -> str:
@@ -265,8 +274,8 @@ def _newest(apt: Apt, source: Source, above: str) -> Pin | None:
         except GoneError as gone:
             say(f"{source.name} {pin.version}: {gone.what}; looking for an older one")
             continue
-        for cve in pin.unaccounted:
-            say(f"{source.name} {pin.version}: no patch taken names {cve}: fixed upstream, or see Source.also")
+        for cve in sorted({*pin.unaccounted} - source.fixed_upstream.keys()):
+            say(f"{source.name} {pin.version}: no patch taken names {cve}: see Source.fixed_upstream and Source.also")
         return pin
     return None
 

@@ -65,7 +65,7 @@ def test_two_different_packages_of_one_file_name_are_refused_with_both_hashes(tm
 def test_nothing_changed_means_nothing_is_indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [package(tmp_path, "one")]
     channel.publish(files, tmp_path / "channel")
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("indexed again"))
+    monkeypatch.setattr("forge.processes.run", lambda *_, **__: pytest.fail("indexed again"))
     channel.publish(files, tmp_path / "channel")
 
 

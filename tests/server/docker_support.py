@@ -1,6 +1,6 @@
 """A Docker Engine, an image and a server to spawn, for tests that need the real thing.
 
-No image can be pulled where these tests run, so one is made from the machine's own Debian mirror.
+No image can be pulled where these tests run, so one is made from the machine's own Debian mirror (`tests.containers`).
 """
 
 import contextlib
@@ -16,6 +16,8 @@ from typing import Any
 import docker
 import docker.errors
 import pytest
+
+from tests.containers import base_image
 
 IMAGE = "hubforge-test-server:bookworm"
 
@@ -143,20 +145,6 @@ def own_engine() -> Iterator[OwnEngine]:
                 engine.end()
 
 
-def make_image(client: docker.APIClient) -> str:
-    """Make the image with Python that the tests run, unless it is there; return its name."""
-    try:
-        client.inspect_image(IMAGE)
-    except docker.errors.ImageNotFound:
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=python3-minimal", "bookworm", "-"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as root_files:
-            subprocess.run(["docker", "import", "-", IMAGE], stdin=root_files.stdout, check=True)
-        if root_files.returncode:
-            client.remove_image(IMAGE)
-            raise RuntimeError(f"mmdebstrap ended with {root_files.returncode}") from None
-    return IMAGE
-
-
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.APIClient]:
     """A client of a real Docker Engine: the one that runs, as it does in `make test`."""
@@ -168,7 +156,8 @@ def engine() -> Iterator[docker.APIClient]:
 @pytest.fixture(scope="session")
 def image(engine: docker.APIClient) -> str:
     """The name of an image with Python."""
-    return make_image(engine)
+    engine.tag(base_image("bookworm", ["python3-minimal"]), *IMAGE.split(":"))
+    return IMAGE
 
 
 @pytest.fixture

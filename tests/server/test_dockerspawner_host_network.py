@@ -20,6 +20,8 @@ from jupyterhub.objects import Hub
 from traitlets import TraitError
 from traitlets.config import Config
 
+from tests.containers import gateway
+
 pytest_plugins = ["docker_support"]
 
 UID = 23456
@@ -105,11 +107,6 @@ def ask(ip: str, port: int) -> str:
         return connection.getresponse().read().decode()
 
 
-def own_address(world: World) -> str:
-    """An address of this machine other than loopback: the one on Docker's bridge, which is always there."""
-    return str(world.client.inspect_network("bridge")["IPAM"]["Config"][0]["Gateway"])
-
-
 def test_two_users_at_once_get_servers_of_their_own(world: World) -> None:
     async def start() -> list[tuple[str, int]]:
         return await asyncio.gather(world.spawner("alice").start(), world.spawner("bob").start())
@@ -125,7 +122,7 @@ def test_two_users_at_once_get_servers_of_their_own(world: World) -> None:
 def test_server_answers_on_loopback_only(world: World) -> None:
     _, port = asyncio.run(world.spawner("alice").start())
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((own_address(world), port), timeout=10)
+        socket.create_connection((gateway(), port), timeout=10)
 
 
 def test_container_has_the_hosts_network_and_no_port_bindings(world: World) -> None:

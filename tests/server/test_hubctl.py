@@ -300,12 +300,36 @@ def test_a_hub_that_fails_shows_its_last_words(server_root: ServerRoot) -> None:
 
 def test_wrong_settings_are_told_before_anything_starts(server_root: ServerRoot) -> None:
     server_root.settings.write_text(server_root.settings.read_text() + "spwaner: docker\n")
-    for command in (["start"], ["stop"], ["status"], ["config", "validate"], ["config", "show"]):
+    for command in (["start"], ["status"], ["config", "validate"], ["config", "show"]):
         done = server_root.hubctl(*command)
         assert done.returncode == 1, command
         assert "hub.yaml:6: spwaner: unknown key, did you mean spawner?" in done.stderr
         assert "Traceback" not in done.stderr
     assert not server_root.log.exists()
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["a hub that runs", "the proxy of a killed hub"])
+def test_broken_settings_keep_nothing_running(server_root: ServerRoot, killed: bool) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    found = status(server_root)
+    hub, proxy = int(str(found["hub_pid"])), int(str(found["proxy_pid"]))
+    if killed:
+        os.kill(hub, signal.SIGKILL)
+        wait_for("the hub's end", lambda: not alive(hub))
+    server_root.settings.write_text("auth: [\n")
+    done = server_root.hubctl("stop")
+    assert (done.returncode, done.stdout) == (0, "The hub was stopped.\n"), done.stderr
+    assert not alive(hub)
+    assert not alive(proxy)
+
+
+def test_the_proxy_of_another_hub_of_the_same_prefix_is_left_alone(hub: ServerRoot, server_root: ServerRoot) -> None:
+    runtime = server_root.path / "run/jupyterhub"
+    runtime.mkdir(parents=True)
+    (runtime / "proxy.pid").write_text(str(status(hub)["proxy_pid"]))
+    done = server_root.hubctl_as(ROOT_USER, "stop")
+    assert (done.returncode, done.stdout) == (0, "The hub does not run.\n"), done.stderr
+    assert status(hub)["answers"]
 
 
 def test_settings_in_force_are_shown_as_a_file_that_is_valid(server_root: ServerRoot) -> None:

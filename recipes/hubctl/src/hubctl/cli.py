@@ -86,11 +86,6 @@ def _options(
         os.environ["HUBFORGE_ROOT"] = str(root.absolute())
 
 
-def _daemon() -> Daemon:
-    layout = Layout.current()
-    return Daemon(layout, hub_settings.load(layout.settings))
-
-
 @app.command()
 def setup(
     check: Annotated[bool, typer.Option("--check", help="Only say what is not as it should be.")] = False,
@@ -124,10 +119,11 @@ def start(
 
     Example: hubctl start
     """
-    hub = _daemon()
+    layout = Layout.current()
+    hub = Daemon(layout, hub_settings.load(layout.settings))
     if foreground:
         hub.run()
-    if systemd.runs_the_hub(hub.layout):
+    if systemd.runs_the_hub(layout):
         systemd.systemctl("start")
         print(f"The hub was started by systemd: {api.public_url(hub.settings)}")
         return
@@ -138,7 +134,7 @@ def start(
         return
     print(f"The hub runs (process {process.pid}): {api.public_url(hub.settings)}")
     if hub.settings.auth == "shared-password":
-        print(f"Log in with any user name; the password is in {hub.layout.shared_password}")
+        print(f"Log in with any user name; the password is in {layout.shared_password}")
 
 
 @app.command()
@@ -147,12 +143,12 @@ def stop() -> None:
 
     Example: hubctl stop
     """
-    hub = _daemon()
-    if systemd.runs_the_hub(hub.layout) and systemd.main_process():
+    layout = Layout.current()
+    if systemd.runs_the_hub(layout) and systemd.main_process():
         systemd.systemctl("stop")
         print("The hub was stopped by systemd.")
         return
-    print("The hub was stopped." if hub.stop() else "The hub does not run.")
+    print("The hub was stopped." if daemon.stop(layout) else "The hub does not run.")
 
 
 @app.command()

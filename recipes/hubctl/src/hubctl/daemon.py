@@ -20,7 +20,6 @@ from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.processes import (
     Process,
-    command_line,
     descendants,
     is_proxy,
     listens,
@@ -38,15 +37,10 @@ END_SECONDS = 30
 
 @dataclass(frozen=True)
 class Daemon:
-    """The hub of one root."""
+    """The hub of one root, to be started with its settings."""
 
     layout: Layout
     settings: Settings
-
-    def running(self) -> Process | None:
-        """The hub's process, when it runs."""
-        process = read_pid_file(self.layout.hub_pid)
-        return process if process and process.alive else None
 
     def start(self) -> Process:
         """Starts the hub in the background and waits until it answers.
@@ -54,7 +48,7 @@ class Daemon:
         Raises:
             HubError: it runs already, its ports are taken, it ended, or it does not answer in time.
         """
-        with self._alone():
+        with _alone(self.layout):
             self._check_can_start()
             with logfile.open_for_hub(self.layout.log) as log:
                 offset = log.seek(0, os.SEEK_END)
@@ -77,7 +71,7 @@ class Daemon:
         Raises:
             HubError: it runs already, or its ports are taken.
         """
-        with self._alone():
+        with _alone(self.layout):
             self._check_can_start()
             process = Process.of(os.getpid())
             assert process
@@ -85,39 +79,11 @@ class Daemon:
         os.chdir(self.layout.state)
         os.execv(_command()[0], _command())
 
-    def stop(self) -> bool:
-        """Ends the hub, its proxy and its services; users' local servers, too, but not their containers.
-
-        Returns:
-            Whether anything had to be ended.
-
-        Raises:
-            HubError: something could not be ended.
-        """
-        if not self.layout.runtime.is_dir():
-            return False
-        with self._alone():
-            hub = self.running()
-            family = ([hub, *descendants(hub)] if hub else []) + self._leftover_proxy()
-            if hub:
-                hub.signal(signal.SIGTERM)
-                wait_ended([hub], END_SECONDS)
-            _end(family)
-            self.layout.hub_pid.unlink(missing_ok=True)
-            if family:
-                self.layout.proxy_pid.unlink(missing_ok=True)
-            return bool(family)
-
-    def _leftover_proxy(self) -> list[Process]:
-        """The proxy of a hub that was killed: it has our certificate's port still."""
-        proxy = proxy_process(self.layout, self.settings)
-        return [proxy] if proxy else []
-
     def _check_can_start(self) -> None:
-        if hub := self.running():
+        if hub := running(self.layout):
             raise AlreadyRunningError(hub, api.public_url(self.settings))
         configuration.check(self.settings, self.layout)
-        _end(self._leftover_proxy())
+        _end(_leftover_proxy(self.layout))
         ports = self.settings.internal_ports
         _check_free(str(self.settings.bind), self.settings.port, "port")
         _check_free("127.0.0.1", ports.hub, "internal_ports.hub")
@@ -142,22 +108,6 @@ class Daemon:
         lines = "\n".join(f"  {line}" for line in logfile.since(self.layout.log, offset, 15))
         return f"{self.layout.log} says:\n{lines}"
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Holds the lock of this root: two starts at a time would both find the ports free."""
-        try:
-            self.layout.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
-            handle = os.open(self.layout.start_lock, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise HubError(
-                f"{self.layout.runtime} can't be used: {error.strerror}", "run this as the user that the hub runs as"
-            ) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
-
 
 class AlreadyRunningError(HubError):
     """There is a hub already."""
@@ -166,16 +116,68 @@ class AlreadyRunningError(HubError):
         super().__init__(f"The hub runs already (process {hub.pid}) on {url}")
 
 
-def proxy_process(layout: Layout, settings: Settings) -> Process | None:
+def running(layout: Layout) -> Process | None:
+    """The hub's process, when it runs."""
+    process = read_pid_file(layout.hub_pid)
+    return process if process and process.alive else None
+
+
+def proxy_process(layout: Layout) -> Process | None:
     """The proxy that JupyterHub's pid file names, when it is this hub's and runs."""
     try:
         process = Process.of(int(layout.proxy_pid.read_text()))
     except (OSError, ValueError):
         return None
-    if process is None:
-        return None
-    arguments = command_line(process.pid)
-    return process if is_proxy(arguments, places.environment(), settings.internal_ports.proxy_api) else None
+    return process if process and is_proxy(process.pid, places.environment(), layout.root) else None
+
+
+def stop(layout: Layout) -> bool:
+    """Ends the hub, its proxy and its services; users' local servers, too, but not their containers.
+
+    Asks the settings nothing: a hub whose hub.yaml has been broken can be ended.
+
+    Returns:
+        Whether anything had to be ended.
+
+    Raises:
+        HubError: something could not be ended.
+    """
+    if not layout.runtime.is_dir():
+        return False
+    with _alone(layout):
+        hub = running(layout)
+        family = ([hub, *descendants(hub)] if hub else []) + _leftover_proxy(layout)
+        if hub:
+            hub.signal(signal.SIGTERM)
+            wait_ended([hub], END_SECONDS)
+        _end(family)
+        layout.hub_pid.unlink(missing_ok=True)
+        if family:
+            layout.proxy_pid.unlink(missing_ok=True)
+        return bool(family)
+
+
+def _leftover_proxy(layout: Layout) -> list[Process]:
+    """The proxy of a hub that was killed: it has our certificate's port still."""
+    proxy = proxy_process(layout)
+    return [proxy] if proxy else []
+
+
+@contextlib.contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """Holds the lock of this root: two starts at a time would both find the ports free."""
+    try:
+        layout.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)
+        handle = os.open(layout.start_lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise HubError(
+            f"{layout.runtime} can't be used: {error.strerror}", "run this as the user that the hub runs as"
+        ) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _command() -> list[str]:

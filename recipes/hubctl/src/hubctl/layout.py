@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -14,8 +15,13 @@ class Layout:
 
     @classmethod
     def current(cls) -> "Layout":
+        """The layout that this process works with."""
+        return cls.of(os.environ)
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str]) -> "Layout":
         """The layout that ``HUBFORGE_ROOT`` names; the server's own where it is not set."""
-        return cls(Path(os.environ.get("HUBFORGE_ROOT") or "/").absolute())
+        return cls(Path(variables.get("HUBFORGE_ROOT") or "/").absolute())
 
     @property
     def is_server(self) -> bool:

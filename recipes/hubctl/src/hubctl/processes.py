@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hubctl.layout import Layout
+
 PROC = Path("/proc")
 PROXY = "configurable-http-proxy"
 
@@ -96,23 +98,17 @@ def wait_ended(processes: Iterable[Process], seconds: float) -> list[Process]:
     return left
 
 
-def command_line(pid: int) -> list[str]:
-    """The process's arguments; empty when it has ended."""
-    try:
-        return (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
-        return []
-
-
-def is_proxy(arguments: list[str], environment: Path, api_port: int) -> bool:
-    """Whether a command line is the proxy of ``environment`` with its API at ``api_port``.
+def is_proxy(pid: int, environment: Path, root: Path) -> bool:
+    """Whether a process is the proxy that the hub below ``root`` has started from ``environment``.
 
     The program in ``bin`` is a script that hands over to node; either form counts, and a prefix reached by a link.
+    Whose hub it is stands in the variable that the proxy has inherited; its ports may have been other ones then.
     """
     folders = (environment, environment.resolve())
-    words = [Path(os.path.normpath(word)) for word in arguments]
+    words = [Path(os.path.normpath(word)) for word in _strings(pid, "cmdline")]
     ours = any(word.name == PROXY and any(word.is_relative_to(folder) for folder in folders) for word in words)
-    return ours and ["--api-port", str(api_port)] in [arguments[index : index + 2] for index in range(len(arguments))]
+    variables = dict(entry.partition("=")[::2] for entry in _strings(pid, "environ"))
+    return ours and Layout.of(variables).root == root
 
 
 def listens(port: int) -> bool:
@@ -122,6 +118,14 @@ def listens(port: int) -> bool:
         if any(row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port for row in rows):
             return True
     return False
+
+
+def _strings(pid: int, name: str) -> list[str]:
+    """What proc(5) keeps of the process's arguments or variables; empty when it has ended or is another user's."""
+    try:
+        return (PROC / str(pid) / name).read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -1,13 +1,11 @@
 """configurable-http-proxy as a child of the hub."""
 
-from urllib.parse import urlsplit
-
 import jupyterhub.proxy
 from jupyterhub.objects import Server
 from jupyterhub.proxy import ConfigurableHTTPProxy
 
-from hubctl.layout import environment
-from hubctl.processes import command_line, is_proxy
+from hubctl.layout import Layout, environment
+from hubctl.processes import is_proxy
 
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where this host reaches its own server that listens on all addresses."""
@@ -32,5 +30,5 @@ class OwnProxy(ConfigurableHTTPProxy):
     """
 
     def _check_pid(self, pid: int) -> None:
-        if not is_proxy(command_line(pid), environment(), urlsplit(self.api_url).port or 0):
+        if not is_proxy(pid, environment(), Layout.current().root):
             raise ProcessLookupError(pid)

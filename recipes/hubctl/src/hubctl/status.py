@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from hubctl import __version__, api, certificate, systemd, tokens
-from hubctl.daemon import Daemon, proxy_process
+from hubctl.daemon import proxy_process, running
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -56,10 +56,10 @@ class Status:
 
 def gather(settings: Settings, layout: Layout) -> Status:
     """Looks at processes, port, certificate, and asks the hub for the users' servers."""
-    hub = Daemon(layout, settings).running()
+    hub = running(layout)
     pid = systemd.main_process() if systemd.runs_the_hub(layout) else None
     pid = pid or (hub.pid if hub else None)
-    proxy = proxy_process(layout, settings)
+    proxy = proxy_process(layout)
     answers = pid is not None and api.healthy(settings, layout)
     return Status(
         url=api.public_url(settings),

@@ -5,7 +5,6 @@ this machine's. Docker does not see that namespace, and need not: all that conta
 """
 
 import os
-import random
 import shutil
 import socket
 import subprocess
@@ -16,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 
 from tests import containers
+from tests.ports import free_ports
+from tests.waiting import wait_for
 
 REALM = "HUBFORGE.TEST"
 USER = "analyst"
@@ -211,21 +212,6 @@ def realm_server(installer: Path, users: tuple[str, ...] = (USER,)) -> Iterator[
         shutil.rmtree(server.folder)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, on any address, below those that outgoing connections take."""
-    found: list[int] = []
-    for port in random.sample(range(12000, 20000), 500):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("0.0.0.0", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError("no free ports")
-
-
 def _lay_out(server: RealmServer) -> None:
     """The folder's ``/etc``: this machine's, and accounts whose password only the KDC knows."""
     etc = server.root / "etc"
@@ -298,16 +284,19 @@ def _process(command: Sequence[str], environment: dict[str, str], port: int, ser
     with (server.folder / f"{port}.log").open("w+") as log:
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
-            while running.poll() is None:
-                with socket.socket() as probe:
-                    if probe.connect_ex((server.gateway, port)) == 0:
-                        break
+            address = (server.gateway, port)
+            wait_for(command[0], lambda: running.poll() is not None or _listens(address), 60)
             log.seek(0)
             assert running.poll() is None, f"{command[0]} ended: {log.read()}"
             yield
         finally:
             running.terminate()
             running.wait()
+
+
+def _listens(address: tuple[str, int]) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(address) == 0
 
 
 def remove_containers(users: Sequence[str]) -> None:

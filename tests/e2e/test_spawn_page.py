@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.containers import base_image
 from tests.e2e.browser import SECONDS
-from tests.realm_server import free_ports
+from tests.ports import free_ports
 from tests.spawn_site import PREFIX, lay_out_site
 
 SPARK = "hubforge-test-spark:browser"

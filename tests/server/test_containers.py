@@ -59,12 +59,15 @@ def test_two_entries_of_one_image_have_each_its_limits(layout: Layout) -> None:
     assert containers.host_config(large, settings=values, layout=layout)["mem_limit"] == "16g"
 
 
-def test_only_an_image_that_says_so_runs_as_root_and_even_that_has_few_rights(layout: Layout) -> None:
+def test_only_an_image_that_says_so_runs_as_root_and_even_that_has_few_rights(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = homes.Account("ada", 1234, 5678, (), "/home/ada", Path("/home/ada/work"), Path("/home/ada"))
+    monkeypatch.setattr(containers, "account", lambda *_: account)
     images = [{"name": "A", "image": "a"}, {"name": "B", "image": "b", "root": True}]
     values = settings(auth="pam", spawner="docker", docker={"images": images})
     users = [containers.create_arguments(spawner(i), settings=values, layout=layout)["user"] for i in ("a", "b")]
-    assert users[0] != "0:0" or os.geteuid() == 0
-    assert users[1] == "0:0"
+    assert users == ["1234:5678", "0:0"]
     host = containers.host_config(spawner("b"), settings=values, layout=layout)
     assert host["cap_drop"] == ["ALL"]
     assert "SYS_ADMIN" not in host["cap_add"]

@@ -17,7 +17,7 @@ from .post_install_scratch import Commands, listing, make_host, mode
 
 ROOT = Path(__file__).resolve().parents[2]
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="owners can be changed by root only")
+as_root = pytest.mark.usefixtures("root")
 
 PLACES = {
     "/etc/jupyterhub": 0o755,
@@ -36,6 +36,11 @@ PLACES = {
     "/etc/systemd/system/jupyterhub.service": 0o644,
     "/etc/tmpfiles.d/jupyterhub.conf": 0o644,
 }
+
+
+@pytest.fixture
+def root() -> None:
+    assert os.geteuid() == 0, "only root changes owners and mounts file systems; `make test` runs as root"
 
 
 @pytest.fixture

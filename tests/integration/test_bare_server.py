@@ -1,10 +1,13 @@
 """A bare server without network after `bash hub-installer.sh -b`: the same on an older and a newer glibc."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from post_install.record import HOST_RECORD
+from post_install.steps import STEPS, s20_folders, s30_shared, s40_tls, s50_settings, s60_prefix, s70_secrets, s80_pam
 from tests.containers import Container
 from tests.product import ENVIRONMENT, PREFIX
 
@@ -20,9 +23,39 @@ MODES = {
     "/var/lib/jupyterhub": "root root 700",
     "/var/lib/jupyterhub/cookie_secret": "root root 600",
     "/var/lib/jupyterhub/proxy_token": "root root 600",
+    "/var/lib/jupyterhub/installed.json": "root root 644",
+    "/var/log/jupyterhub": "root root 750",
     "/shared/jupyterhub": "root jupyterhub 2775",
+    "/etc/pam.d/jupyterhub": "root root 644",
     f"{ENVIRONMENT}/jupyterhub_config.py": "root root 644",
 }
+TRIAL_MODES = {"/var/lib/jupyterhub/shared_password": "root root 600"}
+"""What `auth: shared-password` needs beside it."""
+RUNNING_MODES = {
+    "/var/lib/jupyterhub/hubctl_token": "root root 600",
+    "/run/jupyterhub": "root root 755",
+    "/run/jupyterhub/servers": "root root 700",
+    "/run/jupyterhub/ipc": "root root 711",
+}
+"""What is there once somebody's server runs."""
+
+HOST_PLACES = "/etc /shared /var/lib/jupyterhub /var/log"
+
+
+@pytest.fixture(scope="module")
+def hub(bare: Container) -> Iterator[Container]:
+    """The server with a running hub, and the account alice, who may log in."""
+    bare.shell("useradd -m -s /bin/bash -G jupyterhub alice; echo alice:correct-horse | chpasswd")
+    bare.run("sh", "-c", "cat > /tmp/login.py", text=LOGIN.read_text())
+    bare.shell(f"{ENVIRONMENT}/bin/hubctl start")
+    yield bare
+    bare.shell(f"{ENVIRONMENT}/bin/hubctl stop")
+
+
+def modes(server: Container, paths: list[str]) -> dict[str, str]:
+    """Owner, group and mode of each."""
+    found = server.shell(f"stat -c '%n %U %G %a' {' '.join(paths)}").splitlines()
+    return dict(line.split(" ", 1) for line in found)
 
 
 @pytest.mark.parametrize("command", ["jupyterhub -h", "configurable-http-proxy -h", "hubctl --help", "klist -V"])
@@ -52,23 +85,52 @@ def test_pip_finds_nothing_missing_and_nothing_in_conflict(bare: Container, pref
 
 
 def test_an_environment_can_be_made_offline_from_the_extracted_channel(bare: Container) -> None:
+    """From nothing but the channel: what the installer has unpacked is away."""
     bare.shell("bash /dist/hub-installer.sh --extract-channel /srv/conda/hubforge")
-    bare.shell(f"{PREFIX}/bin/conda create --offline --yes --quiet -p /tmp/made python=3.13 requests")
+    bare.shell(f"mv {PREFIX}/pkgs {PREFIX}/away")
+    create = f"{PREFIX}/bin/conda create --offline --yes --quiet -p /tmp/made python=3.13 requests"
+    try:
+        bare.shell(f"CONDA_PKGS_DIRS=/tmp/pkgs {create}")
+    finally:
+        bare.shell(f"rm -rf {PREFIX}/pkgs; mv {PREFIX}/away {PREFIX}/pkgs")
     assert bare.shell("/tmp/made/bin/python -c 'import requests; print(requests.__name__)'") == "requests\n"
 
 
 def test_every_folder_and_secret_has_its_owner_and_mode(bare: Container) -> None:
-    found = bare.shell(f"stat -c '%n %U %G %a' {' '.join(MODES)}").splitlines()
-    assert dict(line.split(" ", 1) for line in found) == MODES
+    assert modes(bare, list(MODES)) == MODES
+
+
+def test_a_shared_password_is_roots_alone(bare: Container) -> None:
+    bare.shell(f"{ENVIRONMENT}/bin/hubctl --root /srv/trial setup --auth shared-password --spawner local")
+    found = modes(bare, [f"/srv/trial{path}" for path in TRIAL_MODES])
+    assert {path.removeprefix("/srv/trial"): mode for path, mode in found.items()} == TRIAL_MODES
+
+
+def test_no_place_of_the_host_steps_is_left_out_above() -> None:
+    folders = [folder.path for folder in (*s20_folders.FOLDERS, s30_shared.NEW)]
+    secrets = [secret.path for secret in s70_secrets.SECRETS]
+    files = [s40_tls.KEY, s40_tls.CERTIFICATE, s50_settings.PATH, s80_pam.PATH, HOST_RECORD]
+    assert {*folders, *secrets, *files, f"{ENVIRONMENT}/{s60_prefix.NAME}"} == MODES.keys() | TRIAL_MODES.keys()
 
 
 def test_a_second_run_of_the_host_steps_changes_nothing(bare: Container) -> None:
-    listing = "find /etc /shared /var/lib/jupyterhub -newer /tmp/before"
     bare.shell("touch /tmp/before")
-    report = bare.shell(f"{ENVIRONMENT}/bin/hubctl setup")
-    assert report.splitlines()[-1] == "nothing changed"
-    assert bare.shell(listing) == ""
+    report = bare.shell(f"{ENVIRONMENT}/bin/hubctl setup").splitlines()
+    assert report[-1] == "nothing changed"
+    assert [line.partition(": ")[0] for line in report[:-1]] == [step.name for step in STEPS]
+    assert all(line.endswith(": ok") or ": skipped: " in line for line in report[:-1])
+    assert bare.shell(f"find {HOST_PLACES} {PREFIX} -cnewer /tmp/before") == ""
     bare.shell(f"{ENVIRONMENT}/bin/hubctl setup --check")
+
+
+def test_the_same_installer_once_more_changes_nothing(bare: Container) -> None:
+    content = f"find {PREFIX} -path {PREFIX}/.hubforge -prune -o -not -type d -printf '%p %m %u:%g %s %l\n' | sort"
+    before = bare.shell(content)
+    bare.shell("touch /tmp/before")
+    said = bare.shell("bash /dist/hub-installer.sh -b -u")
+    assert "nothing changed" in said.splitlines()
+    assert bare.shell(f"find {HOST_PLACES} -cnewer /tmp/before -not -name hubforge-install.log") == ""
+    assert bare.shell(content) == before
 
 
 def test_without_root_the_host_steps_are_skipped_and_said(bare: Container) -> None:
@@ -95,18 +157,14 @@ def test_openssl_finds_the_prefixs_certificates_with_an_empty_environment(bare: 
     assert int(found) > 100
 
 
-def test_a_user_logs_in_and_reaches_jupyterlab(bare: Container) -> None:
-    bare.shell("useradd -m -s /bin/bash -G jupyterhub alice; echo alice:correct-horse | chpasswd")
-    bare.run("sh", "-c", "cat > /tmp/login.py", text=LOGIN.read_text())
-    bare.shell(f"{ENVIRONMENT}/bin/hubctl start")
+def test_a_user_logs_in_and_reaches_jupyterlab(hub: Container) -> None:
     log_in = (f"{ENVIRONMENT}/bin/python", "/tmp/login.py", "https://localhost:8000", "alice")
-    try:
-        wrong = bare.run(*log_in, text="wrong\n", check=False)
-        assert wrong.returncode == 1
-        assert "refused" in wrong.stderr
-        assert bare.run(*log_in, text="correct-horse\n").stdout.startswith("2.")
-        assert bare.shell("find /proc -maxdepth 1 -user alice"), "her server runs as herself"
-    finally:
-        log = bare.shell("cat /var/log/jupyterhub/jupyterhub.log || true", check=False)
-        bare.shell(f"{ENVIRONMENT}/bin/hubctl stop")
-    assert "correct-horse" not in log
+    wrong = hub.run(*log_in, text="wrong\n", check=False)
+    assert wrong.returncode == 1
+    assert "refused" in wrong.stderr
+    assert hub.run(*log_in, text="correct-horse\n").stdout.startswith("2.")
+    assert hub.shell("find /proc -maxdepth 1 -user alice"), "her server runs as herself"
+    assert "correct-horse" not in hub.shell("cat /var/log/jupyterhub/jupyterhub.log")
+    assert modes(hub, list(RUNNING_MODES)) == RUNNING_MODES
+    sockets = f"/run/jupyterhub/ipc/{hub.shell('id -u alice').strip()}"
+    assert modes(hub, [sockets]) == {sockets: "alice alice 700"}

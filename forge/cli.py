@@ -59,7 +59,7 @@ def hub() -> None:
     """Install into a scratch prefix without network, start the hub, print its address."""
     from forge import hub
 
-    hub.start()
+    hub.start(hub.default_scratch())
 
 
 @app.command()
@@ -67,7 +67,7 @@ def hub_stop() -> None:
     """Stop the hub that `hub` started."""
     from forge import hub
 
-    hub.stop()
+    hub.stop(hub.default_scratch())
 
 
 @app.command()

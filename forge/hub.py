@@ -40,6 +40,11 @@ class Scratch:
         """The installed command."""
         return self.prefix / "envs" / "jupyterhubenv" / "bin" / "hubctl"
 
+    @property
+    def settings(self) -> Path:
+        """The hub's settings."""
+        return self.root / "etc" / "jupyterhub" / "hub.yaml"
+
     def run(self, *command: str | Path, offline: bool = False) -> int:
         """Runs ``command`` as the owner, with nothing of our environment but the path; gives its exit code."""
         wrapper: list[str] = []
@@ -54,35 +59,44 @@ class Scratch:
         return processes.run([*wrapper, *command], env=environment, cwd=self.folder).returncode
 
 
-def start() -> None:
+def default_scratch() -> Scratch:
+    """The one of `make hub`; its folder is made when it is missing."""
+    user = owner()
+    return Scratch(public_dir("hub", user), user)
+
+
+def owner() -> pwd.struct_passwd:
+    """Whose a scratch hub is: whoever makes it, but `nobody` where that is root, so that no notebook runs as root."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+
+
+def start(scratch: Scratch, settings: str = "") -> None:
     """Builds, installs and starts the hub; prints its address and how to log in.
+
+    Args:
+        scratch: where.
+        settings: what its hub.yaml says beside authenticator and spawner, instead of the shipped one.
 
     Raises:
         ForgeError: a step failed, by name.
     """
-    scratch = _scratch()
     _check_cut_off(scratch)
     installer = build.make_installer()
     with locked(cache_dir("build") / "hub.lock", "another `make hub` is at work; waiting"):
         _install(scratch, installer)
         _run(scratch, "setup", "--auth", "shared-password", "--spawner", "local")
+        if settings:
+            scratch.settings.write_text(f"auth: shared-password\nspawner: local\n{settings}")
         _run(scratch, "start")  # prints the address, and where the password is
     print("The certificate is self-signed: the browser asks once. `make hub-stop` ends the hub.")
 
 
-def stop() -> None:
+def stop(scratch: Scratch) -> None:
     """Stops the hub; says so when there is none."""
-    scratch = _scratch()
     if scratch.hubctl.exists():
         _run(scratch, "stop")
     else:
         say("There is no hub of `make hub` here.")
-
-
-def _scratch() -> Scratch:
-    """The folder, made when it is missing. Root hands it to `nobody`, so that no notebook runs as root."""
-    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    return Scratch(public_dir("hub", user), user)
 
 
 def _check_cut_off(scratch: Scratch) -> None:

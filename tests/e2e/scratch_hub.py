@@ -1,9 +1,7 @@
 """The hub of `make hub`: without Docker, KDC and accounts."""
 
 import os
-import pwd
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +9,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+import forge.hub
 from forge.hub import Scratch
+from tests.ports import free_port, free_ports
 
 
 @dataclass(frozen=True)
@@ -38,30 +38,30 @@ class ScratchHub:
 
 
 @contextmanager
-def scratch_hub(installer: Path, more: str = "") -> Iterator[ScratchHub]:
-    """Installs and starts one; ``more`` is what its `hub.yaml` says beside authenticator, spawner and port."""
-    user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    scratch = Scratch(Path(f"/var/tmp/hubforge-test-{os.getpid()}"), user)
-    scratch.folder.mkdir()
-    os.chown(scratch.folder, user.pw_uid, -1)
-    hub = ScratchHub(scratch, f"https://localhost:{_free_port()}")
+def scratch_folder() -> Iterator[Scratch]:
+    """A folder of its own for one, gone at the end."""
+    made = Scratch(Path(f"/var/tmp/hubforge-test-{os.getpid()}"), forge.hub.owner())
+    made.folder.mkdir()
+    os.chown(made.folder, made.user.pw_uid, -1)
     try:
-        copy = shutil.copy(installer, scratch.folder)
-        assert scratch.run("bash", copy, "-b", "-s", "-p", scratch.prefix, offline=True) == 0
-        assert hub.hubctl("setup", "--auth", "shared-password", "--spawner", "local") == 0
-        settings = scratch.root / "etc" / "jupyterhub" / "hub.yaml"
-        port = hub.address.rpartition(":")[2]
-        settings.write_text(f"auth: shared-password\nspawner: local\nport: {port}\n{more}")
-        assert hub.hubctl("start") == 0
-        try:
-            yield hub
-        finally:
-            assert hub.hubctl("stop") == 0
+        yield made
     finally:
-        shutil.rmtree(scratch.folder)
+        shutil.rmtree(made.folder)
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+@contextmanager
+def scratch_hub(more: str = "") -> Iterator[ScratchHub]:
+    """Installs and starts one; ``more`` is what its `hub.yaml` says beside authenticator, spawner and ports."""
+    with scratch_folder() as scratch:
+        port = free_port()
+        forge.hub.start(scratch, ports(port) + more)
+        try:
+            yield ScratchHub(scratch, f"https://localhost:{port}")
+        finally:
+            forge.hub.stop(scratch)
+
+
+def ports(port: int) -> str:
+    """Lines of `hub.yaml`, so that a hub of `make hub` that runs here is in nobody's way."""
+    hub, proxy = free_ports(2)
+    return f"port: {port}\ninternal_ports: {{hub: {hub}, proxy_api: {proxy}}}\n"

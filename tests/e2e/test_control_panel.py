@@ -1,7 +1,6 @@
 """The hub's own pages in a browser: stop and start from the Control Panel, the admin page, "Shutdown Hub"."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,8 +10,8 @@ from tests.e2e.scratch_hub import ScratchHub, scratch_hub
 
 
 @pytest.fixture(scope="module")
-def hub(installer: Path) -> Iterator[ScratchHub]:
-    with scratch_hub(installer, "admin_users: [grace]\n") as running:
+def hub() -> Iterator[ScratchHub]:
+    with scratch_hub("admin_users: [grace]\n") as running:
         yield running
 
 

@@ -1,7 +1,6 @@
 """The hub of `make hub` in a browser: log in, JupyterLab opens, a cell computes."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,8 +10,8 @@ from tests.e2e.scratch_hub import ScratchHub, scratch_hub
 
 
 @pytest.fixture(scope="module")
-def hub(installer: Path) -> Iterator[ScratchHub]:
-    with scratch_hub(installer) as running:
+def hub() -> Iterator[ScratchHub]:
+    with scratch_hub() as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""The login form of `auth: pam` and `auth: shared-password`: what no browser sends from it is refused and told."""
+"""The login form, whoever checks the password: what no browser sends from it is refused and told."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +11,20 @@ from spawn_support import ROOT, Browser, Page, open_folder
 MEGABYTES = 10
 
 
-@pytest.fixture(scope="module", params=["shared-password", "pam"])
+@pytest.fixture(scope="module", params=["shared-password", "pam", "kerberos"])
 def root(request: pytest.FixtureRequest) -> Iterator[ServerRoot]:
     """A running hub. No server is started, so no Docker is needed: the hub asks for none on the host's network."""
     with open_folder() as folder:
         root = make_server_root(folder / "root", ROOT)
         kept = [line for line in root.settings.read_text().splitlines() if not line.startswith(("auth:", "spawner:"))]
-        lines = [*kept, f"auth: {request.param}", "spawner: docker", "docker: {network: host}", ""]
+        lines = [
+            *kept,
+            f"auth: {request.param}",
+            "spawner: docker",
+            "docker: {network: host}",
+            "kerberos: {realm: HUBFORGE.TEST}",
+            "",
+        ]
         root.settings.write_text("\n".join(lines))
         started = root.hubctl("start")
         assert started.returncode == 0, started.stderr

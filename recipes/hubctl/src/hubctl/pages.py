@@ -5,15 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jupyterhub import auth, handlers
-from jupyterhub.handlers.base import BaseHandler
-from jupyterhub.handlers.login import LoginHandler
 from jupyterhub.handlers.pages import SpawnHandler
 from jupyterhub.scopes import needs_scope
 from jupyterhub.utils import maybe_future
+from jupyterhub_kerberos.forms import FormHandler, LoginFormHandler
 from tornado import web
-
-_LONGEST_FIELD = 1024
-"""Letters of a name or a password. Longer ones would be looked up, logged and shown again."""
 
 _RESERVED = ("next", "display_name", "_xsrf")
 """What the address of the spawn page can hold beside choices; ``_xsrf`` stays in it when the form was refused."""
@@ -25,43 +21,10 @@ def install() -> None:
         (path, SpawnPageHandler if kind is SpawnHandler else kind, *more)
         for path, kind, *more in handlers.default_handlers
     ]
-    auth.LoginHandler = LoginPageHandler  # the name by which Authenticator.get_handlers finds the class
+    auth.LoginHandler = LoginFormHandler  # the name by which Authenticator.get_handlers finds the class
 
 
-class _LetsGo(BaseHandler):
-    """A page to which somebody can send megabytes."""
-
-    def on_finish(self) -> None:
-        """Lets go of what was sent: the request lives on until Python looks for cycles, which can be long after."""
-        super().on_finish()
-        self.request.body = b""
-        self.request.arguments = self.request.body_arguments = {}
-
-
-class LoginPageHandler(_LetsGo, LoginHandler):
-    """The login form, which refuses what no browser sends from it before anything else sees it."""
-
-    def decode_argument(self, value: bytes, name: str | None = None) -> str:
-        """What is no text is nobody's name; it can still be refused on a page."""
-        return value.decode("utf-8", "replace")
-
-    async def post(self) -> None:
-        """Logs in."""
-        fields = {name: values[-1] for name, values in self.request.body_arguments.items()}
-        if not {"username", "password"} <= fields.keys():
-            return await self._refuse("The form came without a name or a password. Try again.")
-        longest = max(fields, key=lambda name: len(fields[name]))
-        if len(fields[longest]) > _LONGEST_FIELD:
-            self.log.warning("Refused a login: %i bytes in a field of the form", len(fields[longest]))
-            return await self._refuse("That name or password is too long. Try again.")
-        return await super().post()
-
-    async def _refuse(self, sentence: str) -> None:
-        self.set_status(400)
-        self.finish(await self._render(login_error=sentence, username=""))
-
-
-class SpawnPageHandler(_LetsGo, SpawnHandler):
+class SpawnPageHandler(FormHandler, SpawnHandler):
     """The spawn page. A form that comes while the user's server starts or runs leads there, as the first one did."""
 
     @needs_scope("servers")  # type: ignore[untyped-decorator]

@@ -89,8 +89,6 @@ class KerberosPAMAuthenticator(RenewingAuthenticator):
         Raises:
             tornado.web.HTTPError: something else than the password is wrong; its message is for the user.
         """
-        if not {"username", "password"} <= data.keys():
-            raise web.HTTPError(400, "The form came without a name or a password. Try again.")
         username = self._local_name(data["username"])
         if username is None:
             return None

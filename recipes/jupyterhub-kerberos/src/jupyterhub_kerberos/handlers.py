@@ -6,37 +6,28 @@ itself: a browser that has no token, or trusts the site with none, shows it.
 
 from typing import Any
 
-from jupyterhub.handlers.login import LoginHandler, LogoutHandler
+from jupyterhub.handlers.login import LogoutHandler
 from tornado import web
 from tornado.httputil import url_concat
 
+from jupyterhub_kerberos.forms import LoginFormHandler
 from jupyterhub_kerberos.negotiation import Negotiation
 
 FORM_ONLY = "form"
 """Argument of the login page's address: no single sign-on. A logout leads there, else it would log in again."""
 
 
-class TicketLoginHandler(LoginHandler):
+class TicketLoginHandler(LoginFormHandler):
     """Tells somebody who has to log in again, since the ticket is over, that it is so."""
 
     ticket_notice: tuple[str, str] | None = None
     """The user and the sentence; set by ``refresh_user`` of the authenticator."""
-
-    def decode_argument(self, value: bytes, name: str | None = None) -> str:
-        """What is no text is no user's name: else the page that refuses it could not be made, since it shows it."""
-        return value.decode("utf-8", "replace")
 
     def render_template(self, name: str, **ns: Any) -> Any:
         """What is wrong with a login stands above the form, though a site may have its own page for that status."""
         if name == f"{ns.get('status_code')}.html":
             name = "error.html"  # which JupyterHub replaces by the form
         return super().render_template(name, **ns)
-
-    def on_finish(self) -> None:
-        """Lets go of what was sent, which may be megabytes: the request lives on until Python looks for cycles."""
-        super().on_finish()
-        self.request.body = b""
-        self.request.arguments = self.request.body_arguments = {}
 
     def _render(self, login_error: str | None = None, username: str | None = None, **kwargs: Any) -> Any:
         if self.ticket_notice is not None and login_error is None:

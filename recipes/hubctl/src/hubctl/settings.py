@@ -3,10 +3,9 @@
 import re
 from collections.abc import Collection, Iterator
 from datetime import timedelta
-from difflib import get_close_matches
 from ipaddress import IPv4Address
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,10 +20,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from hubctl import yamlfile
 from hubctl.errors import HubError
+from hubctl.settings_errors import dotted, expected
 from hubctl.units import Duration, Memory, format_duration, format_memory, parse_duration, parse_memory
 
 DRIVER_SHARE = 0.8
@@ -62,6 +61,8 @@ def _account(name: str) -> str:
 AbsolutePath = Annotated[PurePosixPath, AfterValidator(_absolute)]
 AccountName = Annotated[str, AfterValidator(_account)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Auth = Literal["kerberos", "pam", "shared-password"]
+Spawner = Literal["docker", "local"]
 
 
 class _Section(BaseModel):
@@ -274,12 +275,12 @@ class InternalPorts(_Section):
 class Settings(_Section):
     """All of ``hub.yaml``."""
 
-    auth: Literal["kerberos", "pam", "shared-password"] = Field(
+    auth: Auth = Field(
         default="pam",
         description="Who checks passwords. kerberos: PAM, then a ticket. pam: PAM alone. "
         "shared-password: one password for all, to try the hub.",
     )
-    spawner: Literal["docker", "local"] = Field(
+    spawner: Spawner = Field(
         default="local",
         description="Where notebooks run. docker: a container each. local: processes on this host.",
     )
@@ -368,8 +369,8 @@ def load(path: Path) -> Settings:
     except ValidationError as error:
         for detail in error.errors():
             where = detail["loc"]
-            problems.append((document.line(where), f"{_dotted(where)}: {_expected(detail, where)}"))
-    problems += [(document.line(where), f"{_dotted(where)}: {text}") for where, text in _oversized(document.values)]
+            problems.append((document.line(where), f"{dotted(where)}: {expected(detail, where, Settings)}"))
+    problems += [(document.line(where), f"{dotted(where)}: {text}") for where, text in _oversized(document.values)]
     if problems or settings is None:
         lines = [f"{path}:{line}: {text}" for line, text in sorted(set(problems))]
         raise HubError("\n".join(lines))
@@ -397,61 +398,3 @@ def _oversized(values: dict[str, Any]) -> list[tuple[yamlfile.KeyPath, str]]:
         for index, size in enumerate(sizes)
         if size > DRIVER_SHARE * largest
     ]
-
-
-def _dotted(where: yamlfile.KeyPath) -> str:
-    text = ""
-    for part in where:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-_EXPECTED = {
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "string_type": "text",
-    "list_type": "a list (`- item`, or `[item, item]`)",
-    "dict_type": "keys and values",
-    "model_type": "keys and values",
-    "path_type": "a path",
-    "ip_any_address": "an IP address",
-}
-
-
-def _expected(detail: ErrorDetails, where: yamlfile.KeyPath) -> str:
-    """What the file should say there, in words that an administrator uses."""
-    kind, context, got = detail["type"], detail.get("ctx", {}), detail["input"]
-    if kind == "extra_forbidden":
-        return _unknown_key(where)
-    if kind == "missing":
-        return "is missing"
-    if kind == "literal_error":
-        return f"expected {context['expected']}, got {got!r}"
-    if kind == "value_error":
-        return str(context["error"])
-    if kind == "string_pattern_mismatch":
-        return f"expected text like {context['pattern']}, got {got!r}"
-    for bound, words in (("ge", "at least"), ("gt", "more than"), ("le", "at most")):
-        if bound in context:
-            return f"expected {words} {context[bound]}, got {got!r}"
-    return f"expected {_EXPECTED[kind]}, got {got!r}" if kind in _EXPECTED else detail["msg"]
-
-
-def _unknown_key(where: yamlfile.KeyPath) -> str:
-    section: Any = Settings
-    for part in where[:-1]:
-        if isinstance(part, str):
-            section = _section_of(section.model_fields[part].annotation)
-    known = sorted(section.model_fields)
-    near = get_close_matches(str(where[-1]), known, 1)
-    return f"unknown key, did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
-
-
-def _section_of(annotation: Any) -> Any:
-    """The model inside ``list[Model]`` or ``Model``."""
-    return next(iter(get_args(annotation)), annotation)

@@ -90,25 +90,14 @@ async def run(
         TimeoutError: it was killed.
         FileNotFoundError: there is no such program.
     """
-    become: list[str] = []
-    if account is not None and os.geteuid() == 0:
-        # setpriv(1), not the arguments of Python's own: with them it copies the hub's memory map for each program (it
-        # takes fork instead of vfork), and for so long the hub answers nobody
-        become = [find("setpriv"), f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups", "--"]
-    # plain texts and plain dates, whatever the host's language and time zone
-    env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC0"}
-    if krb5_conf:
-        env["KRB5_CONFIG"] = krb5_conf
-    if keytab:
-        env["KRB5_KTNAME"] = f"FILE:{keytab}"
     process = await asyncio.create_subprocess_exec(
-        *become,
+        *_become(account),
         find(command[0]),
         *command[1:],
         stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=env,
+        env=_environment(krb5_conf, keytab),
         cwd="/",
         umask=0o077,
         start_new_session=True,  # no terminal that it could ask instead
@@ -117,12 +106,35 @@ async def run(
         async with asyncio.timeout(limit):
             out, err = await process.communicate(stdin)
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await _end(process)
     assert process.returncode is not None
     return Result(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+def _become(account: Account | None) -> list[str]:
+    """The command before the command that gives it the account's rights."""
+    if account is None or os.geteuid() != 0:
+        return []
+    # setpriv(1), not the arguments of Python's own: with them it copies the hub's memory map for each program (it
+    # takes fork instead of vfork), and for so long the hub answers nobody
+    return [find("setpriv"), f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups", "--"]
+
+
+def _environment(krb5_conf: str, keytab: str) -> dict[str, str]:
+    # plain texts and plain dates, whatever the host's language and time zone
+    env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC0"}
+    if krb5_conf:
+        env["KRB5_CONFIG"] = krb5_conf
+    if keytab:
+        env["KRB5_KTNAME"] = f"FILE:{keytab}"
+    return env
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 HELPERS = Path(__file__).parent / "helpers"

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from hubctl import login
 from hubctl.errors import HubError
-from hubctl.settings import Settings, load
+from hubctl.settings import Auth, Settings, Spawner, load
 from hubctl.units import format_duration, format_memory, parse_duration, parse_memory
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
+
+from post_install import choices
 
 SHIPPED = Path(__file__).parents[2] / "config" / "hub.yaml"
 GIB = 1024**3
@@ -77,6 +80,11 @@ def test_the_examples_of_the_shipped_file_are_valid(tmp_path: Path) -> None:
 
 def test_every_setting_is_documented() -> None:
     assert [key for key, field in keys() if not field.description] == []
+
+
+def test_hub_configuration_and_host_steps_know_the_logins_and_spawners_of_the_settings() -> None:
+    assert get_args(Auth) == tuple(login.AUTHENTICATORS) == choices.AUTHS
+    assert get_args(Spawner) == choices.SPAWNERS
 
 
 def test_a_key_without_a_value_means_its_default(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +22,7 @@ from hubctl.daemon import AlreadyRunningError, Daemon
 from hubctl.doctor.command import doctor
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.settings import Auth, Spawner
 
 EXIT_CODES = "Exit codes: 0 done; 1 failed, one line says why; 2 wrong usage; 3 (status) the hub does not run."
 NOT_RUNNING = 3
@@ -43,21 +43,6 @@ config_app = _app("Checks and shows the settings.\n\nExample: hubctl config vali
 app.add_typer(config_app, name="config")
 app.add_typer(image_commands.app, name="image")
 app.command()(doctor)
-
-
-class Auth(StrEnum):
-    """Values of the setting ``auth``."""
-
-    KERBEROS = "kerberos"
-    PAM = "pam"
-    SHARED_PASSWORD = "shared-password"
-
-
-class Spawner(StrEnum):
-    """Values of the setting ``spawner``."""
-
-    DOCKER = "docker"
-    LOCAL = "local"
 
 
 def main() -> None:
@@ -104,8 +89,8 @@ def setup(
         raise HubError(f"{steps} is not there", "this environment's package hubctl is incomplete: install it again")
     arguments = ["--root", str(layout.root), "--prefix", str(places.base_prefix())]
     arguments += ["--check"] if check else []
-    arguments += ["--auth", auth.value] if auth else []
-    arguments += ["--spawner", spawner.value] if spawner else []
+    arguments += ["--auth", auth] if auth else []
+    arguments += ["--spawner", spawner] if spawner else []
     raise typer.Exit(subprocess.run([sys.executable, str(steps), *arguments]).returncode)
 
 

@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from hubctl import homes, kernels, krb5conf, names, servers, shared
-from hubctl.errors import HubError
+from hubctl import homes, images, kernels, krb5conf, names, servers, shared
 from hubctl.layout import Layout
 from hubctl.settings import Image, Mount, Settings
 from hubctl.startqueue import StartQueue
@@ -116,15 +115,8 @@ def bridge() -> tuple[str, str]:
     Raises:
         HubError: Docker does not answer.
     """
-    import docker  # type: ignore[import-untyped]  # only hubs that run containers need it
-
-    try:
-        client = docker.from_env(timeout=10)
+    with images.engine() as client:
         pool = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
-        client.close()
-    except (docker.errors.DockerException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise HubError(f"Docker does not answer ({reason})", "start it, or set `spawner: local` in hub.yaml") from None
     gateway = pool.get("Gateway") or str(next(ipaddress.ip_network(pool["Subnet"]).hosts()))
     return pool["Subnet"], gateway
 
@@ -181,9 +173,9 @@ def member_settings(spawner: Any, settings: Settings, layout: Layout) -> Setting
 
 def offered(spawner: Any, settings: Settings) -> Image:
     """The entry of the settings that the user has chosen; else the first with the spawner's image."""
-    images = settings.docker.images
-    chosen = [image for image in images if image.name == spawner.user_options.get("image")]
-    return next(iter([*chosen, *(image for image in images if image.image == spawner.image)]), images[0])
+    entries = settings.docker.images
+    chosen = [entry for entry in entries if entry.name == spawner.user_options.get("image")]
+    return next(iter([*chosen, *(entry for entry in entries if entry.image == spawner.image)]), entries[0])
 
 
 def prepare(spawner: Any, *, settings: Settings, layout: Layout) -> None:

@@ -69,7 +69,8 @@ def engine(timeout: int = 10) -> Iterator[Any]:
         raise HubError(f"Docker refuses: {error.explanation or error}") from None
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise HubError(
-            f"Docker does not answer ({str(error).splitlines()[0]})", "start it, and run this as one who may use it"
+            f"Docker does not answer ({str(error).splitlines()[0]})",
+            "start it, run this as one who may use it, or set `spawner: local` in hub.yaml",
         ) from None
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from hubctl import tokens
 from hubctl.layout import Layout
-from hubctl.settings import Settings
+from hubctl.settings import Auth, Settings
 from hubctl.units import format_duration
 
-AUTHENTICATORS = {"kerberos": "kerberos-pam", "pam": "pam", "shared-password": "shared-password"}
+AUTHENTICATORS: dict[Auth, str] = {"kerberos": "kerberos-pam", "pam": "pam", "shared-password": "shared-password"}
 """Names of JupyterHub's entry points, by the setting ``auth``."""
 
 HEADER_SIZE = 64 * 1024

@@ -91,9 +91,9 @@ def check(settings: Settings, layout: Layout, options: Mapping[str, Any]) -> Cho
     sizes = {format_memory(size): size for size in settings.driver_sizes}
     if wanted is not None and not (isinstance(wanted, str) and wanted in sizes):
         raise NotOfferedError(f"{_shown(wanted)} of driver memory is not offered. Choose one of: {', '.join(sizes)}.")
-    if not _runs_spark(settings, layout, image):
+    fitting = _sizes(settings, image, images.facts(layout, image.image))
+    if not fitting:
         return Choice(image, None)
-    fitting = _sizes(settings, image)
     size = fitting[0] if wanted is None else sizes[wanted]
     if size not in fitting:
         offered_here = ", ".join(format_memory(size) for size in fitting)
@@ -132,21 +132,18 @@ def page(settings: Settings, layout: Layout, last: Mapping[str, Any]) -> str:
 def nothing_to_choose(settings: Settings) -> bool:
     """Whether there is one image, without sizes: the server then starts without a question."""
     (first, *others) = settings.docker.images
-    return not others and not _sizes(settings, first)
+    return not others and not kernels.sizes(settings, first.image)
 
 
-def _sizes(settings: Settings, image: Image) -> list[int]:
-    return [size for size in settings.driver_sizes if size <= settings.largest_driver(image.image)]
-
-
-def _runs_spark(settings: Settings, layout: Layout, image: Image) -> bool:
-    return bool(kernels.mounts(settings, layout, image.image))
+def _sizes(settings: Settings, image: Image, facts: images.Facts | None) -> list[int]:
+    """The driver sizes to choose from; none where the image runs no Spark."""
+    return kernels.sizes(settings, image.image) if kernels.runs_spark(facts, settings) else []
 
 
 def _card(settings: Settings, layout: Layout, client: Any, image: Image) -> Card:
     found = images.find(layout, client, image.image) if client else None
     limits = settings.limits_of(image)
-    runs_spark = found is not None and kernels.runs_spark(found.facts, settings)
+    sizes = _sizes(settings, image, found.facts if found else None)
     return Card(
         name=image.name,
         description=image.description,
@@ -155,7 +152,7 @@ def _card(settings: Settings, layout: Layout, client: Any, image: Image) -> Card
         available=found is not None,
         size=say_memory(found.size) if found else "",
         built=_day(found.created) if found else None,
-        sizes=tuple(format_memory(size) for size in _sizes(settings, image)) if runs_spark else (),
+        sizes=tuple(map(format_memory, sizes)),
     )
 
 

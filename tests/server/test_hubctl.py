@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,20 +15,9 @@ import requests
 import websocket
 from conftest import HubUser, ServerRoot
 
+from tests.waiting import is_running, wait_for
+
 ROOT_USER = HubUser("root", 0, 0)
-
-
-def wait_for(what: str, condition: object, seconds: float = 120) -> None:
-    """Waits until ``condition()`` holds; fails with ``what``."""
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, f"not in {seconds} s: {what}"
-        time.sleep(0.2)
-
-
-def alive(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def browser(root: ServerRoot) -> requests.Session:
@@ -57,6 +45,16 @@ def status(root: ServerRoot) -> dict[str, object]:
     found = json.loads(root.hubctl("status", "--json").stdout)
     assert isinstance(found, dict)
     return found
+
+
+def children(pid: object) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(child) for child in listed.stdout.split()]
+
+
+def proxy_and_culler(hub: object) -> list[int]:
+    wait_for("a proxy and an idle culler", lambda: len(children(hub)) == 2)
+    return children(hub)
 
 
 def stranger(user: HubUser) -> subprocess.Popen[bytes]:
@@ -135,8 +133,8 @@ def test_a_wrong_password_is_refused(hub: ServerRoot) -> None:
 def test_status_shows_processes_servers_and_versions(hub: ServerRoot, analyst: requests.Session) -> None:
     found = status(hub)
     assert found["answers"] is True
-    assert alive(int(str(found["hub_pid"])))
-    assert alive(int(str(found["proxy_pid"])))
+    assert is_running(int(str(found["hub_pid"])))
+    assert is_running(int(str(found["proxy_pid"])))
     assert isinstance(found["servers"], list)
     assert [(server["user"], server["ready"]) for server in found["servers"]] == [("alice", True)]
     assert found["certificate_days"] in (29, 30)
@@ -214,13 +212,11 @@ def test_stop_ends_hub_proxy_and_local_servers_and_nothing_else(server_root: Ser
         session.get(f"{server_root.url}/hub/spawn/bob")
         wait_for("bob's server", lambda: session.get(f"{server_root.url}/user/bob/api").ok)
         found = status(server_root)
-        owned = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(found["hub_pid"])], capture_output=True, text=True
-        ).stdout.split()
+        owned = children(found["hub_pid"])
         assert len(owned) == 3, "proxy, idle culler, bob's server"
         done = server_root.hubctl("stop")
         assert (done.returncode, done.stdout) == (0, "The hub was stopped.\n")
-        assert not any(alive(int(pid)) for pid in [*owned, str(found["hub_pid"])])
+        assert not any(map(is_running, [*owned, int(str(found["hub_pid"]))]))
         assert bystander.poll() is None
     finally:
         bystander.kill()
@@ -232,17 +228,18 @@ def test_stop_ends_hub_proxy_and_local_servers_and_nothing_else(server_root: Ser
     assert (done.returncode, done.stdout) == (0, "The hub does not run.\n")
 
 
-def test_a_killed_hub_is_started_again_and_its_old_proxy_ended(server_root: ServerRoot) -> None:
+def test_a_killed_hub_is_started_again_and_what_it_has_left_is_ended(server_root: ServerRoot) -> None:
     assert server_root.hubctl("start").returncode == 0
     before = status(server_root)
+    left = proxy_and_culler(before["hub_pid"])
     os.kill(int(str(before["hub_pid"])), signal.SIGKILL)
-    wait_for("the hub's end", lambda: not alive(int(str(before["hub_pid"]))))
-    assert alive(int(str(before["proxy_pid"])))
+    wait_for("the hub's end", lambda: not is_running(int(str(before["hub_pid"]))))
+    assert all(map(is_running, left))
     done = server_root.hubctl("start")
     assert done.returncode == 0, done.stderr
     after = status(server_root)
     assert after["hub_pid"] != before["hub_pid"]
-    assert not alive(int(str(before["proxy_pid"])))
+    assert not any(map(is_running, left))
 
 
 @pytest.fixture
@@ -312,15 +309,15 @@ def test_wrong_settings_are_told_before_anything_starts(server_root: ServerRoot)
 def test_broken_settings_keep_nothing_running(server_root: ServerRoot, killed: bool) -> None:
     assert server_root.hubctl("start").returncode == 0
     found = status(server_root)
-    hub, proxy = int(str(found["hub_pid"])), int(str(found["proxy_pid"]))
+    hub = int(str(found["hub_pid"]))
+    left = proxy_and_culler(hub)
     if killed:
         os.kill(hub, signal.SIGKILL)
-        wait_for("the hub's end", lambda: not alive(hub))
+        wait_for("the hub's end", lambda: not is_running(hub))
     server_root.settings.write_text("auth: [\n")
     done = server_root.hubctl("stop")
     assert (done.returncode, done.stdout) == (0, "The hub was stopped.\n"), done.stderr
-    assert not alive(hub)
-    assert not alive(proxy)
+    assert not any(map(is_running, [hub, *left]))
 
 
 def test_the_proxy_of_another_hub_of_the_same_prefix_is_left_alone(hub: ServerRoot, server_root: ServerRoot) -> None:

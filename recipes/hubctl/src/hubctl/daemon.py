@@ -24,6 +24,7 @@ from hubctl.processes import (
     is_proxy,
     listens,
     read_pid_file,
+    services,
     wait_ended,
     write_pid_file,
 )
@@ -83,7 +84,7 @@ class Daemon:
         if hub := running(self.layout):
             raise AlreadyRunningError(hub, api.public_url(self.settings))
         configuration.check(self.settings, self.layout)
-        _end(_leftover_proxy(self.layout))
+        _end(_leftovers(self.layout))
         ports = self.settings.internal_ports
         _check_free(str(self.settings.bind), self.settings.port, "port")
         _check_free("127.0.0.1", ports.hub, "internal_ports.hub")
@@ -146,7 +147,7 @@ def stop(layout: Layout) -> bool:
         return False
     with _alone(layout):
         hub = running(layout)
-        family = ([hub, *descendants(hub)] if hub else []) + _leftover_proxy(layout)
+        family = ([hub, *descendants(hub)] if hub else []) + _leftovers(layout)
         if hub:
             hub.signal(signal.SIGTERM)
             wait_ended([hub], END_SECONDS)
@@ -157,10 +158,10 @@ def stop(layout: Layout) -> bool:
         return bool(family)
 
 
-def _leftover_proxy(layout: Layout) -> list[Process]:
-    """The proxy of a hub that was killed: it has our certificate's port still."""
+def _leftovers(layout: Layout) -> list[Process]:
+    """What goes on when a hub was killed: its proxy, which has our certificate's port still, and its services."""
     proxy = proxy_process(layout)
-    return [proxy] if proxy else []
+    return [*([proxy] if proxy else []), *services(layout.state)]
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hubctl import wholefile
 from hubctl.layout import Layout
 
 PROC = Path("/proc")
@@ -67,9 +68,7 @@ def read_pid_file(path: Path) -> Process | None:
 
 def write_pid_file(path: Path, process: Process) -> None:
     """Writes three lines: pid (what other programs look for), start time, boot."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(f"{process.pid}\n{process.started}\n{process.boot}\n", encoding="ascii")
-    temporary.replace(path)
+    wholefile.write(path, f"{process.pid}\n{process.started}\n{process.boot}\n")
 
 
 def descendants(process: Process) -> list[Process]:
@@ -109,6 +108,23 @@ def is_proxy(pid: int, environment: Path, root: Path) -> bool:
     ours = any(word.name == PROXY and any(word.is_relative_to(folder) for folder in folders) for word in words)
     variables = dict(entry.partition("=")[::2] for entry in _strings(pid, "environ"))
     return ours and Layout.of(variables).root == root
+
+
+def services(folder: Path) -> list[Process]:
+    """The services of a hub that runs in ``folder``, or ran there and was killed: they run where it does, and each has
+    its name in a variable."""
+    pids = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+    found = [Process.of(pid) for pid in pids if _is_service(pid, folder)]
+    return [process for process in found if process]
+
+
+def _is_service(pid: int, folder: Path) -> bool:
+    if not any(variable.startswith("JUPYTERHUB_SERVICE_NAME=") for variable in _strings(pid, "environ")):
+        return False
+    try:
+        return (PROC / str(pid) / "cwd").samefile(folder)
+    except OSError:
+        return False
 
 
 def listens(port: int) -> bool:

@@ -35,6 +35,10 @@ class Container:
         """What ``script`` prints, run by its sh."""
         return self.run("sh", "-euc", script, check=check).stdout
 
+    def reboot(self) -> None:
+        """Ends its first process as that wants to be ended, and starts it again; what lies in a tmpfs is gone."""
+        subprocess.run(["docker", "restart", "--time=60", self.id], check=True, capture_output=True)
+
 
 def base_image(suite: str, packages: Sequence[str] = ()) -> str:
     """The Docker image of a minimal Debian ``suite`` and ``packages``; made once, then kept in the cache."""
@@ -64,11 +68,19 @@ def _bootstrap(suite: str, packages: Sequence[str], target: Path) -> None:
 
 
 @contextmanager
-def running(image: str, *options: str, mounts: dict[Path, str] | None = None) -> Iterator[Container]:
-    """A container of ``image`` that does nothing but wait, without network; removed when the block ends."""
+def running(
+    image: str, *options: str, mounts: dict[Path, str] | None = None, program: str = "sleep infinity"
+) -> Iterator[Container]:
+    """A container of ``image`` that does nothing but wait, without network; removed when the block ends.
+
+    Args:
+        options: further ones of ``docker run``.
+        mounts: folders of this machine, read-only there.
+        program: its first process, where another one is to be it.
+    """
     volumes = [f"--volume={source}:{target}:ro" for source, target in (mounts or {}).items()]
     command = ["docker", "run", "--detach", "--network=none", "--hostname=bare", *volumes, *options]
-    started = subprocess.run([*command, image, "sleep", "infinity"], check=True, capture_output=True, text=True)
+    started = subprocess.run([*command, image, *program.split()], check=True, capture_output=True, text=True)
     container = Container(started.stdout.strip())
     try:
         yield container

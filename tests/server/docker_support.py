@@ -124,12 +124,20 @@ def _runs(pid: str) -> bool:
         return False
 
 
+def _unmount_below(*folders: Path) -> None:
+    """What a killed engine has left mounted, the innermost first: it binds its data root to itself."""
+    mounted = [Path(line.split()[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for place in reversed(mounted):
+        if any(place.is_relative_to(folder) for folder in folders):
+            subprocess.run(["umount", place], check=True)
+
+
 @contextlib.contextmanager
 def own_engine() -> Iterator[OwnEngine]:
     """A running engine beside the one that other tests use; its containers and data are gone at the end."""
     with (
-        tempfile.TemporaryDirectory(prefix="hubforge-", dir="/run", ignore_cleanup_errors=True) as state,
-        tempfile.TemporaryDirectory(prefix="hubforge-docker-", dir="/var/tmp", ignore_cleanup_errors=True) as data,
+        tempfile.TemporaryDirectory(prefix="hubforge-", dir="/run") as state,
+        tempfile.TemporaryDirectory(prefix="hubforge-docker-", dir="/var/tmp") as data,
     ):
         engine = OwnEngine(Path(state), Path(data))
         with engine.with_bridge():
@@ -143,6 +151,7 @@ def own_engine() -> Iterator[OwnEngine]:
                     for container in client.containers(all=True):
                         client.remove_container(container["Id"], force=True)
                 engine.end()
+                _unmount_below(engine.data, engine.state)
 
 
 @pytest.fixture(scope="session")

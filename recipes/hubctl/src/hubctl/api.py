@@ -10,6 +10,9 @@ from hubctl import certificate
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 
+READY_SECONDS = 180
+"""How long a start may take until the hub answers; on a busy machine it takes a while."""
+
 
 class NotOurHubError(Exception):
     """Another program answers on the hub's port; nothing was sent to it."""

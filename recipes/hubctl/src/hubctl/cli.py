@@ -109,7 +109,7 @@ def start(
     if foreground:
         hub.run()
     if systemd.runs_the_hub(layout):
-        systemd.systemctl("start")
+        systemd.start(hub.settings, layout)
         print(f"The hub was started by systemd: {api.public_url(hub.settings)}")
         return
     try:

@@ -30,8 +30,6 @@ from hubctl.processes import (
 )
 from hubctl.settings import Settings
 
-READY_SECONDS = 180
-"""How long a start may take until the hub answers; on a busy machine it takes a while."""
 END_SECONDS = 30
 """How long the hub may take to end its proxy and servers before it is killed."""
 
@@ -91,7 +89,7 @@ class Daemon:
         _check_free("127.0.0.1", ports.proxy_api, "internal_ports.proxy_api")
 
     def _wait_ready(self, child: subprocess.Popen[bytes], process: Process | None, offset: int) -> Process:
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + api.READY_SECONDS
         while time.monotonic() < deadline:
             code = child.poll()
             if code is not None or process is None:
@@ -103,7 +101,7 @@ class Daemon:
             time.sleep(0.2)
         _end([process, *descendants(process)] if process else [])
         self.layout.hub_pid.unlink(missing_ok=True)
-        raise HubError(f"The hub did not answer in {READY_SECONDS} s and was ended. {self._last_words(offset)}")
+        raise HubError(f"The hub did not answer in {api.READY_SECONDS} s and was ended. {self._last_words(offset)}")
 
     def _last_words(self, offset: int) -> str:
         lines = "\n".join(f"  {line}" for line in logfile.since(self.layout.log, offset, 15))

@@ -1,10 +1,13 @@
 """The hub as a service of systemd."""
 
 import subprocess
+import time
 from pathlib import Path
 
+from hubctl import api, configuration
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.settings import Settings
 
 UNIT = "jupyterhub.service"
 
@@ -23,6 +26,36 @@ def systemctl(verb: str) -> None:
     code = subprocess.run(["systemctl", verb, UNIT]).returncode
     if code:
         raise HubError(f"`systemctl {verb} {UNIT}` ended with exit code {code}", "`hubctl logs` shows why")
+
+
+def start(settings: Settings, layout: Layout) -> None:
+    """Starts the unit and waits until the hub answers, for which ``systemctl start`` does not.
+
+    Raises:
+        HubError: the settings are wrong, or the hub ended or did not answer in time; its last words are in it.
+    """
+    configuration.check(settings, layout)
+    systemctl("start")
+    deadline = time.monotonic() + api.READY_SECONDS
+    while not api.healthy(settings, layout):
+        if _has_ended():
+            raise HubError(f"The hub ended.\n{_last_words()}", "systemd goes on trying; `hubctl stop` makes it give up")
+        if time.monotonic() > deadline:
+            raise HubError(f"The hub did not answer in {api.READY_SECONDS} s.\n{_last_words()}", "see `hubctl logs -f`")
+        time.sleep(0.2)
+
+
+def _has_ended() -> bool:
+    """Whether the unit has failed, or waits to be started again (``systemctl show``, org.freedesktop.systemd1(5))."""
+    command = ["systemctl", "show", "--property=SubState", "--value", UNIT]
+    state = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return state in {"auto-restart", "dead", "failed"}
+
+
+def _last_words() -> str:
+    command = ["journalctl", f"--unit={UNIT}", "--lines=15", "--output=cat", "--no-pager"]
+    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def main_process() -> int | None:

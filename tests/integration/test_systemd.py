@@ -1,0 +1,166 @@
+"""The hub as a service: a server with systemd as its first process, without network, on which the installer has run."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers import Container, base_image, running
+from tests.product import ENVIRONMENT
+
+PACKAGES = ("dbus", "procps", "systemd", "systemd-sysv")
+
+HUBCTL = f"{ENVIRONMENT}/bin/hubctl"
+UNIT = "jupyterhub.service"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+
+USER, PASSWORD = "alice", "correct-horse"
+
+# What systemd needs of a container: to mount, its own control groups, and folders that are empty after a boot.
+RIGHTS = (
+    "--cap-add=SYS_ADMIN",
+    "--security-opt=apparmor=unconfined",
+    "--security-opt=seccomp=unconfined",
+    "--cgroupns=host",
+    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
+    "--tmpfs=/run",
+    "--tmpfs=/run/lock",
+    "--tmpfs=/tmp:exec",
+    "--stop-signal=SIGRTMIN+3",
+)
+
+
+@pytest.fixture(scope="module")
+def server(installer: Path) -> Iterator[Container]:
+    """Such a server, with a user who may log in."""
+    tests = Path(__file__).parents[1]
+    mounts = {installer.parent: "/dist", tests: "/tests"}
+    with running(base_image("bookworm", PACKAGES), *RIGHTS, mounts=mounts, program="/sbin/init") as container:
+        wait_for_boot(container)
+        container.run("bash", f"/dist/{installer.name}", "-b")
+        container.shell(f"useradd -m -G jupyterhub {USER}; echo {USER}:{PASSWORD} | chpasswd")
+        yield container
+
+
+@pytest.fixture
+def service(server: Container) -> Iterator[Container]:
+    """The same, with a hub that answers."""
+    server.shell(f"systemctl reset-failed {UNIT}; {HUBCTL} start")
+    yield server
+    server.shell(f"{HUBCTL} stop")
+
+
+def wait_for_boot(server: Container) -> None:
+    wait_for(server, "systemctl is-system-running | grep -qxE 'running|degraded'")
+
+
+def wait_for(server: Container, condition: str) -> None:
+    deadline = time.monotonic() + 120
+    while server.run("sh", "-euc", condition, check=False).returncode:
+        assert time.monotonic() < deadline, f"waited in vain for: {condition}\n{journal(server)}"
+        time.sleep(0.2)
+
+
+def wait_for_hub(server: Container) -> None:
+    wait_for(server, f"{HUBCTL} status")
+
+
+def journal(server: Container) -> str:
+    return server.shell(f"journalctl --no-pager --output=cat --unit={UNIT}")
+
+
+def main_process(server: Container) -> str:
+    return server.shell(f"systemctl show --property=MainPID --value {UNIT}").strip()
+
+
+def running_programs(server: Container) -> str:
+    """Those of the prefix; the brackets keep the search from finding itself."""
+    return server.shell("pgrep -fa '[/]opt/miniconda3' || true")
+
+
+def log_in(server: Container) -> str:
+    """The version of the Jupyter server that the user reaches."""
+    command = (f"{ENVIRONMENT}/bin/python", "-B", "/tests/login.py", "https://localhost:8000", USER)
+    return server.run(*command, text=f"{PASSWORD}\n").stdout
+
+
+def test_the_installer_enables_the_service_and_does_not_start_it(server: Container) -> None:
+    assert server.shell(f"systemctl is-enabled {UNIT}") == "enabled\n"
+    assert server.shell(f"systemctl is-active {UNIT} || true") == "inactive\n"
+    assert server.shell("stat -c '%U %a' /run/jupyterhub /run/jupyterhub/tickets") == "root 755\nroot 711\n"
+
+
+def test_systemd_understands_every_line_of_the_unit(server: Container) -> None:
+    verified = server.run("systemd-analyze", "verify", UNIT_FILE)
+    assert UNIT not in verified.stdout + verified.stderr
+
+
+def test_a_user_logs_in_at_the_service_and_its_journal_says_so_without_the_password(service: Container) -> None:
+    assert log_in(service).startswith("2.")
+    assert service.shell(f"systemctl is-active {UNIT}") == "active\n"
+    shown = service.shell(f"{HUBCTL} logs --lines 1000")
+    assert f"User logged in: {USER}" in shown
+    assert PASSWORD not in shown
+
+
+def test_start_says_why_the_hub_ended(server: Container) -> None:
+    broken = "/etc/jupyterhub/jupyterhub_config.d/10-broken.py"
+    server.shell(f"echo 'raise RuntimeError(\"no such thing\")' >{broken}")
+    started = server.run(HUBCTL, "start", check=False)
+    server.shell(f"rm {broken}; {HUBCTL} stop")
+    assert started.returncode == 1
+    assert "The hub ended" in started.stderr
+    assert "no such thing" in started.stderr
+
+
+def test_the_hub_comes_before_the_users_where_processors_are_short(service: Container) -> None:
+    assert service.shell(f"systemctl show --property=CPUWeight --value {UNIT}") == "1000\n"
+
+
+def test_a_hub_that_crashes_is_started_again_by_systemd(service: Container) -> None:
+    crashed = main_process(service)
+    service.shell(f"kill -KILL {crashed}")
+    wait_for(service, f"test $(systemctl show --property=MainPID --value {UNIT}) -gt {crashed}")
+    wait_for_hub(service)
+    assert log_in(service).startswith("2.")
+
+
+def test_tickets_outlive_a_restart_of_the_hub(service: Container) -> None:
+    service.shell(f"mkdir -p /run/jupyterhub/tickets/{USER} && echo ticket >/run/jupyterhub/tickets/{USER}/krb5cc")
+    service.shell(f"systemctl restart {UNIT}")
+    wait_for_hub(service)
+    assert service.shell(f"cat /run/jupyterhub/tickets/{USER}/krb5cc") == "ticket\n"
+
+
+def test_stopping_ends_the_proxy_and_the_users_local_servers_too(service: Container) -> None:
+    log_in(service)
+    assert service.shell(f"pgrep -u {USER}")
+    service.shell(f"{HUBCTL} stop")
+    assert service.shell(f"systemctl is-active {UNIT} || true") == "inactive\n"
+    assert service.shell(f"pgrep -u {USER} || true") == ""
+    assert running_programs(service) == ""
+
+
+def test_after_a_boot_the_hub_is_there_by_itself(server: Container) -> None:
+    server.reboot()
+    wait_for_boot(server)
+    wait_for_hub(server)
+    assert log_in(server).startswith("2.")
+    server.shell(f"{HUBCTL} stop")
+
+
+def test_a_service_that_the_administrator_disabled_stays_disabled(server: Container) -> None:
+    server.shell(f"systemctl disable {UNIT}; {HUBCTL} setup")
+    assert server.shell(f"systemctl is-enabled {UNIT} || true") == "disabled\n"
+    server.shell(f"systemctl enable {UNIT}")
+
+
+def test_uninstalling_leaves_systemd_without_the_service(server: Container) -> None:
+    server.shell(f"{HUBCTL} start")
+    server.shell("bash /dist/hub-installer.sh --uninstall -b")
+    assert server.shell(f"systemctl list-units --all --no-legend '{UNIT}'") == ""
+    assert server.shell(f"systemctl is-enabled {UNIT} 2>&1 || true") != "enabled\n"
+    assert running_programs(server) == ""
+    left = server.shell("find /etc/systemd /etc/tmpfiles.d /run/jupyterhub -name '*jupyterhub*' 2>/dev/null || true")
+    assert left == ""

@@ -65,6 +65,14 @@ limits: {{memory: 3g}}
 pyspark: {{driver_memory: [1g, 2g], hadoop_conf: /etc/hadoop/conf}}
 """
 
+LOCAL_HUB_YAML = """\
+auth: kerberos
+spawner: local
+bind: 127.0.0.1
+port: {port}
+internal_ports: {{hub: {hub}, proxy_api: {proxy}}}
+"""
+
 CORE_SITE = """\
 <configuration>
   <property><name>hadoop.security.authentication</name><value>kerberos</value></property>
@@ -121,6 +129,11 @@ class RealmServer:
     def home(self) -> Path:
         """The folder that is the home of USER inside a container."""
         return self.folder / "home" / USER / "work"
+
+    @property
+    def ticket(self) -> Path:
+        """Where the hub keeps the ticket of USER."""
+        return self.root / "run/jupyterhub/tickets" / USER / "krb5cc"
 
     @property
     def kerberos(self) -> dict[str, str]:
@@ -185,11 +198,15 @@ class RealmServer:
 
 
 @contextmanager
-def realm_server(installer: Path, users: tuple[str, ...] = (USER,)) -> Iterator[RealmServer]:
+def realm_server(
+    installer: Path, users: tuple[str, ...] = (USER,), settings: str = HUB_YAML, site: str = ""
+) -> Iterator[RealmServer]:
     """A server with a running hub and a running KDC.
 
     Args:
         users: names of letters and digits alone.
+        settings: ``hub.yaml``, with places for the ports.
+        site: the name whose key ``/etc/jupyterhub/http.keytab`` shall have; empty for no such file.
     """
     assert os.geteuid() == 0, "accounts, PAM and a KDC need root"
     server = RealmServer(Path(f"/var/tmp/hubforge-realm-{os.getpid()}"), tuple(free_ports(6)), users)
@@ -200,8 +217,10 @@ def realm_server(installer: Path, users: tuple[str, ...] = (USER,)) -> Iterator[
         with _kdc(server), _web_service(server):
             server.hubctl("setup", "--auth", "kerberos", "--spawner", "docker")
             _, hub, proxy = server.ports[:3]
-            text = HUB_YAML.format(port=server.ports[0], hub=hub, proxy=proxy)
+            text = settings.format(port=server.ports[0], hub=hub, proxy=proxy)
             (server.root / "etc/jupyterhub/hub.yaml").write_text(text)
+            if site:
+                _add_key(server, f"HTTP/{site}", server.root / "etc/jupyterhub/http.keytab")
             server.hubctl("start")
             try:
                 yield server

@@ -129,7 +129,7 @@ def test_the_clusters_spark_and_hadoops_configuration_are_mounted_unless_the_sit
 
 
 def test_kernelspecs_are_mounted_read_only(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "mounts", lambda settings, layout, image: {"/k/1g": f"/kernels/{image}"})
+    monkeypatch.setattr(kernels, "mounts", lambda settings, layout, image: {"/k/1g": f"/kernels/{image.image}"})
     values = settings(auth="pam", spawner="docker")
     binds = containers.host_config(spawner(), settings=values, layout=layout)["binds"]
     assert binds["/k/1g"] == {"bind": "/kernels/hubforge/notebook", "mode": "ro"}

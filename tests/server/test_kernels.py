@@ -10,7 +10,7 @@ import pytest
 from hubctl import images, kernels
 from hubctl.images import Facts
 from hubctl.layout import Layout
-from hubctl.settings import Settings, load
+from hubctl.settings import Image, Settings, load
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
@@ -124,39 +124,47 @@ def test_every_user_can_read_a_kernelspec_whatever_the_umask(layout: Layout) -> 
     assert modes == {"pyspark-1g": 0o755, "pyspark-2g": 0o755, "kernel.json": 0o644, "startup.py": 0o644}
 
 
+def mounted(settings: Settings, layout: Layout, name: str) -> list[str]:
+    """The kernels that servers of an entry of the settings get."""
+    image = next(image for image in settings.docker.images if image.name == name)
+    return [Path(path).name for path in kernels.mounts(settings, layout, image)]
+
+
 def test_kernelspecs_go_to_images_with_pyspark_alone(layout: Layout, has: dict[str, Facts]) -> None:
     has |= {IMAGE: WITH_SPARK, "plain": Facts("6.1.1", "", "17"), "no-java": Facts("6.1.1", "3.5.9", "")}
     folder = kernels.folder(layout)
-    assert kernels.mounts(settings(layout), layout, IMAGE) == {
+    assert kernels.mounts(settings(layout), layout, Image(name="Notebook", image=IMAGE)) == {
         str(folder / "pyspark-1g"): "/usr/local/share/jupyter/kernels/pyspark-1g",
         str(folder / "pyspark-2g"): "/usr/local/share/jupyter/kernels/pyspark-2g",
     }
     assert (folder / "pyspark-1g" / "kernel.json").is_file(), "what is mounted is there"
-    for image in ("plain", "no-java", "never looked at"):
-        assert kernels.mounts(settings(layout), layout, image) == {}
+    for image in ("plain", "no-java", "never-looked-at"):
+        assert kernels.mounts(settings(layout), layout, Image(name="Other", image=image)) == {}
 
 
 def test_an_image_with_java_gets_them_where_the_cluster_brings_pyspark(layout: Layout, has: dict[str, Facts]) -> None:
     has["plain"] = Facts("6.1.1", "", "17")
-    assert len(kernels.mounts(settings(layout, "pyspark: {spark_home: /opt/spark}"), layout, "plain")) == 2
+    with_spark = settings(layout, "pyspark: {spark_home: /opt/spark}")
+    assert len(kernels.mounts(with_spark, layout, Image(name="Plain", image="plain"))) == 2
 
 
-def test_an_image_gets_only_the_sizes_that_its_own_limit_has_room_for(layout: Layout, has: dict[str, Facts]) -> None:
+@pytest.mark.parametrize("other", ["big", "small"], ids=["two images", "two entries of one image"])
+def test_an_entry_gets_only_the_sizes_that_its_own_limit_has_room_for(
+    layout: Layout, has: dict[str, Facts], other: str
+) -> None:
     has |= {"small": WITH_SPARK, "big": WITH_SPARK}
-    text = (
-        "docker: {images: [{name: S, image: small, memory: 2g}, {name: B, image: big, memory: 16g}]}\n"
-        "pyspark: {driver_memory: [1g, 12g]}"
+    site = settings(
+        layout,
+        f"docker: {{images: [{{name: S, image: small, memory: 2g}}, {{name: B, image: {other}, memory: 16g}}]}}\n"
+        "pyspark: {driver_memory: [1g, 12g]}",
     )
-    assert [Path(path).name for path in kernels.mounts(settings(layout, text), layout, "small")] == ["pyspark-1g"]
-    assert [Path(path).name for path in kernels.mounts(settings(layout, text), layout, "big")] == [
-        "pyspark-1g",
-        "pyspark-12g",
-    ]
+    assert mounted(site, layout, "S") == ["pyspark-1g"]
+    assert mounted(site, layout, "B") == ["pyspark-1g", "pyspark-12g"]
 
 
 def test_without_docker_there_is_nothing_to_mount(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{layout.root}/nobody")
-    assert kernels.mounts(settings(layout), layout, IMAGE) == {}
+    assert kernels.mounts(settings(layout), layout, Image(name="Notebook", image=IMAGE)) == {}
 
 
 def test_what_was_found_in_an_image_is_remembered_by_its_id(layout: Layout) -> None:

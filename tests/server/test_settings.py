@@ -163,8 +163,21 @@ def test_of_the_limits_of_an_image_and_of_a_group_the_smaller_ones_count() -> No
     assert of() == of("unknown") == [(4, 2, 100), (8, 2, 900)]
     assert of("students") == [(2, 2, 100), (2, 2, 900)]
     assert of("analysts", "everybody") == [(16, 8, 1000), (8, 8, 900)]
-    assert [site.for_member(["students"]).largest_driver(name) for name in ("plain", "large")] == [1.6 * GIB] * 2
-    assert site.largest_driver("large") == 6.4 * GIB
+    plain, large = site.docker.images
+    assert [site.for_member(["students"]).largest_driver(image) for image in (plain, large)] == [1.6 * GIB] * 2
+    assert site.largest_driver(large) == 6.4 * GIB
+
+
+def test_two_entries_of_one_image_have_each_room_for_their_own_sizes_of_spark() -> None:
+    images = [{"name": "Small", "image": "a", "memory": "2g"}, {"name": "Large", "image": "a", "memory": "16g"}]
+    site = Settings.model_validate({"docker": {"images": images}, "group_limits": [{"group": "few", "memory": "4g"}]})
+
+    def of(*groups: str) -> list[float]:
+        theirs = site.for_member(groups)
+        return [theirs.largest_driver(image) / GIB for image in theirs.docker.images]
+
+    assert of() == [1.6, 12.8]
+    assert of("few") == [1.6, 3.2]
 
 
 def test_a_group_has_the_name_of_one(problems: Any) -> None:

@@ -211,7 +211,7 @@ def host_config(spawner: Any, *, settings: Settings, layout: Layout) -> dict[str
     image = offered(spawner, settings)
     limits = settings.limits_of(image)
     _tell_skipped(settings, layout, spawner.log)
-    read_only = {**names.write(user, layout), **kernels.mounts(settings, layout, image.image)}
+    read_only = {**names.write(user, layout), **kernels.mounts(settings, layout, image)}
     if settings.auth == "kerberos":
         read_only |= krb5conf.write(layout)
     binds = {source: {"bind": inside, "mode": "ro"} for source, inside in read_only.items()}

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from hubctl import images, wholefile
 from hubctl.layout import Layout
-from hubctl.settings import Settings
+from hubctl.settings import Image, Settings
 from hubctl.units import format_memory
 
 INSIDE = PurePosixPath("/usr/local/share/jupyter/kernels")
@@ -43,13 +43,13 @@ def folder(layout: Layout) -> Path:
     return layout.state / "kernels"
 
 
-def mounts(settings: Settings, layout: Layout, image: str) -> dict[str, str]:
+def mounts(settings: Settings, layout: Layout, image: Image) -> dict[str, str]:
     """What to mount read-only into a container of ``image``: paths of the host, and where they go inside.
 
     Empty where the image has no PySpark, or nobody knows (``hubctl image check`` finds out), or Docker does not
     answer. The kernelspecs are rendered first, so that they are those of ``settings``.
     """
-    facts = images.facts(layout, image)
+    facts = images.facts(layout, image.image)
     if not runs_spark(facts, settings):
         return {}
     render(settings, layout)
@@ -66,8 +66,8 @@ def host_paths(settings: Settings) -> list[PurePosixPath]:
     ]
 
 
-def sizes(settings: Settings, image: str) -> list[int]:
-    """The driver sizes, in bytes, that a container of ``image`` has room for."""
+def sizes(settings: Settings, image: Image) -> list[int]:
+    """The driver sizes, in bytes, that a server of ``image`` has room for."""
     return [size for size in settings.driver_sizes if size <= settings.largest_driver(image)]
 
 

@@ -132,12 +132,12 @@ def page(settings: Settings, layout: Layout, last: Mapping[str, Any]) -> str:
 def nothing_to_choose(settings: Settings) -> bool:
     """Whether there is one image, without sizes: the server then starts without a question."""
     (first, *others) = settings.docker.images
-    return not others and not kernels.sizes(settings, first.image)
+    return not others and not kernels.sizes(settings, first)
 
 
 def _sizes(settings: Settings, image: Image, facts: images.Facts | None) -> list[int]:
     """The driver sizes to choose from; none where the image runs no Spark."""
-    return kernels.sizes(settings, image.image) if kernels.runs_spark(facts, settings) else []
+    return kernels.sizes(settings, image) if kernels.runs_spark(facts, settings) else []
 
 
 def _card(settings: Settings, layout: Layout, client: Any, image: Image) -> Card:

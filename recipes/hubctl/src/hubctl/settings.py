@@ -326,10 +326,9 @@ class Settings(_Section):
         largest = DRIVER_SHARE * max(memory for memory, _ in _memories(self.limits, self.docker, self.group_limits))
         return list(dict.fromkeys(size for size in self.pyspark.driver_memory if size <= largest))
 
-    def largest_driver(self, image: str) -> float:
-        """The largest heap in bytes of a Spark driver in a container of ``image``."""
-        offered = next((offered for offered in self.docker.images if offered.image == image), None)
-        return DRIVER_SHARE * _effective(self.limits, offered, self._member_of).memory
+    def largest_driver(self, image: Image) -> float:
+        """The largest heap in bytes of a Spark driver in a server of ``image``."""
+        return DRIVER_SHARE * self.limits_of(image).memory
 
 
 def _effective(limits: Limits, image: Image | None, group: GroupLimits | None) -> Limits:

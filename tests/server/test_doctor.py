@@ -119,3 +119,35 @@ def test_pam_service_of_the_hub_is_missed(server_root: ServerRoot, there: bool, 
         (server_root.path / "etc/pam.d").mkdir()
         (server_root.path / "etc/pam.d/jupyterhub").touch()
     assert about(server_root, "pam")["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("settings", "state", "found"),
+    [
+        ("group_limits: [{group: deamon, memory: 2g}, {group: daemon, cpu: 1}]", "warning", "group_limits names"),
+        ("admin_groups: [deamon]", "warning", "admin_groups names"),
+        ("allowed_groups: [daemon, deamon]", "warning", "allowed_groups names"),
+        ("allowed_groups: [deamon]", "fault", "nobody can log in"),
+    ],
+)
+def test_group_that_the_host_does_not_know_is_named_with_the_one_that_may_be_meant(
+    server_root: ServerRoot, settings: str, state: str, found: str
+) -> None:
+    allowed = "" if "allowed_groups" in settings else "allowed_groups: [daemon]\n"
+    server_root.settings.write_text(f"auth: pam\n{allowed}{settings}\n")
+    told = about(server_root, "groups")
+    assert told["state"] == state
+    assert "the group deamon, which this host does not know" in told["found"]
+    assert found in told["found"]
+    key = settings.partition(":")[0]
+    assert told["mend"].startswith(f"correct `{key}` in hub.yaml (did you mean daemon?), or make the group: `groupadd")
+
+
+def test_groups_that_the_host_knows_are_in_order(server_root: ServerRoot) -> None:
+    server_root.settings.write_text("auth: pam\nallowed_groups: [daemon]\ngroup_limits: [{group: bin, memory: 2g}]\n")
+    assert about(server_root, "groups")["state"] == "ok"
+
+
+def test_names_of_a_shared_password_are_in_no_group_and_none_is_looked_at(server_root: ServerRoot) -> None:
+    server_root.settings.write_text("auth: shared-password\ngroup_limits: [{group: deamon, memory: 2g}]\n")
+    assert "groups" not in [entry["name"] for entry in doctor(server_root)[0]]

@@ -68,10 +68,11 @@ def without_account(name: str, layout: Layout) -> Account:
 
 def groups_of(account: Account, names: Iterable[str]) -> set[str]:
     """Which of the groups called ``names`` the account is in; a name that there is no proof of is in none."""
-    return {name for name in names if account.host_home and _group_id(name) in (account.gid, *account.groups)}
+    return {name for name in names if account.host_home and group_id(name) in (account.gid, *account.groups)}
 
 
-def _group_id(name: str) -> int | None:
+def group_id(name: str) -> int | None:
+    """The number of a group of the host or of its domain; None where there is no such group."""
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:

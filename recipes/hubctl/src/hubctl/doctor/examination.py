@@ -33,6 +33,7 @@ CHECKS = (
     Check("certificate", host.certificate),
     Check("docker", host.docker, lambda settings: settings.spawner == "docker"),
     Check("pam", host.pam, lambda settings: settings.auth != "shared-password"),
+    Check("groups", host.groups, lambda settings: settings.auth != "shared-password"),
     Check("realm", kerberos.realm, _by_kerberos),
     Check("keytab", kerberos.keytab, _by_kerberos),
     Check("single sign-on", kerberos.http_keytab, lambda s: _by_kerberos(s) and s.kerberos.http_keytab is not None),

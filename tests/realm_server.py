@@ -26,9 +26,11 @@ SERVICE = "service.hubforge.test"
 
 _OURS = ("passwd", "group", "shadow", "pam.d", "krb5.conf")
 
+# The cache is what RHEL and its kin have: a keyring, which no container and no Java can read.
 KRB5_CONF = """\
 [libdefaults]
  default_realm = {realm}
+ default_ccache_name = KEYRING:persistent:%{{uid}}
  dns_lookup_kdc = false
  dns_lookup_realm = false
  dns_canonicalize_hostname = false

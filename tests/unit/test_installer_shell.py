@@ -32,6 +32,7 @@ def test_installs_both_environments_and_says_what_is_next(installer: Path, tmp_p
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{prefix}/envs/jupyterhubenv/bin/hubctl start" in done.stdout
     assert f"https://{os.uname().nodename}:8000" in done.stdout
+    assert ("usermod -aG jupyterhub NAME" in done.stdout) is (os.geteuid() == 0), "said where the host was prepared"
     script = (prefix / "envs/jupyterhubenv/bin/demo").read_text()
     assert script.startswith(f"#!{prefix}/envs/jupyterhubenv/bin/python")
     assert (prefix / "lib/python3.13/site-packages/stub_of_rattler/__init__.py").exists()
@@ -107,6 +108,7 @@ def test_a_relative_prefix_is_made_absolute(installer: Path, tmp_path: Path) -> 
 def test_s_leaves_the_host_alone(installer: Path, tmp_path: Path) -> None:
     done = run(installer, "-b", "-s", "-p", tmp_path / "prefix")
     assert done.returncode == 0
+    assert "usermod" not in done.stdout, "there is no group yet"
     assert not (tmp_path / "prefix/host-step").exists()
 
 

@@ -71,7 +71,7 @@ message_en() {
     progress_writing) text='  writing' ;;
     host_skipped) text='The host was left alone (-s).' ;;
     installed) text='\nInstalled: %s %s in %s' ;;
-    next_steps) text='What to do next:\n  %s/hubctl start\n                    starts the hub at https://%s:%s\n  /etc/jupyterhub/hub.yaml\n                    holds its settings' ;;
+    next_steps) text='What to do next:\n  %s/hubctl start\n                    starts the hub at https://%s:%s\n  usermod -aG jupyterhub NAME\n                    lets the account NAME log in; at first nobody may\n  /etc/jupyterhub/hub.yaml\n                    holds its settings' ;;
     next_steps_setup) text='What to do next:\n  %s/hubctl setup\n                    as root, prepares the host; then "hubctl start"\n                    starts the hub at https://%s:%s' ;;
     channel_done) text='The channel is in %s; conda uses it with: -c file://%s' ;;
 

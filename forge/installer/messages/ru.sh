@@ -70,7 +70,7 @@ message_ru() {
     progress_writing) text='  запись' ;;
     host_skipped) text='Сервер оставлен без изменений (-s).' ;;
     installed) text='\nУстановлено: %s %s в %s' ;;
-    next_steps) text='Что делать дальше:\n  %s/hubctl start\n                    запускает хаб по адресу https://%s:%s\n  /etc/jupyterhub/hub.yaml\n                    содержит его настройки' ;;
+    next_steps) text='Что делать дальше:\n  %s/hubctl start\n                    запускает хаб по адресу https://%s:%s\n  usermod -aG jupyterhub ИМЯ\n                    пускает учётную запись ИМЯ; сначала войти не может никто\n  /etc/jupyterhub/hub.yaml\n                    содержит его настройки' ;;
     next_steps_setup) text='Что делать дальше:\n  %s/hubctl setup\n                    от имени root подготавливает сервер; затем «hubctl start»\n                    запускает хаб по адресу https://%s:%s' ;;
     channel_done) text='Канал находится в %s; conda использует его так: -c file://%s' ;;
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import ssl
+import subprocess
 import tempfile
 import time
 import urllib.parse
@@ -317,6 +318,25 @@ def open_folder() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def small_run(root: Path) -> Iterator[Path]:
+    """`/run` of a root that is not made yet, with little space, as ``fill`` fills it; gives the file to do it with."""
+    folder = root / "run"
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0755", "none", str(folder)], check=True)
+    try:
+        yield folder / "filler"
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(file: Path) -> None:
+    """Takes all of the space that a file system has left."""
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(b"x" * 4096)
 
 
 def docker_settings(network: str = "host", more: str = "") -> str:

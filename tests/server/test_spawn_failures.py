@@ -8,7 +8,18 @@ from collections.abc import Iterator
 import docker
 import pytest
 from docker_support import OwnEngine, connect, own_engine
-from spawn_support import ADMINISTRATION, PREFIX, Browser, Hub, Page, docker_settings, open_folder, running_hub
+from spawn_support import (
+    ADMINISTRATION,
+    PREFIX,
+    Browser,
+    Hub,
+    Page,
+    docker_settings,
+    fill,
+    open_folder,
+    running_hub,
+    small_run,
+)
 
 pytest_plugins = ["docker_support"]
 
@@ -176,6 +187,25 @@ def test_a_home_on_a_disk_that_can_only_be_read_starts_no_server(hub: Hub) -> No
     finally:
         subprocess.run(["umount", str(folder)], check=True)
     start(hub, "helen")
+
+
+def test_a_full_run_folder_starts_no_server_and_takes_none_away(engine: docker.APIClient, image: str) -> None:
+    with (
+        open_folder() as folder,
+        small_run(folder / "root") as filler,
+        running_hub(folder / "root", engine, docker_settings(), ADMINISTRATION) as hub,
+    ):
+        others = start(hub, "alice")
+        fill(filler)
+        page = hub.browser("bob").spawn()
+        assert page.status == 507
+        assert "This machine has no space left for what your server needs. Nothing of yours is lost." in page.words
+        assert "bob: [Errno 28] No space left on device" in hub.log
+        assert hub.container_names() == ["alice"]
+        assert others.get("/user/alice/api").text == "alice"
+        filler.unlink()
+        start(hub, "bob")
+        assert hub.has_no_traceback()
 
 
 # -- cookies, addresses, and the hub's own errors ----------------------------------------------------------------------

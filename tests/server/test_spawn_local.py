@@ -13,7 +13,7 @@ import docker
 import pytest
 from account_support import UIDS, AccountRoot, make_account_root, owner_and_mode
 from hubctl.processes import Process, read_pid_file
-from spawn_support import Browser, Hub, open_folder, running_hub
+from spawn_support import Browser, Hub, fill, open_folder, running_hub, small_run
 
 pytest_plugins = ["docker_support"]
 
@@ -137,6 +137,23 @@ def test_the_page_says_why_a_server_ended(engine: docker.APIClient, folder: Path
         alice.request("DELETE", f"/hub/api/users/alice/server?_xsrf={alice.cookies['/hub/', '_xsrf']}")
         page = alice.wait("/user/alice/", lambda page: page.status == 424)
         assert "Why it ended" not in page.words, "it was told to"
+
+
+def test_a_full_run_folder_starts_no_server_and_takes_none_away(engine: docker.APIClient, folder: Path) -> None:
+    root = folder / "root"
+    with small_run(root) as filler, running_hub(root, engine, LOCAL, "", make_account_root) as hub:
+        alice, process = spawn(hub, "alice")
+        fill(filler)
+        page = hub.browser("bob").spawn()
+        assert page.status == 507
+        assert "This machine has no space left for what your server needs. Nothing of yours is lost." in page.words
+        assert "bob: [Errno 28] No space left on device" in hub.log
+        assert listening_ports(UIDS["bob"]) == [], "nothing of it goes on"
+        assert alice.get("/user/alice/api").text == "alice"
+        assert process.alive
+        filler.unlink()
+        spawn(hub, "bob")
+        assert hub.has_no_traceback()
 
 
 def test_a_server_that_does_not_start_says_why(engine: docker.APIClient, folder: Path) -> None:

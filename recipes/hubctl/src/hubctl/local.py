@@ -43,8 +43,13 @@ class ProcessSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
         self._exit_codes.pop(self._log_name, None)
         try:
             await asyncio.to_thread(self._prepare)
+            return await self._start()
         except homes.NoHomeError as error:
             raise NotStartedError(str(error), reason="home") from None
+        except OSError as error:
+            raise NotStartedError.unwritable(self._log_name, error) from error
+
+    async def _start(self) -> tuple[str, int]:
         for _ in range(TRIES):
             self.port = self._ports.acquire(self._log_name, ADDRESS)
             await super().start()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,6 +30,14 @@ class NotStartedError(SpawnException):
     def __init__(self, message: str, *, reason: str, log_message: str = "", status_code: int = 500) -> None:
         super().__init__(message, reason=reason, log_message=log_message, status_code=status_code)
         self.jupyterhub_message = message  # what JupyterHub's pages show
+
+    @classmethod
+    def unwritable(cls, name: str, error: OSError) -> "NotStartedError":
+        """For what a start writes on the host, mostly below ``/run``; ``name`` is the server's in the log."""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "has no space left for what your server needs" if full else "can't write what your server needs"
+        text = f"This machine {why}. Nothing of yours is lost. Tell the administrator, then try again."
+        return cls(text, reason="disk", log_message=f"{name}: {error}", status_code=507 if full else 500)
 
 
 class ContainerSpawner(DockerSpawner):
@@ -217,6 +226,8 @@ class ContainerSpawner(DockerSpawner):
         except (docker.errors.DockerException, requests.RequestException) as error:
             log_message = f"{self._log_name}: Docker does not answer: {error}"
             raise NotStartedError(_SILENT, reason="docker", log_message=log_message, status_code=503) from error
+        except OSError as error:
+            raise NotStartedError.unwritable(self._log_name, error) from error
 
     # -- afterwards ----------------------------------------------------------------------------------------------------
 

@@ -15,3 +15,6 @@ for folder in post_install config; do
     find "$PREFIX/share/hubforge/$folder" -name __pycache__ -prune -exec rm -r {} +
 done
 "$python" -m compileall -q -s "$PREFIX" -p / --invalidation-mode unchecked-hash "$PREFIX/share/hubforge/post_install"
+# JupyterLab's defaults of the users' image, for servers without Docker.
+mkdir -p "$PREFIX/etc"
+cp -R jupyter "$PREFIX/etc/jupyter"

@@ -1,5 +1,6 @@
 """The hub of `make hub` in a browser: log in, JupyterLab opens, a cell computes."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -29,3 +30,8 @@ def test_a_user_logs_in_and_a_cell_computes(hub: ScratchHub, page: Page) -> None
 
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=60 * SECONDS)
     assert "42 (3, 13)" in run_cell(page, "import sys; print(6 * 7, sys.version_info[:2])")
+
+    # as in the users' image: nothing asks what a network without internet can't answer
+    told = json.loads(page.locator("#jupyter-config-data").text_content() or "")
+    assert "@jupyterlab/apputils-extension:announcements" in told["disabledExtensions"]
+    expect(page.get_by_text("official Jupyter news")).to_have_count(0)

@@ -211,7 +211,8 @@ def realm_server(
         site: the name whose key ``/etc/jupyterhub/http.keytab`` shall have; empty for no such file.
     """
     assert os.geteuid() == 0, "accounts, PAM and a KDC need root"
-    server = RealmServer(Path(f"/var/tmp/hubforge-realm-{os.getpid()}"), tuple(free_ports(6)), users)
+    # short: kernels of local servers have sockets below it (unix(7): 107 bytes)
+    server = RealmServer(Path(f"/var/tmp/hubforge-{os.getpid()}"), tuple(free_ports(6)), users)
     server.folder.mkdir(mode=0o755)
     try:
         _lay_out(server)

@@ -46,3 +46,11 @@ def run_cell(page: Page, source: str) -> str:
     # The prompt shows a star while the cell runs, and a number when it has ended.
     expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"), timeout=180 * SECONDS)
     return cell.locator(".jp-OutputArea").inner_text()
+
+
+def in_a_terminal(page: Page, command: str) -> None:
+    """Types ``command`` into a new terminal; what it does comes later."""
+    page.locator(".lm-TabBar-addButton:visible").first.click()
+    page.locator(".jp-LauncherCard[data-category=Other]").get_by_text("Terminal").click(timeout=60 * SECONDS)
+    page.locator(".jp-Terminal .xterm").click(timeout=60 * SECONDS)
+    page.keyboard.type(f"{command}\n")

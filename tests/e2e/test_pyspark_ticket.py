@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import SECONDS, run_cell
+from tests.e2e.browser import SECONDS, in_a_terminal, run_cell
 from tests.e2e.hive_server import HiveServer, hive_server
 from tests.realm_server import PASSWORD, REALM, SERVICE, USER, RealmServer, realm_server
 
@@ -96,7 +96,7 @@ def test_a_domain_user_computes_with_spark_and_services_know_the_ticket(
     assert f"pyhive [('{USER}', 42)]" in said, said
     assert f"impyla [('{USER}', 42)]" in said, said
 
-    _in_a_terminal(page, "klist > ticket 2>&1; id -u > uid; touch done")
+    in_a_terminal(page, "klist > ticket 2>&1; id -u > uid; touch done")
     deadline = time.monotonic() + 60
     while not (server.home / "done").exists():
         assert time.monotonic() < deadline, "the terminal did not run the command"
@@ -107,10 +107,3 @@ def test_a_domain_user_computes_with_spark_and_services_know_the_ticket(
     assert PASSWORD not in server.log()
     inspected = subprocess.run(["docker", "inspect", f"jupyter-{USER}"], check=True, capture_output=True, text=True)
     assert PASSWORD not in inspected.stdout
-
-
-def _in_a_terminal(page: Page, command: str) -> None:
-    page.locator(".lm-TabBar-addButton:visible").first.click()
-    page.locator(".jp-LauncherCard[data-category=Other]").get_by_text("Terminal").click(timeout=60 * SECONDS)
-    page.locator(".jp-Terminal .xterm").click(timeout=60 * SECONDS)
-    page.keyboard.type(f"{command}\n")

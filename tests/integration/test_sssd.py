@@ -89,8 +89,8 @@ except Refused as refused:
 def server(installer: Path) -> Iterator[Container]:
     """A host of the realm, on which the installer has run and the hub runs."""
     image = base_image("bookworm", PACKAGES)
-    rights = ("--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined")  # to mount, see start_hub
-    rights += ("--security-opt=seccomp=unconfined",)  # to use keyrings, as a host may and a container may not
+    rights = ["--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined"]  # to mount, see start_hub
+    rights += ["--security-opt=seccomp=unconfined"]  # to use keyrings, as a host may and a container may not
     tests = Path(__file__).parents[1]
     with running(image, *rights, mounts={installer.parent: "/dist", tests: "/tests"}) as container:
         write(container, "/etc/krb5.conf", KRB5_CONF)

@@ -4,11 +4,15 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import docker
 import pytest
 from docker_support import SERVER
+from hubctl import krb5conf
+from hubctl.layout import Layout
+from k5test.realm import MITRealm
 from kerberos_hub import Browser, Hub, error_on, wait_until
 from kerberos_support import PASSWORD, REALM, USER, Login, as_user
 
@@ -75,6 +79,32 @@ def test_container_has_no_ticket_once_it_is_destroyed(klist: Klist, login: Login
     assert f"krbtgt/{REALM}" in klist()
     asyncio.run(login.authenticator().tickets.destroy(as_user()))
     assert "No credentials cache found" in klist()
+
+
+def test_container_finds_the_realm_though_the_host_includes_it_by_a_link(
+    kdc: MITRealm, engine: docker.APIClient, image: str, tmp_path: Path
+) -> None:
+    """As RHEL's crypto-policies: `/etc/krb5.conf.d` holds links to elsewhere, which a container does not have."""
+    etc, elsewhere = tmp_path / "etc", tmp_path / "elsewhere"
+    (etc / "krb5.conf.d").mkdir(parents=True)
+    elsewhere.write_text(Path(kdc.env["KRB5_CONFIG"]).read_text())
+    (etc / "krb5.conf.d/realm").symlink_to(elsewhere)
+    (etc / "krb5.conf").write_text("includedir /etc/krb5.conf.d\n")
+    binds = krb5conf.write(Layout(tmp_path)) | {sys.prefix: sys.prefix}
+    inside = {path: {"bind": target, "mode": "ro"} for path, target in binds.items()}
+    account, kinit = as_user(), f"echo {PASSWORD} | {sys.prefix}/bin/kinit -c MEMORY: {USER}@{REALM}"
+    container = engine.create_container(
+        image,
+        ["sh", "-c", kinit],
+        user=f"{account.uid}:{account.gid}",
+        host_config=engine.create_host_config(binds=inside, network_mode="host"),
+    )["Id"]
+    try:
+        engine.start(container)
+        ended = engine.wait(container, timeout=60)
+        assert ended["StatusCode"] == 0, engine.logs(container)
+    finally:
+        engine.remove_container(container, force=True)
 
 
 def wait_a_second() -> None:

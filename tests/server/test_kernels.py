@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hubctl import images, kernels
+from hubctl import images, kernels, offers
 from hubctl.images import Facts
 from hubctl.layout import Layout
 from hubctl.settings import Image, Settings, load
@@ -160,6 +160,18 @@ def test_an_entry_gets_only_the_sizes_that_its_own_limit_has_room_for(
     )
     assert mounted(site, layout, "S") == ["pyspark-1g"]
     assert mounted(site, layout, "B") == ["pyspark-1g", "pyspark-12g"]
+
+
+def test_the_page_takes_a_size_for_the_entry_that_has_room_for_it(layout: Layout, has: dict[str, Facts]) -> None:
+    has["one"] = WITH_SPARK
+    site = settings(
+        layout,
+        "docker: {images: [{name: S, image: one, memory: 2g}, {name: B, image: one, memory: 16g}]}\n"
+        "pyspark: {driver_memory: [1g, 12g]}",
+    )
+    assert offers.check(site, layout, {"image": "B", "driver_memory": "12g"}).driver_memory == 12 * 1024**3
+    with pytest.raises(offers.NotOfferedError, match="12g of driver memory is too much for S"):
+        offers.check(site, layout, {"image": "S", "driver_memory": "12g"})
 
 
 def test_without_docker_there_is_nothing_to_mount(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

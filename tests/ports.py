@@ -22,3 +22,9 @@ def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """One of them."""
     return free_ports(1, kind)[0]
+
+
+def listens(address: tuple[str, int]) -> bool:
+    """Whether somebody takes connections at ``address``."""
+    with socket.socket() as probe:
+        return probe.connect_ex(address) == 0

@@ -6,7 +6,6 @@ this machine's. Docker does not see that namespace, and need not: all that conta
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests import containers
-from tests.ports import free_ports
+from tests.ports import free_ports, listens
 from tests.waiting import wait_for
 
 REALM = "HUBFORGE.TEST"
@@ -307,18 +306,13 @@ def _process(command: Sequence[str], environment: dict[str, str], port: int, ser
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
             address = (server.gateway, port)
-            wait_for(command[0], lambda: running.poll() is not None or _listens(address), 60)
+            wait_for(command[0], lambda: running.poll() is not None or listens(address), 60)
             log.seek(0)
             assert running.poll() is None, f"{command[0]} ended: {log.read()}"
             yield
         finally:
             running.terminate()
             running.wait()
-
-
-def _listens(address: tuple[str, int]) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(address) == 0
 
 
 def remove_containers(users: Sequence[str]) -> None:

@@ -1,14 +1,14 @@
 """A HiveServer2 that wants Kerberos tickets: Spark's own, which is Hive's code, out of the users' image."""
 
 import os
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tests.ports import listens
 from tests.realm_server import REALM, RealmServer
+from tests.waiting import wait_for
 
 _NOBODY = 65534
 
@@ -23,13 +23,7 @@ class HiveServer:
 
     def wait(self, seconds: float = 180) -> None:
         """Until it listens."""
-        deadline = time.monotonic() + seconds
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex((self.host, self.port)) == 0:
-                    return
-            assert time.monotonic() < deadline, f"HiveServer2 does not listen:\n{self.log()}"
-            time.sleep(0.5)
+        wait_for("HiveServer2", lambda: listens((self.host, self.port)), seconds, self.log)
 
     def log(self) -> str:
         """The last of what it says."""

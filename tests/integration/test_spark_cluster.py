@@ -14,6 +14,7 @@ import pytest
 
 from tests.containers import gateway
 from tests.login import Session
+from tests.ports import free_ports
 
 USER = "ada"
 CONTAINER = f"jupyter-{USER}"
@@ -92,12 +93,6 @@ def run_in_kernel(source: str) -> str:
         return running.communicate(timeout=300)[0]
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def site(prefix: Path, notebook_image: str) -> Iterator[Site]:
     assert os.geteuid() == 0, "a hub with containers runs as root"
@@ -105,7 +100,8 @@ def site(prefix: Path, notebook_image: str) -> Iterator[Site]:
     root = Path(f"/var/tmp/hubforge-cluster-{os.getpid()}")
     root.mkdir(mode=0o755)
     try:
-        made = Site(prefix, root, (free_port(), free_port(), free_port()))
+        public, hub, proxy = free_ports(3)
+        made = Site(prefix, root, (public, hub, proxy))
         made.hubctl("setup", "--auth", "shared-password", "--spawner", "docker")
         yield made
     finally:

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.containers import Container, base_image, running
 from tests.product import ENVIRONMENT
+from tests.waiting import wait_for
 
 PACKAGES = (
     "krb5-admin-server",
@@ -127,7 +127,7 @@ def sssd(server: Container, request: pytest.FixtureRequest) -> Iterator[str]:
     # in the foreground: it ends with whoever started it
     kcm = ("/usr/libexec/sssd/sssd_kcm", "--uid=0", "--gid=0", "--logger=files")
     subprocess.run(["docker", "exec", "--detach", server.id, *kcm], check=True)
-    wait_for(server, f"test -S {KCM_SOCKET}; getent -s sss passwd {USER}")
+    wait_until(server, f"test -S {KCM_SOCKET}; getent -s sss passwd {USER}")
     server.shell(": > /var/log/krb5kdc.log")
     yield request.param
     server.shell("kill $(cat /run/sssd.pid)")
@@ -136,19 +136,16 @@ def sssd(server: Container, request: pytest.FixtureRequest) -> Iterator[str]:
         f"setpriv --reuid={USER} --regid={USER} --clear-groups kdestroy -A -q -c KEYRING:persistent:$(id -u {USER})"
     )
     end_kcm(server)
-    wait_for(server, "! pgrep -r R,S,D -x sssd")
+    wait_until(server, "! pgrep -r R,S,D -x sssd")
 
 
 def end_kcm(server: Container) -> None:
     server.shell("pkill -x sssd_kcm", check=False)
-    wait_for(server, "! pgrep -r R,S,D -x sssd_kcm")
+    wait_until(server, "! pgrep -r R,S,D -x sssd_kcm")
 
 
-def wait_for(server: Container, condition: str) -> None:
-    deadline = time.monotonic() + 60
-    while server.run("sh", "-euc", condition, check=False).returncode:
-        assert time.monotonic() < deadline, f"waited in vain for: {condition}"
-        time.sleep(0.2)
+def wait_until(server: Container, condition: str) -> None:
+    wait_for(condition, lambda: server.run("sh", "-euc", condition, check=False).returncode == 0, 60)
 
 
 def log_in(server: Container, password: str = PASSWORD) -> str:

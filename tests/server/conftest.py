@@ -2,9 +2,7 @@
 
 import os
 import pwd
-import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_ports
 
 
 @dataclass(frozen=True)
@@ -71,18 +71,6 @@ class ServerRoot:
         return subprocess.run(
             [*self.surroundings, *command], env=environment, capture_output=True, text=True, timeout=timeout, cwd="/"
         )
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on now, below those that outgoing connections take."""
-    ports: list[int] = []
-    for port in random.sample(range(12000, 20000), 1000):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                ports.append(port)
-        if len(ports) == count:
-            break
-    return ports
 
 
 def self_signed(folder: Path) -> None:

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,10 @@ from typing import Any
 import pytest
 import requests
 from jupyterhub_kerberos.programs import Account
-from kerberos_support import PASSWORD, REALM, USER, free_port
+from kerberos_support import PASSWORD, REALM, USER
+
+from tests.ports import free_port
+from tests.waiting import wait_for
 
 CONFIG = """
 import asyncio
@@ -163,11 +165,7 @@ def error_on(page: requests.Response) -> str:
 
 
 def wait_until(condition: Callable[[], Any], what: str, log: Callable[[], str], seconds: float = 120) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}\n{log()[-4000:]}"
-        time.sleep(0.1)
-    return found
+    return wait_for(what, condition, seconds, lambda: log()[-4000:])
 
 
 @pytest.fixture(scope="module")

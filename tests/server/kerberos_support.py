@@ -23,6 +23,8 @@ from jupyterhub_kerberos import KerberosPAMAuthenticator
 from jupyterhub_kerberos.programs import Account
 from k5test.realm import MITRealm
 
+from tests.ports import free_port
+
 REALM = "HUBFORGE.TEST"
 USER = "nobody"
 OTHER = "daemon"
@@ -42,12 +44,6 @@ SERVICES = {
     LOCKED: "auth required pam_permit.so\naccount required pam_deny.so\n",
     NO_TICKET: "auth required pam_krb5.so minimum_uid=1 no_ccache\naccount required pam_permit.so\n",
 }
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_realm(password: str) -> MITRealm:

@@ -23,6 +23,7 @@ from conftest import HubUser, ServerRoot, make_server_root
 from docker_support import IMAGE
 
 from tests.spawn_site import PREFIX, lay_out_site
+from tests.waiting import wait_for
 
 ROOT = HubUser("root", 0, 0)
 
@@ -249,10 +250,11 @@ class Hub:
     def stop_server(self, name: str) -> None:
         """Ends a user's server, and waits until it has ended."""
         assert self.api("DELETE", f"/users/{name}/server").status in (202, 204)
-        deadline = time.monotonic() + 60
-        while "" in json.loads(self.api("GET", f"/users/{name}").text)["servers"]:
-            assert time.monotonic() < deadline, self.log[-2000:]
-            time.sleep(0.1)
+        wait_for(
+            f"the end of {name}'s server",
+            lambda: "" not in json.loads(self.api("GET", f"/users/{name}").text)["servers"],
+            more=lambda: self.log[-2000:],
+        )
 
     def home(self, name: str) -> Path:
         """The folder of the host that is the user's home."""

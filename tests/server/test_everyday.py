@@ -3,7 +3,6 @@
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import docker
 import pytest
 from account_support import make_account_root
 from spawn_support import Browser, Hub, Page, docker_settings, open_folder, running_hub
+
+from tests.waiting import wait_for
 
 pytest_plugins = ["docker_support"]
 
@@ -52,11 +53,12 @@ def test_a_server_that_nobody_uses_is_ended_and_one_in_use_stays(engine: docker.
         for name, browser in (("alice", alice), ("bob", bob)):
             browser.spawn()
             browser.wait(f"/user/{name}/lab", lambda page: "JupyterLab" in page.text)  # logs in to the server, too
-        deadline = time.monotonic() + 120
-        while "Culling server alice" not in hub.log:
-            assert time.monotonic() < deadline
+
+        def is_culled_while_bob_works() -> bool:
             assert bob.get("/user/bob/api/status").status == 200
-            time.sleep(0.2)
+            return "Culling server alice" in hub.log
+
+        wait_for("the end of alice's server", is_culled_while_bob_works, more=lambda: hub.log[-2000:])
         alice.wait("/hub/home", lambda page: "Start My Server" in page.words)
         assert "Culling server bob" not in hub.log
 
@@ -129,10 +131,8 @@ def foreground(hub: Hub) -> Iterator[subprocess.Popen[bytes]]:
         subprocess.Popen(command, stdout=log, stderr=log) as process,
     ):
         try:
-            deadline = time.monotonic() + 120
-            while hub.root.hubctl("status").returncode:
-                assert time.monotonic() < deadline, (hub.root.path / "foreground.log").read_text()
-                time.sleep(0.2)
+            said = (hub.root.path / "foreground.log").read_text
+            wait_for("a hub that answers", lambda: hub.root.hubctl("status").returncode == 0, more=said)
             yield process
         finally:
             process.terminate()

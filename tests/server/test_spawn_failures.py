@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 
 import docker
@@ -20,6 +19,8 @@ from spawn_support import (
     running_hub,
     small_run,
 )
+
+from tests.waiting import wait_for
 
 pytest_plugins = ["docker_support"]
 
@@ -147,8 +148,7 @@ def test_docker_that_ends_while_a_server_starts(stoppable: OwnEngine, how: signa
         others = start(hub, "alice")
         browser = hub.browser("slow")
         browser.spawn()
-        while "slow" not in hub.container_names():
-            time.sleep(0.1)
+        wait_for("slow's container", lambda: "slow" in hub.container_names())
         stoppable.end(how)
         page = browser.wait("/hub/spawn-pending/slow", lambda page: page.status != 200)
         # a Docker that is told to end ends the containers first, and may be asked about it before it is gone

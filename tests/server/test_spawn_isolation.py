@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +15,10 @@ from pathlib import Path
 import docker
 import pytest
 from account_support import UIDS, make_account_root
-from hubctl.processes import command_line, descendants, read_pid_file
+from hubctl.processes import descendants, read_pid_file
 from spawn_support import PREFIX, Browser, Hub, docker_settings, open_folder, running_hub
+
+from tests.waiting import wait_for
 
 pytest_plugins = ["docker_support"]
 
@@ -141,28 +142,27 @@ def server_address(hub: Hub, browser: Browser, user: str) -> str:
     return address
 
 
-def wait_for(answers: list[str], *wanted: str) -> None:
-    deadline = time.monotonic() + 60
-    while not set(wanted) <= set(answers):
-        assert time.monotonic() < deadline, f"{wanted} are not all among {set(answers)}"
-        time.sleep(0.05)
+def wait_for_all(answers: list[str], *wanted: str) -> None:
+    wait_for(f"all of {wanted}", lambda: set(wanted) <= set(answers), 60, lambda: f"only {set(answers)}")
 
 
 def kill_hub(hub: Hub) -> None:
     """And its idle culler, but neither its proxy nor the users' servers."""
     process = read_pid_file(hub.root.path / "run/jupyterhub/hub.pid")
     assert process
-    services = [child for child in descendants(process) if "idle_culler" in " ".join(command_line(child.pid))]
+    commands = {child: Path(f"/proc/{child.pid}/cmdline").read_bytes() for child in descendants(process)}
+    services = [child for child, command in commands.items() if b"idle_culler" in command]
     for one in (process, *services):
         one.signal(signal.SIGKILL)
 
 
 def watched(hub: Hub, thief: Thief) -> None:
     """The thief had the port while requests came; it got connections, but not a byte."""
-    deadline = time.monotonic() + 30
-    while thief.got.count(b"<connection>") < 20:
-        assert time.monotonic() < deadline, "the proxy has not tried the port: this test watches the wrong one"
-        time.sleep(0.05)
+    wait_for(
+        "a proxy that tries the port, or this test watches the wrong one",
+        lambda: thief.got.count(b"<connection>") >= 20,
+        30,
+    )
     assert thief.got.replace(b"<connection>", b"") == b""
     with socket.create_connection(("127.0.0.1", thief.port)) as direct:
         direct.sendall(b"it does write down what it gets")
@@ -180,12 +180,12 @@ def test_not_one_request_reaches_a_program_that_takes_a_dead_servers_port(
         port = int(server_address(hub, alice, "alice").split(":")[1])
         alice.cookies["/user/alice/", "jupyterhub-user-alice"] = "cookie-of-alice"
         with stealing(port, uid, folder) as thief, asking(alice, "/user/alice/api", "/user/alice/lab") as answers:
-            wait_for(answers, "alice", "websocket 101")
+            wait_for_all(answers, "alice", "websocket 101")
             engine.kill(f"{PREFIX}-alice")
             thief.wait()
             watched(hub, thief)
             answers.clear()
-            wait_for(answers, "websocket 503")
+            wait_for_all(answers, "websocket 503")
         assert not {"stolen", "websocket 101", "websocket 200"} & set(answers)
         page = alice.get("/hub/home")  # it looks at the server, too
         page = alice.get("/user/alice/")
@@ -204,14 +204,14 @@ def test_not_one_request_reaches_a_program_that_takes_a_dead_local_servers_port(
         alice.cookies["/user/alice/", "jupyterhub-user-alice"] = "cookie-of-alice"
         port, process = int(address.split(":")[1]), records(hub)[address]["pid"]
         with stealing(port, UIDS["bob"], folder) as thief, asking(alice, "/user/alice/api") as answers:
-            wait_for(answers, "alice", "websocket 101")
+            wait_for_all(answers, "alice", "websocket 101")
             if killed == "hub and server":
                 kill_hub(hub)
             os.kill(process, signal.SIGKILL)
             thief.wait()
             watched(hub, thief)
             answers.clear()
-            wait_for(answers, "websocket 503")
+            wait_for_all(answers, "websocket 503")
             if killed == "hub and server":
                 hub.start()
         assert not {"stolen", "websocket 101", "websocket 200"} & set(answers)
@@ -264,14 +264,13 @@ def test_a_new_container_with_a_dead_ones_address_gets_nothing_of_its(
         alice, bob = hub.browser("alice"), hub.browser("bob")
         address = server_address(hub, alice, "alice")
         with asking(alice, "/user/alice/api", "/user/alice/lab") as answers:
-            wait_for(answers, "alice", "websocket 101")
+            wait_for_all(answers, "alice", "websocket 101")
             engine.kill(f"{PREFIX}-alice")
             bob.spawn()
             bob.wait("/user/bob/api", lambda page: page.text == "bob")
             answers.clear()
-            wait_for(answers, "websocket 302")  # the hub has the route now
-            while len(answers) < 40:
-                time.sleep(0.05)
+            wait_for_all(answers, "websocket 302")  # the hub has the route now
+            wait_for("40 answers", lambda: len(answers) >= 40)
         assert list(records(hub)) == [address], "bob's container has got another address: nothing was tested"
         assert not {"bob", "websocket 101"} & set(answers)
         assert alice.get("/user/alice/").status == 424

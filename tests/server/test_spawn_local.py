@@ -15,6 +15,8 @@ from account_support import UIDS, AccountRoot, make_account_root, owner_and_mode
 from hubctl.processes import Process, read_pid_file
 from spawn_support import Browser, Hub, fill, open_folder, running_hub, small_run
 
+from tests.waiting import wait_for
+
 pytest_plugins = ["docker_support"]
 
 LOCAL = "auth: pam\nspawner: local\nidle_culler: {enabled: false}\n"
@@ -98,8 +100,7 @@ def test_a_process_with_the_number_of_a_dead_server_is_let_alone(engine: docker.
         alice, process = spawn(hub, "alice")
         kill(hub)
         process.signal(signal.SIGKILL)
-        while process.alive:
-            time.sleep(0.05)
+        wait_for("the end of alice's server", lambda: not process.alive)
         number = another_process_with(process.pid)
         try:
             hub.start()

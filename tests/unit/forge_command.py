@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from forge.paths import ROOT
+from tests.waiting import wait_for
 
 _PROGRAM = """
 from forge import interruption
@@ -45,18 +45,6 @@ def ctrl_c(process: "subprocess.Popen[str]", sign: signal.Signals = signal.SIGIN
     return process.returncode, errors
 
 
-def wait_for(path: Path, seconds: float = 60) -> str:
+def once_written(path: Path, seconds: float = 60) -> str:
     """The content of a file, once there is some."""
-    deadline = time.monotonic() + seconds
-    while not (path.exists() and path.read_text().strip()):
-        assert time.monotonic() < deadline, f"{path} was not written"
-        time.sleep(0.05)
-    return path.read_text()
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process is there and has not ended (``Z`` in proc_pid_stat(5))."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    return wait_for(str(path), lambda: path.read_text().strip() if path.exists() else "", seconds)

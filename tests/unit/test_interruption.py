@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from forge import interruption
-from tests.unit.forge_command import ctrl_c, is_running, start_command, start_python, wait_for
+from tests.unit.forge_command import ctrl_c, once_written, start_command, start_python
 from tests.unit.sources_mirrors import use_pip_index
+from tests.waiting import is_running
 
 ONE_LINE = "interrupted: the same command goes on from here\n"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -27,7 +28,7 @@ def test_what_other_programs_have_started_ends_too(sign: signal.Signals, tmp_pat
         from forge import processes
         processes.run(["sh", "-c", "sleep 600 & echo $$ $! > {pids}; wait"])
     """)
-    running = [int(pid) for pid in wait_for(pids).split()]
+    running = [int(pid) for pid in once_written(pids).split()]
     assert ctrl_c(process, sign) == (interruption.EXIT_CODE, ONE_LINE)
     assert not any(map(is_running, running))
 
@@ -38,7 +39,7 @@ def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
         from forge import processes
         processes.run(["sh", "-c", "trap '' TERM; echo $$ > {pid}; while :; do sleep 1; done"])
     """)
-    running = int(wait_for(pid))
+    running = int(once_written(pid))
     assert ctrl_c(process) == (interruption.EXIT_CODE, ONE_LINE)
     assert not is_running(running)
 
@@ -51,7 +52,7 @@ def test_a_kill_of_the_build_tool_alone_ends_programs_of_its_threads(tmp_path: P
         from forge.sources.parallel import each
         each(lambda _: processes.run(["sh", "-c", "echo $$ > {pid}; sleep 600"]), [1], 1, threading.Event())
     """)
-    running = int(wait_for(pid))
+    running = int(once_written(pid))
     process.terminate()
     assert process.communicate(timeout=60)[1] == ONE_LINE
     assert process.returncode == interruption.EXIT_CODE
@@ -74,7 +75,7 @@ def test_a_half_written_file_is_gone_also_where_its_writer_still_waits(tmp_path:
 
         each(write, ["package.conda"], 1, threading.Event())
     """)
-    wait_for(written)
+    once_written(written)
     assert ctrl_c(process) == (interruption.EXIT_CODE, ONE_LINE)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -103,7 +104,7 @@ def test_an_interruption_while_the_command_still_loads_is_one_line_too(tmp_path:
     process = start_python(
         f"import runpy, sys\nsys.path.insert(0, {str(tmp_path)!r})\nrunpy.run_module('forge', run_name='__main__')\n"
     )
-    wait_for(loading)
+    once_written(loading)
     assert ctrl_c(process) == (interruption.EXIT_CODE, ONE_LINE)
 
 
@@ -119,7 +120,7 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
         """,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),  # as nohup does
     )
-    wait_for(started)
+    once_written(started)
     process.send_signal(signal.SIGHUP)
     end.touch()
     assert process.communicate(timeout=60)[1] == ""

@@ -10,7 +10,7 @@ import rattler
 
 from forge import build, channel, condapkg, environments, locking, release
 from forge.condapkg import Index
-from tests.unit.forge_command import start_command, wait_for
+from tests.unit.forge_command import once_written, start_command
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def holding(body: str, held: Path) -> Iterator["subprocess.Popen[str]"]:
     """A process that runs ``body`` until the block ends; it has written ``held`` by then."""
     process = start_command(body)
     try:
-        wait_for(held)
+        once_written(held)
         yield process
     finally:
         process.kill()
@@ -50,7 +50,7 @@ def test_a_second_build_of_a_checkout_waits_and_says_so(tmp_path: Path) -> None:
         assert process.stderr
         assert process.stderr.readline() == "another build is at work in this checkout; waiting\n"
         assert not entered.exists()
-    assert wait_for(entered)
+    assert once_written(entered)
     process.kill()
     process.communicate()
 

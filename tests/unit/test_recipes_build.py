@@ -13,7 +13,8 @@ from forge.files import sha256_of
 from forge.paths import ROOT, cache_dir
 from forge.recipes import build_all, load_all
 from forge.recipes.run import workshop
-from tests.unit.forge_command import is_running, start_command, wait_for
+from tests.unit.forge_command import once_written, start_command
+from tests.waiting import is_running
 
 EPOCH = 1_700_000_000
 
@@ -234,5 +235,5 @@ def in_a_process_of_its_own(recipes: Recipes, started: Path) -> "subprocess.Pope
         f"recipes = load_all(Path({str(recipes.folder)!r}))\nbuild_all(recipes, recipes, version='1', epoch=0)"
     )
     process = start_command(program, stderr=subprocess.DEVNULL)
-    wait_for(started)
+    once_written(started)
     return process

@@ -28,8 +28,8 @@ FOLDER = Path(__file__).parent
 
 HEADER = (
     *("header/guard", "header/values", "messages/en", "messages/ru", "header/telling", "header/arguments"),
-    *("header/file", "header/host", "header/prefix", "header/questions", "header/work", "header/install"),
-    *("header/check", "header/tasks", "header/uninstall", "header/main"),
+    *("header/file", "header/host", "header/prefix", "header/questions", "header/work", "header/upgrade"),
+    *("header/install", "header/check", "header/tasks", "header/uninstall", "header/main"),
 )
 """The shell texts that make the header, in this order: the guard is the first that a shell reads, ``main`` the last."""
 
@@ -108,6 +108,13 @@ class Carried:
     def has_below(self, folder: str) -> bool:
         """Whether it installs anything below ``folder``."""
         return any(entry.path.startswith(f"{folder}/") for entry in self.paths)
+
+    @property
+    def distributions(self) -> list[str]:
+        """The Python projects that it installs, by their normalised names (PyPA: binary distribution format)."""
+        pattern = re.compile(r"(?:.*/)?site-packages/([^/]+)-[^/-]+\.dist-info/METADATA")
+        found = (pattern.fullmatch(entry.path) for entry in self.paths)
+        return sorted(re.sub(r"[-_.]+", "-", match[1]).lower() for match in found if match)
 
     @property
     def has_libraries(self) -> bool:
@@ -225,6 +232,7 @@ def _parts(plan: Plan, packages: Sequence[Carried], helper: Helper) -> tuple[Par
         "packages": "".join(_package_lines(packages)),
         "index.json": _json(_index(plan, packages)),
         "link.py": (FOLDER / "link.py").read_text(),
+        "upgrade.py": (FOLDER / "upgrade.py").read_text(),
         "package_tests.py": (FOLDER / "package_tests.py").read_text(),
         # the installer's own licence last: it is what the reader sees above the question
         "licence": f"{helper.notices}\n{plan.name} {plan.version}\n{'-' * 40}\n{plan.license_text}",
@@ -250,7 +258,7 @@ def _package_lines(packages: Sequence[Carried]) -> Iterator[str]:
 
 
 def _index(plan: Plan, packages: Sequence[Carried]) -> dict[str, Any]:
-    """What ``link.py`` reads."""
+    """What ``link.py`` and ``upgrade.py`` read."""
     return {
         "name": plan.name,
         "version": plan.version,
@@ -258,6 +266,7 @@ def _index(plan: Plan, packages: Sequence[Carried]) -> dict[str, Any]:
         "channel_url": plan.channel_url,
         "condarc": plan.condarc,
         "subdirs": SUBDIRS,
+        "distributions": {package.key: package.distributions for package in packages if package.distributions},
         "environments": [
             {
                 "name": item.name,

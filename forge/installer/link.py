@@ -1,8 +1,9 @@
-"""Links the environments of an installation; runs on the server, with the Python and the py-rattler just unpacked.
+"""Links the environments of a new installation; runs on the server, with the Python and the py-rattler just unpacked.
 
 Only the standard library and rattler can be imported here. The header calls it once, after every package lies in
 ``PREFIX/pkgs``. It links each environment, writes conda's history, the package cache's records and ``.condarc``, and
-leaves the marker ``installed.json`` in the work folder, from where the header puts it in place.
+leaves the marker ``installed.json`` in the work folder, from where the header puts it in place. Where something was
+before, ``upgrade.py`` does that, with what is here.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,11 @@ EXIT_FAILED = 4
 class Options:
     """The command line.
 
-    ``mode`` is ``new`` when all of the prefix is this installer's, ``over`` when something was there before;
-    ``relink`` links packages anew that are there already; ``resume`` says that an earlier run was interrupted;
-    ``command`` is what conda's history shows as the command.
+    ``resume`` says that an earlier run was interrupted; ``command`` is what conda's history shows as the command.
     """
 
     prefix: Path
     work: Path
-    mode: str
-    relink: bool
     resume: bool
     command: str
 
@@ -48,6 +45,13 @@ class Package:
     subdir: str
     file_name: str
     record: dict[str, Any]
+    distributions: tuple[str, ...]
+    """The Python projects in it, by their normalised names (PyPA's binary distribution format)."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as conda has it."""
+        return str(self.record["name"])
 
     @property
     def stem(self) -> str:
@@ -103,7 +107,9 @@ def read_release(work: Path) -> Release:
     for subdir in index["subdirs"]:
         repodata = json.loads((work / f"repodata-{subdir}.json").read_text())
         for file_name, record in repodata["packages.conda"].items():
-            packages[f"{subdir}/{file_name}"] = Package(index["channel_url"], subdir, file_name, record)
+            key = f"{subdir}/{file_name}"
+            distributions = tuple(index["distributions"].get(key, ()))
+            packages[key] = Package(index["channel_url"], subdir, file_name, record, distributions)
     environments = [
         Environment(item["name"], item["specs"], [packages[key] for key in item["packages"]])
         for item in index["environments"]
@@ -117,12 +123,6 @@ def read_release(work: Path) -> Release:
         packages=list(packages.values()),
         environments=environments,
     )
-
-
-def read_marker(path: Path) -> dict[str, Any]:
-    """The marker of the release that is being replaced; empty when there is none."""
-    marker: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return marker
 
 
 def installed_records(folder: Path) -> list[PrefixRecord]:
@@ -150,23 +150,27 @@ async def copy(environment: Environment, folder: Path, cache: Path) -> None:
     await install(packages, target_prefix=folder, cache_dir=cache, installed_packages=[], show_progress=False)
 
 
-async def link(environment: Environment, options: Options, replaced: dict[str, Any]) -> None:
-    """Makes the environment hold the release's packages.
+async def link(
+    environment: Environment,
+    folder: Path,
+    records: Sequence[RepoDataRecord],
+    *,
+    cache: Path,
+    present: Sequence[PrefixRecord] = (),
+    ignored: Collection[str] = (),
+    anew: Collection[str] = (),
+) -> None:
+    """Makes ``folder``, which holds ``present``, hold ``records``; packages named in ``ignored`` are not touched.
 
-    What the administrator added to it stays: only packages that this or the replaced release named are touched.
+    Those named in ``anew`` are linked again though they seem to be there.
     """
-    folder = environment.folder(options.prefix)
-    cache = options.prefix / "pkgs"
-    wanted = {package.record["name"] for package in environment.packages}
-    ours = wanted | set(replaced.get("environments", {}).get(environment.name, {}).get("packages", {}))
-    present = installed_records(folder)
     await install(
-        [package.linkable(cache) for package in environment.packages],
+        list(records),
         target_prefix=folder,
         cache_dir=cache,
-        installed_packages=present,
-        ignored_packages={record.name.normalized for record in present} - ours,
-        reinstall_packages=wanted if options.relink or (options.resume and present) else None,
+        installed_packages=list(present),
+        ignored_packages=set(ignored),
+        reinstall_packages=set(anew),
         # py-rattler 0.28 hands these to its Rust part as they are, which wants its own kind.
         requested_specs=[MatchSpec(spec)._match_spec for spec in environment.specs],
         show_progress=False,
@@ -176,6 +180,17 @@ async def link(environment: Environment, options: Options, replaced: dict[str, A
     # Its records are readable by their owner alone, but conda wants to read them for every user.
     for path in (folder / "conda-meta").glob("*.json"):
         path.chmod(0o644)
+
+
+def stem_of(record: RepoDataRecord) -> str:
+    """``name-version-build`` of a record."""
+    return f"{record.name.normalized}-{record.version}-{record.build}"
+
+
+def _in_history(record: PrefixRecord, release: Release) -> str:
+    """A package as conda's history names it; our channel by its name."""
+    channel = (record.channel or "").rstrip("/").removesuffix(f"/{record.subdir}")
+    return f"{release.channel_name if channel == release.channel_url else channel}/{record.subdir}::{stem_of(record)}"
 
 
 def recorded_state(history: Path) -> set[str]:
@@ -189,24 +204,26 @@ def recorded_state(history: Path) -> set[str]:
     return state
 
 
-def write_history(environment: Environment, options: Options, release: Release) -> None:
+def write_history(
+    environment: Environment, folder: Path, command: str, release: Release, dropped: Sequence[str] = ()
+) -> None:
     """Appends a revision to ``conda-meta/history`` when the packages differ from the last one.
 
     The first revision makes the state after the installation the one that ``conda install --revision 0`` returns to.
+    conda takes the specs for what was asked for; ``dropped`` are names that a release before asked for.
     """
-    folder = environment.folder(options.prefix)
     history = folder / "conda-meta/history"
-    now = {
-        f"{record.channel if record.channel != release.channel_url else release.channel_name}/{record.subdir}"
-        f"::{record.name.normalized}-{record.version}-{record.build}"
-        for record in installed_records(folder)
-    }
     before = recorded_state(history)
+    # conda has names of its own for other channels: what it has written once, stays.
+    written = {name.partition("::")[2]: name for name in before}
+    now = {written.get(stem_of(record), _in_history(record, release)) for record in installed_records(folder)}
     if now == before:
         return
-    lines = [f"==> {time.strftime('%Y-%m-%d %H:%M:%S')} <==", f"# cmd: {options.command}"]
+    lines = [f"==> {time.strftime('%Y-%m-%d %H:%M:%S')} <==", f"# cmd: {command}"]
     lines += [f"# conda version: {p.record['version']}" for p in release.packages if p.record["name"] == "conda"]
     lines += [f"-{name}" for name in sorted(before - now)] + [f"+{name}" for name in sorted(now - before)]
+    if dropped:
+        lines += [f"# remove specs: {list(dropped)!r}"]
     lines += [f"# update specs: {environment.specs!r}", ""]
     earlier = history.read_text() if history.is_file() else ""
     replace(history, earlier + "\n".join(lines))
@@ -238,14 +255,19 @@ def write_condarc(prefix: Path, text: str, shipped_before: str | None) -> None:
         replace(path, text)
 
 
-def marker(release: Release) -> str:
-    """The marker's text: which release, and the sha256 of every package in every environment."""
+def marker(release: Release, earlier: Mapping[str, Collection[str]]) -> str:
+    """The marker's text: which release, and the sha256 of every package in every environment.
+
+    ``earlier`` are the packages (``name-version-build``) that releases before have put into an environment: what
+    else somebody finds in it is the administrator's.
+    """
     document = {
         "name": release.name,
         "version": release.version,
         "installed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "channel": release.channel_url,
         "condarc_sha256": sha256(release.condarc),
+        "earlier": {name: sorted(stems) for name, stems in earlier.items()},
         "environments": {
             environment.name: {
                 "specs": environment.specs,
@@ -272,16 +294,17 @@ def replace(path: Path, text: str) -> None:
 async def run(options: Options) -> None:
     """All of it, in order."""
     release = read_release(options.work)
-    replaced = read_marker(options.prefix / ".hubforge/replaced.json")
-    if options.mode == "new" and options.resume:
+    cache = options.prefix / "pkgs"
+    if options.resume:
         remove_partial_links(options.prefix)
     for environment in release.environments:
         print(f"  {environment.name}: {len(environment.packages)} packages", flush=True)
-        await link(environment, options, replaced)
-        write_history(environment, options, release)
-    write_cache_records(options.prefix / "pkgs", release.packages)
-    write_condarc(options.prefix, release.condarc, replaced.get("condarc_sha256"))
-    replace(options.work / "installed.json", marker(release))
+        folder = environment.folder(options.prefix)
+        await link(environment, folder, [package.linkable(cache) for package in environment.packages], cache=cache)
+        write_history(environment, folder, options.command, release)
+    write_cache_records(cache, release.packages)
+    write_condarc(options.prefix, release.condarc, None)
+    replace(options.work / "installed.json", marker(release, {}))
 
 
 def parse() -> Options:
@@ -289,8 +312,6 @@ def parse() -> Options:
     parser = argparse.ArgumentParser(description="Link the environments of an installation.")
     parser.add_argument("--prefix", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--mode", choices=("new", "over"), required=True)
-    parser.add_argument("--relink", action="store_true")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--command", required=True)
     return Options(**vars(parser.parse_args()))

@@ -30,6 +30,8 @@ parse_arguments() {
         --log=?* | --extract-channel=?*) take_value "${1%%=*}" "${1#*=}" ;;
         --log= | --extract-channel=) die 2 no_value "${1%=}" ;;
         --purge) purge=1 ;;
+        --restart) restart=1 ;;
+        --allow-downgrade) downgrade=1 ;;
         --check | --list | --sbom | --uninstall) choose "${1#--}" ;;
         -[!-]?*) # several flags in one word: the first, then the rest
             rest=${1#-?}

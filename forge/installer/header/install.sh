@@ -19,13 +19,10 @@ host_plan() {
     fi
 }
 
-# From here on the prefix is known to be incomplete.
+# From here on something is left to do. A release that is there already stays complete until its first package changes.
 begin() {
-    if [ -f "$state/installed.json" ]; then
-        mv "$state/installed.json" "$state/replaced.json" || fail
-    fi
     # What somebody else has here stays when this is uninstalled.
-    if [ "$mode" = over ] && [ ! -f "$state/replaced.json" ] && [ ! -f "$state/found" ] && [ -z "$resume" ]; then
+    if [ "$mode" = over ] && [ -z "$resume" ] && [ ! -f "$state/installed.json" ] && [ ! -f "$state/found" ]; then
         entries_of "$prefix" >"$state/found" || fail
     fi
     { echo "$version $mode $boot" >"$state/installing.new" && mv "$state/installing.new" "$state/installing"; } || fail
@@ -40,45 +37,58 @@ unpack_packages() {
     command=unpack
     [ -z "$resume" ] || [ "${installing_boot:-}" = "$boot" ] || command=afresh
     message progress_unpacking
-    errors_logged "$helper" "$command" "$self" "$work/packages" "$packages_offset" "$prefix/pkgs" "$text" || fail
+    errors_logged "$helper" "$command" "$self" "$work/packages" "$packages_offset" "$prefix/pkgs" "$text" || {
+        [ ! -f "$state/installed.json" ] || die 4 failed_early "$prefix"
+        fail
+    }
 }
 
-# folder_list FOLDERS: sets `list` to them, below PREFIX/pkgs, joined with colons.
+# What our Python parts read.
+lay_descriptions() {
+    for name in index.json link.py upgrade.py; do part "$name" >"$work/$name" || return 1; done
+    for subdir in "$platform" noarch; do
+        find_part "repodata-$subdir"
+        "$helper" cat "$self" "$part_offset" "$part_length" >"$work/repodata-$subdir.json" || return 1
+    done
+}
+
+# folder_list CACHE FOLDERS: sets `list` to them, below CACHE, joined with colons.
 folder_list() {
     list=
-    for folder in $1; do list=$list${list:+:}$prefix/pkgs/$folder; done
+    for folder in $2; do list=$list${list:+:}$1/$folder; done
 }
 
-# carried_python SCRIPT [ARGUMENT…]: one of our Python parts, with the Python and the libraries just unpacked.
+# carried_python CACHE SCRIPT [ARGUMENT…]: one of our Python parts, with the Python and the libraries unpacked to CACHE.
+# shellcheck disable=SC2317  # called through logged
 carried_python() {
-    part "$1" >"$work/$1" || fail
-    script=$work/$1
-    shift
-    folder_list "$python_folders" && python_path=$list
-    folder_list "$library_folders" && library_path=$list
+    cache=$1 script=$work/$2
+    shift 2
+    folder_list "$cache" "$python_folders" && python_path=$list
+    folder_list "$cache" "$library_folders" && library_path=$list
     # Nothing of the caller's environment: a PYTHONHOME or LD_PRELOAD of theirs must not decide what is installed.
     # py-rattler does not start without certificates, though nothing is fetched; the host may have none.
-    logged env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" PYTHONPATH="$python_path" \
-        LD_LIBRARY_PATH="$library_path" ${certificates:+"SSL_CERT_FILE=$prefix/pkgs/$certificates"} \
-        "$prefix/pkgs/$python" -S -s -B -X utf8 "$script" "$@" </dev/null
+    env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" PYTHONPATH="$python_path" \
+        LD_LIBRARY_PATH="$library_path" ${certificates:+"SSL_CERT_FILE=$cache/$certificates"} \
+        "$cache/$python" -S -s -B -X utf8 "$script" "$@" </dev/null
 }
 
 link_environments() {
     say linking
-    part index.json >"$work/index.json" || fail
-    for subdir in "$platform" noarch; do
-        find_part "repodata-$subdir"
-        "$helper" cat "$self" "$part_offset" "$part_length" >"$work/repodata-$subdir.json" || fail
-    done
-    carried_python link.py --prefix "$prefix" --work "$work" --mode "$mode" ${force:+--relink} ${resume:+--resume} \
-        --command "$command_line" || fail
+    lay_descriptions || fail
+    if [ "$mode" = new ]; then
+        logged carried_python "$prefix/pkgs" link.py --prefix "$prefix" --work "$work" ${resume:+--resume} \
+            --command "$command_line" || fail
+    else
+        logged carried_python "$prefix/pkgs" upgrade.py link --prefix "$prefix" --work "$work" ${force:+--relink} \
+            --command "$command_line" || go_back
+    fi
 }
 
 # The marker is the last file; what it vouches for must be on the disk before it.
 mark_installed() {
     sync -f "$prefix" 2>/dev/null || sync
     mv "$work/installed.json" "$state/installed.json" || fail
-    rm -f "$state/replaced.json" || fail
+    rm -rf "$state/replaced.json" "$state/before" || fail
 }
 
 # Where SELinux labels files, they get the labels that the policy has for their places.
@@ -126,7 +136,7 @@ initialise_shell() {
 # The tests that the packages carry, with base's own Python.
 test_packages() {
     say testing
-    for name in link.py package_tests.py; do part "$name" >"$work/$name" || return 1; done
+    part package_tests.py >"$work/package_tests.py" || return 1
     logged env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" ${certificates:+"SSL_CERT_FILE=$prefix/pkgs/$certificates"} \
         "$prefix/${python#*/}" -s -B -X utf8 "$work/package_tests.py" --prefix "$prefix" --work "$work" </dev/null
 }
@@ -148,6 +158,7 @@ finish() {
 
 conclude() {
     say installed "$product" "$version" "$prefix"
+    if [ "$mode" = over ] && [ -z "$restart" ] && hub_runs; then say restart_later "$prefix/envs/jupyterhubenv/bin"; fi
     hub_port
     if [ "$(host_plan)" = prepared ]; then
         say next_steps "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
@@ -166,6 +177,7 @@ install() {
     fi
     settle_prefix
     check_prefix
+    [ -n "$batch$restart" ] || [ -z "$upgrade" ] || ! hub_runs || ask_restart
     choose_log
     summarise
 
@@ -174,8 +186,10 @@ install() {
     take_lock
     make_work "$state/tmp"
     check_packages
+    [ "$mode" = new ] || plan_upgrade
 
     begin
+    [ "$mode" = new ] || tell_changes
     unpack_packages
     link_environments
     mark_installed
@@ -184,6 +198,7 @@ install() {
     restore_contexts || unfinished=${unfinished:-host_step}
     [ -z "$init_shell" ] || initialise_shell || unfinished=${unfinished:-init_step}
     [ -z "$run_tests" ] || test_packages || unfinished=${unfinished:-test_step}
+    [ -z "$restart" ] || [ -n "$unfinished" ] || restart_hub || unfinished=restart_step
     finish
     [ -z "$unfinished" ] || die 5 "$unfinished" "$prefix"
     conclude

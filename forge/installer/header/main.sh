@@ -2,7 +2,7 @@
 # ---- the beginning ----
 
 main() {
-    task=install batch='' force='' upgrade='' skip_host='' run_tests='' init_shell='' purge=''
+    task=install batch='' force='' upgrade='' skip_host='' run_tests='' init_shell='' purge='' restart='' downgrade=''
     prefix='' channel='' wanted_log='' log='' work='' lock='' made='' begun=''
     mode='' resume='' stops=0
     command_line="$0 $*"

@@ -93,18 +93,26 @@ check_prefix_state() {
     if [ -f "$state/installing" ]; then
         read -r _ mode installing_boot <"$state/installing" || mode=over
         resume=1
-        # Everything was linked, and only the host step was interrupted: nothing needs to go.
+        # A release is complete here, this one or that before: nothing needs to go.
         [ ! -e "$state/installed.json" ] || mode=over
         fine prefix_resumed "$prefix"
+        check_downgrade
     elif [ -z "$content" ] || { [ "$content" = .hubforge ] && [ ! -e "$state/installed.json" ]; }; then
         mode=new
         fine prefix_fine "$prefix"
     elif [ -n "$upgrade$force" ]; then
         mode=over
         fine prefix_over "$prefix"
+        check_downgrade
     else
         refuse prefix_exists "$prefix"
     fi
+}
+
+check_downgrade() {
+    find_release_before
+    [ -n "$release_before" ] && [ -z "$downgrade" ] || return 0
+    ! is_older "$version" "$release_before" || refuse downgrade "$prefix" "$release_before" "$version"
 }
 
 check_prefix() {

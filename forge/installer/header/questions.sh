@@ -38,6 +38,13 @@ ask_prefix() {
     esac
 }
 
+# Whether the hub, which runs, is to be started again at the end.
+ask_restart() {
+    say restart_question
+    read -r answer || answer=
+    if answer_is words_for_yes; then restart=1; fi
+}
+
 # Whether `conda activate` is to work in new shells of the user who installs; root's are left as they are by default.
 ask_shell() {
     [ -n "${HOME:-}" ] || return 0

@@ -22,6 +22,12 @@ message_en() {
     noexec) text='Programs cannot be run from "%s" (is it mounted noexec?).' ;;
     not_installed) text='There is no installation in "%s". -p names another prefix.' ;;
     uninstall_declined) text='Nothing was removed.' ;;
+    downgrade) text='"%s" holds release %s, and this installer has the older %s. --allow-downgrade goes back to it all the same.' ;;
+    plan_failed) text='What an upgrade of "%s" would change cannot be told, so nothing was changed.' ;;
+    in_the_way_package) text='%s: the package %s %s, which somebody added, does not go with this release. Remove it, and add one that does afterwards: %s' ;;
+    in_the_way_pip) text='%s: pip has put %s %s where a package of this release belongs. Remove it: %s' ;;
+    in_the_way_python) text='%s: %s, which somebody added, is there for Python %s, and this release has Python %s. Remove it, and add it again afterwards.' ;;
+    upgrade_refused) text='Nothing in "%s" was changed. When nothing is in the way any more, repeat the same command.' ;;
     running) text='Another installer (process %s) is at work in "%s".' ;;
 
     # -- usage and licence (2)
@@ -39,9 +45,12 @@ message_en() {
 
     # -- failed while installing (4), installed but something after that failed (5)
     failed) text='The installation in "%s" is not complete. When the cause is removed, the same command finishes it.' ;;
+    failed_early) text='Nothing of what is installed in "%s" was changed. When the cause is removed, the same command goes on.' ;;
+    gone_back) text='This failed, and the packages in "%s" are the ones before again. When the cause is removed, repeat the same command.' ;;
     interrupted) text='Interrupted. The same command goes on with the installation in "%s".' ;;
     host_step) text='The installation is complete, but preparing the host failed. Once the cause is removed, run: %s/envs/jupyterhubenv/bin/hubctl setup' ;;
     init_step) text='The installation is complete, but the shell was not set up. Once the cause is removed, run: %s/bin/conda init' ;;
+    restart_step) text='The installation is complete, but the hub was not restarted. Once the cause is removed, run: %s/envs/jupyterhubenv/bin/hubctl start' ;;
     test_step) text='The installation in "%s" is complete, but tests of packages failed; they are named above. -t with -u runs them again.' ;;
 
     # -- questions
@@ -51,6 +60,7 @@ message_en() {
     words_for_yes) text='yes Yes YES y Y' ;;
     words_for_no) text='no No NO n N' ;;
     prefix_question) text='\nWhere to install? Enter takes the path in brackets, Ctrl-C ends without a change.\n[%s]' ;;
+    restart_question) text='\nThe hub runs. Start it again at the end, with the new release? Servers in containers go on, others end with it. [yes|NO]' ;;
     shell_question) text='\nSet up your shell, so that "conda activate" works in new ones? This changes a start file in %s. [YES|no]' ;;
     shell_question_root) text='\nSet up the shell of root, so that "conda activate" works in new ones? This changes a start file in %s. [yes|NO]' ;;
 
@@ -61,8 +71,15 @@ message_en() {
     summary_host_not_root) text='left alone (only root can prepare it)' ;;
     resuming) text='An interrupted installation is there: going on with it.' ;;
     checking) text='Checking %s packages' ;;
+    planning) text='Solving the new set of packages' ;;
+    changes) text='  %s: %s packages change, %s come, %s go' ;;
+    changes_kept) text='  %s: these stay, which somebody added: %s' ;;
+    changes_pip) text='  %s: these stay, which pip has put there ("pip check" says whether they still fit): %s' ;;
     unpacking) text='Unpacking %s packages' ;;
     linking) text='Linking the environments' ;;
+    going_back) text='Going back to the packages before' ;;
+    restarting) text='Starting the hub again' ;;
+    restart_later) text='The hub that runs is still the one before: "%s/hubctl stop" and "start" take the new one.' ;;
     preparing) text='Preparing the host' ;;
     testing) text='Running the tests that packages carry, in copies of the environments' ;;
     initialising) text='Setting up the shell (conda init %s)' ;;
@@ -127,7 +144,12 @@ Installs %s %s.
 
   -b            no questions; the licence counts as accepted, no start file of a shell is touched
   -p PREFIX     where to install (default %s)
-  -u            bring an existing installation to this release
+  -u            bring an existing installation to this release: what somebody added with conda or pip
+                stays, or is named as being in the way before anything is changed; a failure goes
+                back to the packages before, and "hubctl rollback" does later
+  --allow-downgrade
+                with -u, also to an older release
+  --restart     with -u, start the hub again at the end, if it runs; without -b it is asked
   -f            install into an existing folder, all packages linked anew
   -s            leave the host alone: no group, folders, service; "hubctl setup" prepares it later
   -t            run the tests that packages carry, when all is installed

@@ -77,6 +77,7 @@ def _hub(c: Any, settings: Settings, layout: Layout) -> None:
     hub.ssl_key = str(layout.below(settings.tls.key))
     hub.ssl_cert = str(layout.below(settings.tls.cert))
     hub.db_url = f"sqlite:///{layout.database}"
+    hub.upgrade_db = True  # after an upgrade; JupyterHub first copies an SQLite database, as .sqlite.DATE
     hub.cookie_secret_file = str(layout.cookie_secret)
     hub.allow_named_servers = settings.named_servers > 0
     hub.named_server_limit_per_user = settings.named_servers

@@ -1,0 +1,71 @@
+"""A release before the one that is built: the same packages, but for a few small ones of another version."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import rattler
+
+from forge import build, condapkg, construct, environments, release
+from forge.condapkg import About, Index, Member
+from forge.installer.assemble import Environment, assemble
+from forge.paths import CHANNEL, CONSTRUCT
+
+VERSION = "2026.10"
+CHANGED = ("hubctl", "idna", "jupyterhub-idle-culler")
+"""Packages that it has in this version; ``idna`` is in both environments."""
+
+DROPPED = "only-before"
+"""A package that the release after it has not."""
+
+SETTINGS = "share/hubforge/config/hub.yaml"
+"""The default of a settings file, which differs."""
+
+
+def older_installer(folder: Path) -> Path:
+    """Writes the installer of the older release to ``folder``, its packages beside it."""
+    plan = replace(construct.read(CONSTRUCT), version=VERSION)
+    dropped = condapkg.write(
+        folder / "noarch", Index(DROPPED, VERSION, "0"), [Member("share/only-before", b"before\n")], epoch=0
+    )
+    carried = []
+    for spec in plan.environments:
+        records = environments.solve(spec.specs, [CHANNEL])
+        files = {record.name.normalized: environments.package_file(record) for record in records}
+        files |= {name: _changed(folder, files[name]) for name in CHANGED if name in files}
+        specs = spec.specs
+        if release.METAPACKAGE in files:
+            files[DROPPED] = dropped
+            pinned = [_record(folder, path) for name, path in files.items() if name != release.METAPACKAGE]
+            files[release.METAPACKAGE] = release.metapackage(VERSION, pinned)
+            specs = (f"{release.METAPACKAGE} {VERSION}",)
+        carried.append(Environment(spec.name, specs, tuple(files.values())))
+    target = folder / "older-installer.sh"
+    assemble(build._installer_plan(plan, tuple(carried)), target)
+    return target
+
+
+def _changed(folder: Path, newest: Path) -> Path:
+    """A package as it might have been: another version, one file more, another default of the settings."""
+    package = condapkg.read(newest)
+    members = [
+        replace(member, data=b"# of the release before\n" + member.data) if member.path == SETTINGS else member
+        for member in package.members()
+    ]
+    noarch = json.loads(package.info.get("link.json", b"{}")).get("noarch", {})
+    return condapkg.write(
+        folder / package.index.subdir,
+        replace(package.index, version=VERSION),
+        [*members, Member(f"share/older/{package.index.name}", b"before\n")],
+        epoch=0,
+        about=About(summary="of a release before"),
+        entry_points=noarch.get("entry_points", ()),
+    )
+
+
+def _record(folder: Path, path: Path) -> rattler.RepoDataRecord:
+    """A package's own description."""
+    description = folder / "index.json"
+    description.write_bytes(condapkg.read(path).info["index.json"])
+    record = rattler.PackageRecord.from_index_json(description)
+    return rattler.RepoDataRecord(record, path.name, path.as_uri(), path.parent.parent.as_uri())

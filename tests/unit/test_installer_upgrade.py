@@ -1,0 +1,384 @@
+"""``-u``: one release replaces another as a whole, or not at all, and what an administrator added is not lost."""
+
+import asyncio
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import rattler
+
+from forge.condapkg import Index, Member
+from forge.installer.assemble import Plan
+from tests.unit import installer_stub as stub
+from tests.unit.installer_stub import SHELLS, run
+
+HUB = "envs/jupyterhubenv"
+SITE_PACKAGES = "lib/python3.13/site-packages"
+DIST_INFO = "site-packages/speed_ups-{version}.dist-info/"
+
+
+@dataclass(frozen=True)
+class Releases:
+    """Two releases, and where packages of the site lie."""
+
+    folder: Path
+    old: Path
+    new: Path
+
+    def added(self, name: str, *depends: str, noarch: bool = False, files: dict[str, str] | None = None) -> Path:
+        """A package that is in no release."""
+        members = [Member(path, text.encode()) for path, text in (files or {f"share/{name}": name}).items()]
+        index = Index(name, "5.0", "site_0", depends=depends, noarch="python" if noarch else None)
+        return stub.package(self.folder / "site", index, members)
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    return build(tmp_path_factory.mktemp("releases"))
+
+
+def build(folder: Path, before_python: str = "") -> Releases:
+    """2026.11 with demo 1.0, speed-ups 1 and a library that 2026.12 has not; 2026.12 with demo 2.0 and speed-ups 2."""
+    old = stub.plan(folder / "packages", before_python)
+    new = stub.newer(folder / "packages", old)
+    plans = [with_speed_ups(plan, folder / "packages", number) for number, plan in enumerate((old, new), 1)]
+    return Releases(folder, *(stub.build(folder, plan, f"{plan.version}.sh") for plan in plans))
+
+
+def with_speed_ups(plan: Plan, folder: Path, number: int) -> Plan:
+    """The release with a Python project ``speed_ups``, whose many files differ from release to release."""
+    files = [Member(f"site-packages/speed_ups/{number}/{file}.py", f"{file}\n".encode()) for file in range(400)]
+    metadata = Member(f"{DIST_INFO.format(version=number)}METADATA", b"Name: speed_ups\n")
+    installer = Member(f"{DIST_INFO.format(version=number)}INSTALLER", b"conda\n")
+    index = Index("speed-ups", str(number), "py_0", noarch="python", depends=("python",))
+    package = stub.package(folder, index, [*files, metadata, installer])
+    base, hub = plan.environments
+    return replace(plan, environments=(base, replace(hub, packages=(*hub.packages, package))))
+
+
+@pytest.fixture
+def prefix(releases: Releases, tmp_path: Path) -> Path:
+    """A prefix with 2026.11."""
+    done = run(releases.old, "-bs", "-p", tmp_path / "prefix")
+    assert (done.returncode, done.stderr) == (0, "")
+    return tmp_path / "prefix"
+
+
+def add(prefix: Path, *packages: Path) -> None:
+    """Links packages into the hub's environment, as conda does."""
+
+    async def link() -> None:
+        records = [await rattler.RepoDataRecord.from_package_archive(path) for path in packages]
+        present = [rattler.PrefixRecord.from_path(p) for p in (prefix / HUB / "conda-meta").glob("*.json")]
+        names = {record.name.normalized for record in present}
+        await rattler.install(
+            records,
+            target_prefix=prefix / HUB,
+            cache_dir=prefix / "pkgs",
+            installed_packages=present,
+            ignored_packages=names,
+            show_progress=False,
+        )
+
+    asyncio.run(link())
+    (prefix / HUB / "CACHEDIR.TAG").unlink()  # rattler's own
+
+
+def add_by_pip(prefix: Path, name: str, version: str) -> None:
+    """What ``pip install`` leaves of a project."""
+    folder = prefix / HUB / SITE_PACKAGES / f"{name}-{version}.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "INSTALLER").write_text("pip\n")
+    (folder / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
+    (folder.parent / f"{name}.py").write_text("pip's\n")
+
+
+def installed(prefix: Path) -> dict[str, str]:
+    """The packages of the hub's environment and their versions, as conda reads them."""
+    records = [json.loads(path.read_text()) for path in (prefix / HUB / "conda-meta").glob("*.json")]
+    return {record["name"]: record["version"] for record in records}
+
+
+def tree(prefix: Path) -> dict[str, str]:
+    """The installation's files; of the package cache, which keeps what releases before had, what is linked."""
+    return {name: what for name, what in stub.tree(prefix).items() if not name.startswith(("pkgs/", ".hubforge/"))}
+
+
+def new_tree(releases: Releases, prefix: Path) -> dict[str, str]:
+    """The files of 2026.12 installed into nothing, in the same place."""
+    assert run(releases.new, "-bs", "-p", prefix).returncode == 0
+    found = tree(prefix)
+    shutil.rmtree(prefix)
+    return found
+
+
+def is_complete(prefix: Path, version: str) -> bool:
+    """Whether the prefix says of itself that all of this release is there, and nothing is left to do."""
+    state = prefix / ".hubforge"
+    names = {path.name for path in state.iterdir()}
+    return names == {"installed.json"} and json.loads((state / "installed.json").read_text())["version"] == version
+
+
+# ---- what changes, what stays ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_upgraded_prefix_is_that_of_a_new_installation(releases: Releases, tmp_path: Path, shell: str) -> None:
+    prefix = tmp_path / "prefix"
+    expected = new_tree(releases, prefix)
+    run(releases.old, "-bs", "-p", prefix)
+    done = run(releases.new, "-bus", "-p", prefix, shell=shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  jupyterhubenv: 2 packages change, 0 come, 1 go" in done.stdout
+    assert "  base: 0 packages change, 0 come, 0 go" in done.stdout
+    assert tree(prefix) == expected
+    assert is_complete(prefix, "2026.12")
+
+
+def test_the_packages_before_stay_in_the_cache_to_go_back_to(releases: Releases, prefix: Path) -> None:
+    run(releases.new, "-bus", "-p", prefix)
+    assert (prefix / "pkgs/demo-1.0-h0_0/info/repodata_record.json").exists()
+    urls = (prefix / "pkgs/urls.txt").read_text()
+    assert "demo-1.0-h0_0.conda" in urls
+    assert "demo-2.0-h0_0.conda" in urls
+
+
+def test_added_packages_stay_with_what_they_need_and_are_named(releases: Releases, prefix: Path) -> None:
+    add(prefix, releases.added("mine", "only-in-1.0", "libz"))
+    record = prefix / HUB / "conda-meta/mine-5.0-site_0.json"
+    before = record.read_bytes()
+    done = run(releases.new, "-bus", "-p", prefix)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "jupyterhubenv: these stay, which somebody added: mine\n" in done.stdout
+    assert installed(prefix) == {
+        "python": "3.13.5", "libz": "1.3", "demo": "2.0", "speed-ups": "2", "mine": "5.0", "only-in-1.0": "1.0",
+    }  # fmt: skip
+    assert (prefix / HUB / "share/mine").exists()
+    assert record.read_bytes() == before
+
+
+def test_once_nothing_needs_it_any_more_what_a_release_dropped_goes(releases: Releases, prefix: Path) -> None:
+    add(prefix, releases.added("mine", "only-in-1.0"))
+    run(releases.new, "-bus", "-p", prefix)
+    (prefix / HUB / "conda-meta/mine-5.0-site_0.json").unlink()  # as `conda remove` does, after the files
+    run(releases.new, "-bus", "-p", prefix)
+    assert "only-in-1.0" not in installed(prefix)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_added_package_that_does_not_go_with_the_release_is_named(
+    releases: Releases, prefix: Path, shell: str
+) -> None:
+    add(prefix, releases.added("fine", "demo"), releases.added("stubborn", "demo <2"))
+    before = stub.tree(prefix)
+    done = run(releases.new, "-bus", "-p", prefix, shell=shell)
+    assert done.returncode == 1
+    assert f"{prefix}/bin/conda remove -p {prefix}/{HUB} stubborn" in done.stderr
+    assert "demo <2" in done.stderr, "the solver's reason"
+    assert "package fine" not in done.stderr
+    assert stub.tree(prefix) == before, "nothing was written"
+
+
+def test_an_added_package_of_another_python_is_named(releases: Releases, prefix: Path, tmp_path: Path) -> None:
+    record = prefix / HUB / "conda-meta/python-3.13.5-0_cp313.json"
+    record.write_text(record.read_text().replace('"3.13.5"', '"3.12.9"'))
+    record.rename(record.with_name("python-3.12.9-0_cp313.json"))
+    add(prefix, releases.added("mine", noarch=True))
+    add_by_pip(prefix, "theirs", "1.0")
+    done = run(releases.new, "-bus", "-p", prefix)
+    assert done.returncode == 1
+    assert "mine 5.0, which somebody added, is there for Python 3.12" in done.stderr
+    assert "theirs 1.0, which somebody added, is there for Python 3.12" in done.stderr
+
+
+def test_what_pip_added_stays_and_is_named(releases: Releases, prefix: Path) -> None:
+    add_by_pip(prefix, "Theirs.More", "1.0")
+    done = run(releases.new, "-bus", "-p", prefix)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "theirs-more\n" in done.stdout
+    assert (prefix / HUB / SITE_PACKAGES / "Theirs.More.py").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_pip_put_over_a_package_of_the_release_is_in_the_way(releases: Releases, prefix: Path, shell: str) -> None:
+    add_by_pip(prefix, "speed.Ups", "9.9")
+    before = stub.tree(prefix)
+    done = run(releases.new, "-bus", "-p", prefix, shell=shell)
+    assert done.returncode == 1
+    assert f"{prefix}/{HUB}/bin/python -m pip uninstall speed-ups" in done.stderr
+    assert stub.tree(prefix) == before, "nothing was written"
+
+
+def test_conda_forgets_what_a_release_no_longer_asks_for(releases: Releases, tmp_path: Path) -> None:
+    folder = tmp_path / "packages"
+    old = stub.plan(folder)
+    base, hub = old.environments
+    asking = replace(old, environments=(base, replace(hub, specs=("demo", "only-in-1.0"))))
+    prefix = tmp_path / "prefix"
+    run(stub.build(tmp_path, asking, "old.sh"), "-bs", "-p", prefix)
+    run(stub.build(tmp_path, stub.newer(folder, old), "new.sh"), "-bus", "-p", prefix)
+    history = (prefix / HUB / "conda-meta/history").read_text()
+    assert "# remove specs: ['only-in-1.0']\n# update specs: ['demo']" in history
+
+
+# ---- back to an older release ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_older_release_is_refused_unless_it_is_allowed(releases: Releases, tmp_path: Path, shell: str) -> None:
+    prefix = tmp_path / "prefix"
+    run(releases.old, "-bs", "-p", prefix)
+    expected = tree(prefix)
+    run(releases.new, "-bus", "-p", prefix)
+    before = stub.tree(prefix)
+    for task in (["-bus"], ["-bfs"], ["--check", "-u"]):
+        refused = run(releases.old, *task, "-p", prefix, shell=shell)
+        assert refused.returncode == 1
+        assert "2026.12" in refused.stderr + refused.stdout
+        assert "--allow-downgrade" in refused.stderr + refused.stdout
+    assert stub.tree(prefix) == before, "nothing was written"
+    assert run(releases.old, "-bus", "--allow-downgrade", "-p", prefix, shell=shell).returncode == 0
+    assert {name: what for name, what in tree(prefix).items() if name != ".condarc"} == {
+        name: what for name, what in expected.items() if name != ".condarc"
+    }
+    assert is_complete(prefix, "2026.11")
+
+
+@pytest.mark.parametrize(
+    ("this", "that", "older"),
+    [
+        ("2026.11", "2026.12", True),
+        ("2026.12", "2026.11", False),
+        ("2026.12", "2026.12", False),
+        ("2026.09", "2026.10", True),
+        ("2026.12", "2026.12.1", True),
+        ("2026.12.10", "2026.12.9", False),
+        ("2026.12", "2027.01", True),
+    ],
+)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_releases_are_compared_number_by_number(this: str, that: str, older: bool, shell: str) -> None:
+    header = Path(stub.__file__).parents[2] / "forge/installer/header/upgrade.sh"
+    script = f". {header}; is_older {this} {that}"
+    assert (subprocess.run([*shell.split(), "-euc", script]).returncode == 0) == older
+
+
+# ---- failures ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_failure_while_linking_goes_back_by_itself(releases: Releases, prefix: Path, shell: str) -> None:
+    add(prefix, releases.added("mine"))
+    (prefix / HUB / "share/demo/2.0").write_text("a file where 2026.12 has a folder\n")
+    before = tree(prefix)
+    failed = run(releases.new, "-bus", "-p", prefix, shell=shell)
+    assert failed.returncode == 4
+    assert "the ones before again" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert tree(prefix) == before
+    assert is_complete(prefix, "2026.11")
+    (prefix / HUB / "share/demo/2.0").unlink()
+    assert run(releases.new, "-bus", "-p", prefix, shell=shell).returncode == 0
+    assert is_complete(prefix, "2026.12")
+
+
+def test_a_failure_while_unpacking_has_changed_nothing(releases: Releases, prefix: Path) -> None:
+    before = tree(prefix)
+    pkgs = prefix / "pkgs"
+    pkgs.rename(prefix / "elsewhere")
+    pkgs.write_text("a file where a folder belongs\n")
+    failed = run(releases.new, "-bus", "-p", prefix)
+    assert failed.returncode == 4
+    pkgs.unlink()
+    (prefix / "elsewhere").rename(pkgs)
+    assert tree(prefix) == before
+    assert json.loads((prefix / ".hubforge/installed.json").read_text())["version"] == "2026.11"
+    assert run(releases.new, "-bus", "-p", prefix).returncode == 0
+
+
+# ---- killed ----
+
+KILL_POINTS = 18
+
+
+class Disturbed:
+    """Releases whose Python kills the installer while it links, a given time after its start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.delay = folder / "delay"
+        self.prefix = folder / "prefix"
+        kill = f'(sleep "$(cat {self.delay})"; rm {self.delay}; kill -9 0) </dev/null >/dev/null 2>&1 &'
+        began = f"if [ -e {self.delay} ]; then {kill} fi; date +%s.%N >{folder}/began"
+        self.releases = build(folder, f'case "$*" in *"upgrade.py link"*) {began} ;; esac')
+        self.expected = new_tree(self.releases, self.prefix)
+        run(self.releases.old, "-bs", "-p", self.prefix)
+        self.before = tree(self.prefix)
+        assert run(self.releases.new, "-bus", "-p", self.prefix).returncode == 0
+        self.seconds = time.time() - float((folder / "began").read_text())
+        shutil.rmtree(self.prefix)
+
+    def upgrade(self, shell: str = "sh") -> int:
+        """Runs ``-u`` in a process group of its own; its exit code."""
+        command = [*shell.split(), str(self.releases.new), "-bus", "-p", str(self.prefix), "--log", "/dev/null"]
+        with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
+            return process.wait()
+
+    def kill_after(self, part: float, shell: str) -> bool:
+        """Kills an upgrade when this part of its linking is over; False when it was through before that."""
+        run(self.releases.old, "-bs", "-p", self.prefix)
+        self.delay.write_text(str(self.seconds * part))
+        code = self.upgrade(shell)
+        self.delay.unlink(missing_ok=True)
+        return code == -signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
+    return Disturbed(tmp_path_factory.mktemp("disturbed"))
+
+
+@pytest.fixture
+def killed(disturbed: Disturbed) -> Iterator[Disturbed]:
+    yield disturbed
+    shutil.rmtree(disturbed.prefix, ignore_errors=True)
+
+
+@pytest.mark.parametrize("point", range(KILL_POINTS))
+def test_killed_while_linking_the_same_command_finishes(killed: Disturbed, point: int) -> None:
+    shell = SHELLS[point % len(SHELLS)]
+    if killed.kill_after(point / KILL_POINTS, shell) and (killed.prefix / ".hubforge/installed.json").exists():
+        version = json.loads((killed.prefix / ".hubforge/installed.json").read_text())["version"]
+        assert tree(killed.prefix) == (killed.before if version == "2026.11" else killed.expected), "no mixture"
+    assert killed.upgrade(shell) == 0
+    assert tree(killed.prefix) == killed.expected
+    assert is_complete(killed.prefix, "2026.12")
+
+
+@pytest.mark.parametrize("point", range(0, KILL_POINTS, 4))
+def test_killed_while_linking_the_old_installer_goes_back(killed: Disturbed, point: int) -> None:
+    killed.kill_after((point + 2) / KILL_POINTS, "sh")
+    code = run(killed.releases.old, "-bus", "--allow-downgrade", "-p", killed.prefix).returncode
+    assert code == 0
+    found = {name: what for name, what in tree(killed.prefix).items() if ".condarc" not in name}
+    assert found == {name: what for name, what in killed.before.items() if ".condarc" not in name}
+
+
+def test_killed_twice_and_then_something_in_the_way_goes_back(killed: Disturbed) -> None:
+    killed.kill_after(0.7, "sh")
+    killed.delay.write_text(str(killed.seconds * 0.6))
+    killed.upgrade()
+    killed.delay.unlink(missing_ok=True)
+    target = killed.prefix / HUB / "share/demo/2.0"
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("a file where 2026.12 has a folder\n")
+    assert killed.upgrade() == 4
+    target.unlink()
+    assert tree(killed.prefix) == killed.before
+    assert is_complete(killed.prefix, "2026.11")

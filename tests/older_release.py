@@ -12,8 +12,8 @@ from forge.installer.assemble import Environment, assemble
 from forge.paths import CHANNEL, CONSTRUCT
 
 VERSION = "2026.10"
-CHANGED = ("hubctl", "idna", "jupyterhub-idle-culler")
-"""Packages that it has in this version; ``idna`` is in both environments."""
+CHANGED = {"hubctl": VERSION, "idna": "3.0", "jupyterhub-idle-culler": "1.9"}
+"""Packages that it has in another version; ``idna`` is in both environments."""
 
 DROPPED = "only-before"
 """A package that the release after it has not."""
@@ -32,7 +32,7 @@ def older_installer(folder: Path) -> Path:
     for spec in plan.environments:
         records = environments.solve(spec.specs, [CHANNEL])
         files = {record.name.normalized: environments.package_file(record) for record in records}
-        files |= {name: _changed(folder, files[name]) for name in CHANGED if name in files}
+        files |= {name: _changed(folder, files[name], version) for name, version in CHANGED.items() if name in files}
         specs = spec.specs
         if release.METAPACKAGE in files:
             files[DROPPED] = dropped
@@ -45,7 +45,7 @@ def older_installer(folder: Path) -> Path:
     return target
 
 
-def _changed(folder: Path, newest: Path) -> Path:
+def _changed(folder: Path, newest: Path, version: str) -> Path:
     """A package as it might have been: another version, one file more, another default of the settings."""
     package = condapkg.read(newest)
     members = [
@@ -55,7 +55,7 @@ def _changed(folder: Path, newest: Path) -> Path:
     noarch = json.loads(package.info.get("link.json", b"{}")).get("noarch", {})
     return condapkg.write(
         folder / package.index.subdir,
-        replace(package.index, version=VERSION),
+        replace(package.index, version=version),
         [*members, Member(f"share/older/{package.index.name}", b"before\n")],
         epoch=0,
         about=About(summary="of a release before"),

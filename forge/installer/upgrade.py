@@ -186,6 +186,13 @@ def earlier(environment: Environment, before: dict[str, Any]) -> set[str]:
     return {entry.split()[0] for entry in packages.values()} | set(before.get("earlier", {}).get(environment.name, ()))
 
 
+def pinned(environment: Environment, present: Iterable[PrefixRecord]) -> set[str]:
+    """What a release has brought that conda installed, as its metapackage pins it."""
+    asked = {MatchSpec(spec).name.normalized for spec in environment.specs}
+    pins = (depend.split() for record in present if record.name.normalized in asked for depend in record.depends)
+    return {f"{pin[0]}-{pin[1].lstrip('=')}-{pin[2]}" for pin in pins if len(pin) == 3}
+
+
 async def target(place: Place, release: Release, environment: Environment, present: Sequence[PrefixRecord]) -> Target:
     """Solves the release's packages, exactly as locked, together with what the administrator has added.
 
@@ -193,7 +200,7 @@ async def target(place: Place, release: Release, environment: Environment, prese
         InTheWayError: what was added doesn't go with the release.
     """
     names = {package.name for package in environment.packages}
-    ours = earlier(environment, place.release_before())
+    ours = earlier(environment, place.release_before()) | pinned(environment, present)
     if place.is_interrupted():
         ours = ours.union(*place.before.attempts(environment.name)) - added_before(place, environment, ours)
     others = [record for record in present if record.name.normalized not in names]

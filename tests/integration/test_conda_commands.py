@@ -144,6 +144,13 @@ def test_absent_channel_folder_is_named(conda: Conda) -> None:
     assert "noarch/repodata.json" in result.stderr
 
 
+def test_offline_the_package_cache_is_enough_where_no_channel_is(conda: Conda) -> None:
+    elsewhere = {"CONDA_CHANNEL_ALIAS": "file:///nowhere", "CONDA_PKGS_DIRS": str(conda.prefix / "pkgs")}
+    done = conda.run("create", "--yes", "--offline", "--name", "e", "idna", variables=elsewhere)
+    assert done.stderr == ""
+    assert "idna" in conda.versions("e")
+
+
 def test_absent_package_is_named(conda: Conda) -> None:
     result = conda.run("create", "--yes", "--name", "e", "no-such-package", check=False)
     assert result.returncode == 1

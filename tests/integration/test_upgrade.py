@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,10 @@ while True:
     time.sleep(0.2)
 """
 """Asks the hub all the time; what it needs is loaded before the upgrade begins."""
+
+
+WRITTEN_BY_CONDA = re.compile(r"(^|/)conda-meta/|\.pyc$|(^|/)bin/idna$")
+"""Its records, byte code of packages of pure Python, programs of entry points."""
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +114,7 @@ def test_the_new_release_is_there_and_what_was_added_has_stayed(server: Containe
     assert (found["mine"], found["theirs"]) == ("5.0", "1.0")
     assert server.shell(f"{ENVIRONMENT}/bin/python -c 'import theirs, idna; print(theirs.number)'") == "1\n"
     assert server.shell(f"ls {ENVIRONMENT}/share/older {ENVIRONMENT}/share/only-before 2>/dev/null || true") == ""
-    assert packages(server, "base")["idna"] != OLD
+    assert packages(server, "base")["idna"] != older_release.CHANGED["idna"]
 
 
 def test_edited_settings_have_stayed_and_the_new_default_is_beside_them(server: Container) -> None:
@@ -136,9 +141,8 @@ def test_hubctl_rollback_goes_back_without_network_or_channel(server: Container)
 
 
 def test_conda_then_asks_for_the_release_that_is_there(server: Container) -> None:
-    planned = server.shell(f"{PREFIX}/bin/conda install --offline --dry-run --json -n jupyterhubenv mine")
-    assert json.loads(planned)["success"]
-    assert "actions" not in json.loads(planned)
+    planned = server.shell(f"{PREFIX}/bin/conda install --offline --dry-run --json -n jupyterhubenv boltons")
+    assert [package["name"] for package in json.loads(planned)["actions"]["LINK"]] == ["boltons"]
 
 
 def test_revisions_that_are_not_there_are_refused_with_those_that_are(server: Container) -> None:
@@ -237,8 +241,11 @@ def test_condas_own_revision_gives_back_every_file(trial: Trial) -> None:
     for environment in ("jupyterhubenv", "base"):
         command = [conda, "install", "-q", "-y", "--offline", "-n", environment, "--revision", "0"]
         subprocess.run(command, check=True, env={"HOME": str(trial.prefix.parent), "PATH": "/usr/bin:/bin"})
-    found = {name: what for name, what in tree(trial.prefix).items() if "conda-meta/" not in name}
-    assert found == {name: what for name, what in trial.before.items() if "conda-meta/" not in name}
+    found = tree(trial.prefix)
+    assert found.keys() == trial.before.keys()
+    changed = {name for name, what in found.items() if what != trial.before[name]}
+    # conda writes these itself when it links a package.
+    assert {name for name in changed if not WRITTEN_BY_CONDA.search(name)} == set()
     trial.run(trial.installer, "-u")
     assert tree(trial.prefix) == trial.expected
 

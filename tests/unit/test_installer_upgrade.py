@@ -17,6 +17,7 @@ from forge.condapkg import Index, Member
 from forge.installer.assemble import Plan
 from tests.unit import installer_stub as stub
 from tests.unit.installer_stub import SHELLS, run
+from tests.unit.test_installer_places import mounted
 
 HUB = "envs/jupyterhubenv"
 SITE_PACKAGES = "lib/python3.13/site-packages"
@@ -78,7 +79,7 @@ def add(prefix: Path, *packages: Path) -> None:
         present = [rattler.PrefixRecord.from_path(p) for p in (prefix / HUB / "conda-meta").glob("*.json")]
         names = {record.name.normalized for record in present}
         await rattler.install(
-            records,
+            [*present, *records],
             target_prefix=prefix / HUB,
             cache_dir=prefix / "pkgs",
             installed_packages=present,
@@ -171,6 +172,16 @@ def test_once_nothing_needs_it_any_more_what_a_release_dropped_goes(releases: Re
     assert "only-in-1.0" not in installed(prefix)
 
 
+def test_what_a_release_brought_through_conda_is_not_the_administrators(releases: Releases, prefix: Path) -> None:
+    add(prefix, releases.added("brought"))
+    record = prefix / HUB / "conda-meta/demo-1.0-h0_0.json"
+    document = json.loads(record.read_text())
+    record.write_text(json.dumps({**document, "depends": [*document["depends"], "brought ==5.0 site_0"]}))
+    done = run(releases.new, "-bus", "-p", prefix)
+    assert "somebody added" not in done.stdout
+    assert "brought" not in installed(prefix)
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_an_added_package_that_does_not_go_with_the_release_is_named(
     releases: Releases, prefix: Path, shell: str
@@ -225,6 +236,58 @@ def test_conda_forgets_what_a_release_no_longer_asks_for(releases: Releases, tmp
     run(stub.build(tmp_path, stub.newer(folder, old), "new.sh"), "-bus", "-p", prefix)
     history = (prefix / HUB / "conda-meta/history").read_text()
     assert "# remove specs: ['only-in-1.0']\n# update specs: ['demo']" in history
+
+
+# ---- the hub that runs ----
+
+
+def with_a_hub(prefix: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Runs ``command`` where a hub of this prefix seems to run, and ``hubctl`` notes what it is told."""
+    programs = prefix / HUB / "bin"
+    (programs / "hubctl").write_text(f'#!/bin/sh\necho "$*" >>{prefix}/told\n')
+    (programs / "hubctl").chmod(0o755)
+    shutil.copy("/bin/sleep", programs / "hub")
+    hub = f"mount -t tmpfs none /run; mkdir /run/jupyterhub; {programs}/hub 600 & echo $! >/run/jupyterhub/hub.pid"
+    return mounted(f"{hub}\ncode=0; {command} || code=$?; kill $(cat /run/jupyterhub/hub.pid); exit $code")
+
+
+def told(prefix: Path) -> str:
+    """What ``hubctl`` was told."""
+    return (prefix / "told").read_text() if (prefix / "told").exists() else ""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_hub_that_runs_is_left_alone_and_that_is_said(releases: Releases, prefix: Path, shell: str) -> None:
+    done = with_a_hub(prefix, f"{shell} {releases.new} -bus -p {prefix} --log /dev/null")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The hub that runs is still the one before" in done.stdout
+    assert told(prefix) == ""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_restart_starts_it_again_at_the_end(releases: Releases, prefix: Path, shell: str) -> None:
+    done = with_a_hub(prefix, f"{shell} {releases.new} -bus --restart -p {prefix} --log /dev/null")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert told(prefix) == "stop\nstart\n"
+    assert "still the one before" not in done.stdout
+
+
+@pytest.mark.parametrize(("answer", "expected"), [("", ""), ("no", ""), ("yes", "stop\nstart\n")])
+def test_without_b_it_is_asked_and_the_default_is_no(
+    releases: Releases, prefix: Path, answer: str, expected: str
+) -> None:
+    answers = f"printf 'yes\\nno\\n{answer}\\n'"
+    done = with_a_hub(prefix, f"{answers} | sh {releases.new} -us -p {prefix} --log /dev/null")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The hub runs. Start it again at the end" in done.stdout
+    assert told(prefix) == expected
+
+
+def test_without_a_hub_nothing_is_asked_and_nothing_started(releases: Releases, prefix: Path) -> None:
+    done = run(releases.new, "-us", "--restart", "-p", prefix, answers="yes\nno\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "again at the end" not in done.stdout
+    assert "Starting the hub again" not in done.stdout
 
 
 # ---- back to an older release ----
@@ -315,7 +378,11 @@ class Disturbed:
         self.prefix = folder / "prefix"
         kill = f'(sleep "$(cat {self.delay})"; rm {self.delay}; kill -9 0) </dev/null >/dev/null 2>&1 &'
         began = f"if [ -e {self.delay} ]; then {kill} fi; date +%s.%N >{folder}/began"
-        self.releases = build(folder, f'case "$*" in *"upgrade.py link"*) {began} ;; esac')
+        self.no_way_back = folder / "no-way-back"
+        back = f"[ ! -e {self.no_way_back} ] || kill -9 0"
+        self.releases = build(
+            folder, f'case "$*" in *"upgrade.py link"*) {began} ;; *"upgrade.py back"*) {back} ;; esac'
+        )
         self.expected = new_tree(self.releases, self.prefix)
         run(self.releases.old, "-bs", "-p", self.prefix)
         self.before = tree(self.prefix)
@@ -369,16 +436,37 @@ def test_killed_while_linking_the_old_installer_goes_back(killed: Disturbed, poi
     assert found == {name: what for name, what in killed.before.items() if ".condarc" not in name}
 
 
-def test_killed_twice_and_then_something_in_the_way_goes_back(killed: Disturbed) -> None:
-    killed.kill_after(0.7, "sh")
-    killed.delay.write_text(str(killed.seconds * 0.6))
-    killed.upgrade()
-    killed.delay.unlink(missing_ok=True)
-    target = killed.prefix / HUB / "share/demo/2.0"
-    shutil.rmtree(target, ignore_errors=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("a file where 2026.12 has a folder\n")
-    assert killed.upgrade() == 4
-    target.unlink()
-    assert tree(killed.prefix) == killed.before
-    assert is_complete(killed.prefix, "2026.11")
+@pytest.fixture
+def mixture(killed: Disturbed) -> Disturbed:
+    """Linking has failed, and the installer was killed before it could go back."""
+    run(killed.releases.old, "-bs", "-p", killed.prefix)
+    (killed.prefix / HUB / "share/demo/2.0").write_text("a file where 2026.12 has a folder\n")
+    killed.no_way_back.touch()
+    assert killed.upgrade() == -signal.SIGKILL
+    killed.no_way_back.unlink()
+    assert tree(killed.prefix) not in (killed.before, killed.expected)
+    assert not (killed.prefix / ".hubforge/installed.json").exists()
+    return killed
+
+
+def test_a_mixture_is_finished_by_the_same_command(mixture: Disturbed) -> None:
+    (mixture.prefix / HUB / "share/demo/2.0").unlink()
+    assert mixture.upgrade() == 0
+    assert tree(mixture.prefix) == mixture.expected
+    assert is_complete(mixture.prefix, "2026.12")
+
+
+def test_a_mixture_that_cannot_be_finished_goes_back(mixture: Disturbed) -> None:
+    assert mixture.upgrade() == 4
+    (mixture.prefix / HUB / "share/demo/2.0").unlink()
+    assert tree(mixture.prefix) == mixture.before
+    assert is_complete(mixture.prefix, "2026.11")
+
+
+def test_records_that_were_written_in_part_do_not_matter(mixture: Disturbed) -> None:
+    (mixture.prefix / HUB / "share/demo/2.0").unlink()
+    meta = mixture.prefix / HUB / "conda-meta"
+    (meta / "speed-ups-2-py_0.json").write_text('{"name": "speed')
+    (meta / "libz-1.3-h1_0.json").write_text("")
+    assert mixture.upgrade() == 0
+    assert tree(mixture.prefix) == mixture.expected

@@ -99,11 +99,9 @@ hub_runs() {
     elif [ -d /run/systemd/system ]; then
         pid=$(systemctl show --property=MainPID --value jupyterhub.service 2>/dev/null)
     fi
-    [ -r "/proc/${pid:-none}/cmdline" ] || return 1
-    case $(cat "/proc/$pid/cmdline" 2>/dev/null) in
-    "$prefix/envs/jupyterhubenv/bin/"*) return 0 ;;
-    *) return 1 ;;
-    esac
+    # Its first argument is the program; only so much is read, since a shell stumbles over the zero at its end.
+    programs=$prefix/envs/jupyterhubenv/bin/
+    [ -r "/proc/${pid:-none}/cmdline" ] && [ "$(head -c "${#programs}" "/proc/$pid/cmdline")" = "$programs" ]
 }
 
 restart_hub() {

@@ -22,6 +22,9 @@ from hubctl.layout import Layout
 METAPACKAGE = re.compile(r"hubforge-(\d[^-]*)-")
 """The package that is the release, as conda's list of revisions names it."""
 
+ASK_FOR = "import sys; from conda.history import History; History(sys.argv[1]).write_specs(update_specs=sys.argv[2:])"
+"""For base's Python: notes in conda's history what was asked for in the last revision."""
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -81,6 +84,7 @@ def rollback(
     command = _conda("install", "--offline", "--revision", str(revision.number), *(["--yes"] if yes else []))
     if subprocess.run(command, env=_surroundings()).returncode:
         raise HubError("conda did not go back", "what it says above is the reason; its revisions are as before")
+    _ask_for(revision)
     print(f"The environment is as in revision {revision.number}, release {revision.release or 'unknown'}.", flush=True)
     code = subprocess.run(_setup()).returncode
     if code:
@@ -113,6 +117,17 @@ def _revisions(events: Sequence[dict[str, Any]]) -> Iterator[Revision]:
                 release = match[1]
         counts = len(event["install"]), len(event["remove"]), len(changed)
         yield Revision(event["rev"], event["date"], release, *counts)
+
+
+def _ask_for(revision: Revision) -> None:
+    """Notes which release is wanted: conda, which does not, would bring the newer one with the next package."""
+    if not revision.release:
+        return
+    python, environment = places.base_prefix() / "bin" / "python", places.environment()
+    command = [str(python), "-c", ASK_FOR, str(environment), f"hubforge {revision.release}"]
+    if subprocess.run(command, env=_surroundings()).returncode:
+        do = f"`conda install --prefix {environment} hubforge={revision.release}` does"
+        raise HubError("The environment went back, but conda did not note which release is wanted", do)
 
 
 def _earlier(found: Sequence[Revision], wanted: int | None) -> Revision:

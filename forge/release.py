@@ -2,8 +2,10 @@
 
 import datetime
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import rattler
 from ruamel.yaml import YAML
@@ -30,8 +32,7 @@ def epoch(version: str) -> int:
 
 def requirements() -> list[str]:
     """The match specs that the metapackage's recipe asks for."""
-    recipe = YAML(typ="safe").load(RECIPES / METAPACKAGE / "recipe.yaml")
-    return list(recipe["requirements"]["run"])
+    return list(_recipe()["requirements"]["run"])
 
 
 def metapackage(version: str, records: Sequence[rattler.RepoDataRecord]) -> Path:
@@ -47,9 +48,16 @@ def metapackage(version: str, records: Sequence[rattler.RepoDataRecord]) -> Path
     )
     about = condapkg.About(summary=f"Hubforge {version}: every package of the hub, pinned", license="BSD-3-Clause")
     licenses = {"LICENSE": (ROOT / "LICENSE").read_bytes()}
+    tests = json.dumps(_recipe()["tests"], indent=2) + "\n"  # which is YAML, too
     # two checkouts may pin different packages for one version
-    folder = cache_dir("packages") / hashlib.sha256("\n".join((METAPACKAGE, version, *pins)).encode()).hexdigest()
-    return condapkg.write(folder, index, [], epoch=epoch(version), about=about, licenses=licenses)
+    key = hashlib.sha256("\n".join((METAPACKAGE, version, *pins, tests)).encode()).hexdigest()
+    folder = cache_dir("packages") / key
+    return condapkg.write(folder, index, [], epoch=epoch(version), about=about, licenses=licenses, tests=tests)
+
+
+def _recipe() -> dict[str, Any]:
+    recipe: dict[str, Any] = YAML(typ="safe").load(RECIPES / METAPACKAGE / "recipe.yaml")
+    return recipe
 
 
 def changes(before: dict[str, str], after: dict[str, str]) -> list[str]:

@@ -89,6 +89,7 @@ def write(
     about: About | None = None,
     licenses: Mapping[str, bytes] | None = None,
     entry_points: Sequence[str] = (),
+    tests: str = "",
 ) -> Path:
     """Writes ``folder/<name>-<version>-<build>.conda``; the same arguments give the same bytes.
 
@@ -100,6 +101,7 @@ def write(
         about: what people will read.
         licenses: licence texts by their path below ``info/licenses/``.
         entry_points: ``name = module:function`` of a ``noarch: python`` package; whoever installs makes the scripts.
+        tests: ``info/tests/tests.yaml`` (CEP 14), the tests that the package carries.
 
     Returns:
         The file.
@@ -108,6 +110,8 @@ def write(
         ForgeError: two members with one path, or one that leads out of the prefix.
     """
     info = {f"licenses/{name}": text for name, text in (licenses or {}).items()}
+    if tests:
+        info["tests/tests.yaml"] = tests.encode()
     info["index.json"] = json_bytes(index.document(epoch))
     info["about.json"] = json_bytes((about or About()).document())
     if index.noarch == "python":

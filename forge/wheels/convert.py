@@ -171,6 +171,8 @@ def _build_string(wheel: Wheel, related: Relations) -> str:
     parts = [wheel.sha256, related.depends]
     if replaced := amendments.REPLACED.get(wheel.name):
         parts.append(repr(replaced))
+    if added := amendments.licenses(wheel.name):
+        parts.append(repr(added))
     return f"{related.build}h{_key(*parts)[:7]}_{BUILD_NUMBER}"
 
 

@@ -13,6 +13,9 @@ from forge.dates import newest
 from forge.errors import ForgeError
 from forge.files import place
 
+FOLDER = "hubforge-sdist-"
+"""How the names of the folders begin that it is built in."""
+
 
 def from_sdist(sdist: Path, into: Path) -> Path:
     """Builds the wheel of a pure source distribution with pip and the build backends of forge's own environment.
@@ -42,7 +45,7 @@ def from_sdist(sdist: Path, into: Path) -> Path:
         "--no-index",
         "--no-cache-dir",
     ]
-    with tempfile.TemporaryDirectory(prefix="hubforge-sdist-") as folder:
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
         done = processes.run(
             [*command, "--disable-pip-version-check", "--wheel-dir", folder, str(sdist)],
             stdout=PIPE,

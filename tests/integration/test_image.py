@@ -132,6 +132,11 @@ def test_every_package_of_the_image_has_its_licence_in_it(notebook_image: str) -
     assert set(locks.read(image.LOCK)) - set(listed.stdout.split()) <= WITHOUT_FILES
 
 
+def test_pip_finds_every_requirement_met_in_the_image(notebook_image: str) -> None:
+    command = ["docker", "run", "--rm", "--network=none", notebook_image, "python", "-m", "pip", "check"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "No broken requirements found.\n"
+
+
 WITHOUT_FILES = {"python_abi"}
 """Packages that hold nothing, for the solver alone."""
 

@@ -2,50 +2,74 @@
 
 import json
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from forge import condapkg, elf, locks, sources
-from forge.paths import CHANNEL, ROOT, cache_dir
+from forge import build, condapkg, elf, image, locks, sources
+from forge.paths import BUILDS, CHANNEL, ROOT, cache_dir, work_dir
 from forge.recipes.run import PLACES
-from forge.target import Target
+from forge.target import SUBDIRS, Target
 from forge.wheels import metadata
 from forge.wheels.bytecode import Compiler
 from forge.wheels.layout import lay_out
-from forge.wheels.names import Names
+from forge.wheels.sdist import FOLDER as SDIST_FOLDER
 
 PUBLIC_CHANNELS = re.compile(rb"(conda|repo|api|binstar)\.(anaconda|continuum)\.(org|com|io)|anaconda\.org/conda-forge")
 
+ENVIRONMENTS = (*build.ENVIRONMENTS, image.LOCK)
+
 PACKAGES = sorted(CHANNEL.glob("*/*.conda"))
+
+UPSTREAMS_HOME = "/root/"
+"""Where most wheels on PyPI were compiled: nothing that holds it says anything of this machine."""
+
+BUILD_PATHS = [
+    *(PLACES.format(name=""), str(BUILDS / "hubforge-"), str(cache_dir("build").parent), str(ROOT)),
+    f"{tempfile.gettempdir()}/{SDIST_FOLDER}",
+    *({f"{Path.home()}/"} - {UPSTREAMS_HOME}),
+]
+
+
+@pytest.fixture(scope="module")
+def image_packages(notebook_image: str) -> list[Path]:
+    """The packages of the users' image that the channel does not offer."""
+    offered = {package.name for package in PACKAGES}
+    built = sorted(work_dir("channel-image").glob("*/*.conda"))
+    wanted = {f"{name}-{rest.replace(' ', '-')}.conda" for name, rest in locks.read(image.LOCK).items()}
+    return [package for package in built if package.name in wanted - offered]
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.stem)
 def test_it_runs_with_the_oldest_glibc_and_says_nothing_of_the_build_machine(package: Path) -> None:
-    assert elf.problems(package, build_paths=[PLACES.format(name=""), str(cache_dir("build")), str(ROOT)]) == []
+    assert elf.problems(package, BUILD_PATHS) == []
 
 
-def test_the_channel_holds_packages() -> None:
+def test_so_do_those_of_the_users_image(image_packages: list[Path]) -> None:
+    assert [problem for package in image_packages for problem in elf.problems(package, BUILD_PATHS)] == []
+
+
+def test_the_channel_holds_packages(image_packages: list[Path]) -> None:
     assert len(PACKAGES) > 100
+    assert {"numpy", "pandas", "pyarrow", "pyspark"} <= {package.name.split("-")[0] for package in image_packages}
 
 
-def test_packages_with_compiled_code_say_which_glibc_they_need() -> None:
+def test_packages_with_compiled_code_say_which_glibc_they_need(image_packages: list[Path]) -> None:
     silent = []
-    for package in PACKAGES:
+    for package in (*PACKAGES, *image_packages):
         read = condapkg.read(package)
-        if any(member.data.startswith(elf.MAGIC) for member in read.members()):
-            needed = max(elf.inspect(m.data).glibc for m in read.members() if m.data.startswith(elf.MAGIC))
-            if needed > (0, 0) and not any(spec.startswith("__glibc ") for spec in read.index.depends):
-                silent.append(package.name)
+        needed = [elf.inspect(m.data).glibc for m in read.members() if m.data.startswith(elf.MAGIC)]
+        if max(needed, default=(0, 0)) > (0, 0) and not any(d.startswith("__glibc ") for d in read.index.depends):
+            silent.append(package.name)
     assert silent == []
 
 
-def test_every_package_that_is_installed_brings_its_licence() -> None:
-    installed = {name for environment in ("base", "jupyterhubenv") for name in locks.read(environment)}
-    packages = [condapkg.read(package) for package in PACKAGES]
+def test_every_package_that_is_installed_brings_its_licence(image_packages: list[Path]) -> None:
+    installed = {name for environment in ENVIRONMENTS for name in locks.read(environment)}
     bare = [
         package.index.file_name
-        for package in packages
+        for package in map(condapkg.read, (*PACKAGES, *image_packages))
         if package.index.name in installed and package.paths and not any("licenses/" in name for name in package.info)
     ]
     assert bare == []
@@ -77,22 +101,26 @@ def test_conda_names_no_public_channel() -> None:
     assert named == []
 
 
-@pytest.mark.parametrize("environment", ["base", "jupyterhubenv"])
-def test_conda_lock_reads_the_lock_and_it_names_files_of_the_channel_and_of_the_explicit_list(environment: str) -> None:
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_conda_lock_reads_the_lock_and_it_names_files_of_the_channel_and_of_the_explicit_list(
+    environment: str, request: pytest.FixtureRequest
+) -> None:
     from conda_lock.lockfile import parse_conda_lock_file
 
+    channel = CHANNEL
+    if environment == image.LOCK:
+        request.getfixturevalue("notebook_image")
+        channel = work_dir("channel-image")
     lock = parse_conda_lock_file(locks.conda_lock_path(environment))
     records: dict[str, dict[str, str]] = {}
-    for subdir in ("linux-64", "noarch"):
-        records |= json.loads((CHANNEL / subdir / "repodata.json").read_text())["packages.conda"]
+    for subdir in SUBDIRS:
+        records |= json.loads((channel / subdir / "repodata.json").read_text())["packages.conda"]
     assert {p.url.rsplit("/", 1)[1]: p.hash.sha256 for p in lock.package}.items() <= {
         name: record["sha256"] for name, record in records.items()
     }.items()
     assert {p.name: f"{p.version} {p.build}" for p in lock.package} == locks.read(environment)
 
 
-@pytest.mark.parametrize("environment", ["base", "jupyterhubenv"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_what_the_pypi_lock_of_an_environment_pins_is_installed(environment: str) -> None:
-    names = Names.from_wheel(sources.fetch_env("names")["conda-pypi"])
-    pinned = {names.conda(pin.name) for pin in sources.read_lock(environment)}
-    assert pinned - set(locks.read(environment)) == set()
+    assert set(build.locked_names(environment)) - set(locks.read(environment)) == set()

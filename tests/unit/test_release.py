@@ -1,8 +1,12 @@
 """What a release pins and how it is dated."""
 
-import pytest
+from pathlib import Path
 
-from forge import release
+import pytest
+from ruamel.yaml import YAML
+
+from forge import channel, condapkg, environments, release
+from forge.condapkg import Index
 from forge.errors import ForgeError
 
 
@@ -19,6 +23,18 @@ def test_a_version_of_another_form_is_refused() -> None:
 def test_the_metapackage_asks_for_what_a_hub_needs() -> None:
     names = {spec.split()[0] for spec in release.requirements()}
     assert {"jupyterhub", "configurable-http-proxy", "dockerspawner", "hubctl", "jupyterlab"} <= names
+
+
+def test_the_metapackage_pins_what_was_solved_and_carries_its_recipes_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = condapkg.write(tmp_path, Index("hub", "1", "h0_0"), [], epoch=0)
+    channel.publish([made], tmp_path / "channel")
+    package = condapkg.read(release.metapackage("2026.11", environments.solve(["hub"], [tmp_path / "channel"])))
+    assert package.index.depends == ("hub ==1 h0_0",)
+    [test] = YAML(typ="safe").load(package.info["tests/tests.yaml"])
+    assert "python -m pip check" in test["script"]
 
 
 def test_changes_name_what_came_went_and_moved() -> None:

@@ -45,6 +45,14 @@ def test_after_an_uninstallation_with_purge_the_server_is_as_it_was(server: Cont
     assert files(server) == before
 
 
+def test_an_environment_can_be_made_offline_from_the_package_cache(server: Container) -> None:
+    server.run("bash", INSTALLER, "-b")
+    server.shell(f"{PREFIX}/bin/conda create --offline --yes --quiet --name made python=3.13 requests")
+    python = f"{PREFIX}/envs/made/bin/python"
+    assert server.shell(f"{python} -c 'import requests; print(requests.__name__)'") == "requests\n"
+    assert "Linking the environments" in server.shell("cat /var/log/hubforge-install.log")
+
+
 def test_without_purge_what_belongs_to_people_stays(server: Container) -> None:
     show = "cat /shared/jupyterhub/file /etc/jupyterhub/hub.yaml /var/lib/jupyterhub/cookie_secret"
     server.run("bash", INSTALLER, "-b")

@@ -66,6 +66,13 @@ static void show_progress(struct run *run, const struct package *finished) {
     fflush(stdout);
 }
 
+/* Unmaps what has been read: else the whole file would count as this program's memory. The kernel keeps it cached. */
+static void release(struct piece piece) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)piece.data + piece.length;
+    uintptr_t start = (uintptr_t)piece.data / page * page;
+    madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
 static void *worker(void *argument) {
     struct run *run = argument;
     struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), untar_new()};
@@ -76,6 +83,7 @@ static void *worker(void *argument) {
         const struct package *package = &run->list->packages[run->next++];
         pthread_mutex_unlock(&run->lock);
         run->job(run, package, &scratch);
+        release(package->whole);
         pthread_mutex_lock(&run->lock);
         show_progress(run, package);
     }

@@ -15,7 +15,7 @@ CROWD = 50
 
 
 def measure() -> list[Figure]:
-    """Every figure of this half."""
+    """Every figure of what users wait for."""
     installer = build.make_installer()
     with docker_engine():
         image.make()

@@ -87,7 +87,7 @@ def test(context: typer.Context) -> None:
 
 
 @app.command()
-def bench(only: Annotated[str, typer.Argument(help="`hub` or `builds`; both when left out.")] = "") -> None:
+def bench(only: Annotated[str, typer.Argument(help="`hub`, `installer` or `builds`; all when left out.")] = "") -> None:
     """Measure what the README quotes, into bench/results.json."""
     from bench import run
 

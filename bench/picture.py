@@ -42,6 +42,6 @@ def _row(number: int, words: str, colour: str, value: float, longest: float) -> 
     middle = ROW * number + ROW / 2
     return (
         f'<text x="{LABEL - 10}" y="{middle + 5}" text-anchor="end">{escape(words)}</text>\n'
-        f'<rect x="{LABEL}" y="{middle - BAR / 2}" width="{length:.0f}" height="{BAR}" rx="3" fill="{colour}"/>\n'
+        f'<rect x="{LABEL}" y="{middle - BAR / 2}" width="{length:.1f}" height="{BAR}" rx="3" fill="{colour}"/>\n'
         f'<text x="{LABEL + length + 8:.0f}" y="{middle + 5}">{value:.1f} s</text>'
     )

@@ -20,12 +20,12 @@ from forge.target import SUBDIR
 CHANNEL_ROOT = "file://$CHANNEL_ROOT"
 
 
-def write(name: str, specs: Sequence[str], records: Sequence[rattler.RepoDataRecord]) -> bool:
-    """Writes ``lockfiles/NAME.conda-lock.yml`` and ``NAME.explicit.txt``; says whether either changed."""
+def write(name: str, specs: Sequence[str], records: Sequence[rattler.RepoDataRecord]) -> None:
+    """Writes ``lockfiles/NAME.conda-lock.yml`` and ``NAME.explicit.txt``."""
     explicit = [f"$CHANNEL_ROOT/{record.subdir}/{record.file_name}#{_hex(record.md5)}" for record in records]
     header = f"# {name}: conda create --file this file, with CHANNEL_ROOT set to the folder of the channel\n@EXPLICIT\n"
-    changed = write_text(explicit_path(name), header + "".join(f"{line}\n" for line in explicit))
-    return write_text(conda_lock_path(name), _conda_lock(specs, records)) or changed
+    write_text(explicit_path(name), header + "".join(f"{line}\n" for line in explicit))
+    write_text(conda_lock_path(name), _conda_lock(specs, records))
 
 
 def conda_lock_path(name: str) -> Path:
@@ -82,6 +82,8 @@ def _write_conda_lock(specs: Sequence[str], records: Sequence[rattler.RepoDataRe
         for record in records
     ]
     meta = LockMeta(
+        # Over what was asked for, as in conda-lock, but not its own number: that is over channels and environment
+        # files as conda-lock reads them, and it is this module that solves here.
         content_hash={SUBDIR: hashlib.sha256("\n".join(specs).encode()).hexdigest()},
         channels=[Channel(url=CHANNEL_ROOT, used_env_vars=("CHANNEL_ROOT",))],
         platforms=[SUBDIR],

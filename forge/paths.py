@@ -26,8 +26,9 @@ BUILDS = Path("/var/tmp")
 def cache_dir(name: str) -> Path:
     """The folder ``name`` of the cache (XDG Base Directory Specification), made when it is missing.
 
-    Known names: ``sources`` (downloads, by sha256), ``packages`` (built packages, by the hash of their inputs),
-    ``build`` (work folders), ``apt`` (private apt state), ``linked`` (py-rattler's package cache).
+    Known names: ``sources`` (downloads, by sha256), ``choices`` (which file a PyPI pin stands for), ``npm`` (packed
+    trees), ``packages`` (built packages, by the hash of their inputs), ``build`` (work folders), ``apt`` (private apt
+    state), ``linked`` (py-rattler's package cache), ``rootfs`` (Debian's root file systems).
     """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     path = base / "hubforge" / name

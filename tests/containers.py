@@ -4,7 +4,6 @@ import hashlib
 import ipaddress
 import json
 import platform
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -93,8 +92,3 @@ def gateway() -> str:
     shown = subprocess.run(["docker", "network", "inspect", "bridge"], check=True, capture_output=True, text=True)
     pool = json.loads(shown.stdout)[0]["IPAM"]["Config"][0]
     return str(pool.get("Gateway") or next(ipaddress.ip_network(pool["Subnet"]).hosts()))
-
-
-def docker_runs() -> bool:
-    """Whether a Docker Engine answers."""
-    return bool(shutil.which("docker")) and subprocess.run(["docker", "info"], capture_output=True).returncode == 0

@@ -207,7 +207,7 @@ def _with_dependencies(names: Iterable[str], packages: Mapping[str, Carried]) ->
     return [found[name] for name in sorted(found)]
 
 
-def _installed_bytes(plan: Plan, packages: Sequence[Carried]) -> int:
+def _installed_bytes(packages: Sequence[Carried]) -> int:
     """What the installation takes on disk: every file once in the cache, patched ones again in each environment."""
     total = 0
     for package in packages:
@@ -358,7 +358,7 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
         "PREFIX_LIMIT": str(_prefix_limit(plan, packages)),
         "GLIBC": GLIBC,
         "PACKAGE_COUNT": str(len(packages)),
-        "INSTALLED_MIB": str(-(-_installed_bytes(plan, packages) // 2**20)),
+        "INSTALLED_MIB": str(-(-_installed_bytes(packages) // 2**20)),
         "PYTHON": f"{base['python'].index.stem}/bin/python{series}",
         "PYTHON_FOLDERS": " ".join(python_folders),
         "LIBRARY_FOLDERS": " ".join(library_folders),

@@ -103,7 +103,7 @@ def _closure(
 
 
 def _run(wanted: Mapping[str, frozenset[str]], builds: "_Builds", runner: Runner, step: Step) -> None:
-    """Builds ``wanted``, two at a time, first what most others wait for."""
+    """Builds ``wanted``, ``AT_ONCE`` at a time, first what most others wait for."""
     order = TopologicalSorter(wanted)
     order.prepare()
     weight = _dependents(wanted)
@@ -186,7 +186,6 @@ class _Builds:
                 if not target.is_dir():
                     job = Job(
                         recipe=recipe,
-                        variants=recipe.variants,
                         channel=self._channel(needs),
                         version=staged.version,
                         digest=key[:DIGITS],

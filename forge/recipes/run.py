@@ -97,7 +97,6 @@ class Job:
     """
 
     recipe: Recipe
-    variants: Path
     channel: list[Path]
     version: str
     digest: str
@@ -192,7 +191,7 @@ class Runner:
             raise DiskFullError(f"The recipe {job.recipe.name}") from error
 
     def _work(self, job: Job, place: Place) -> None:
-        arguments = [str(path) for path in (job.recipe.folder, job.variants, place.channel, place.output)]
+        arguments = [str(path) for path in (job.recipe.folder, job.recipe.variants, place.channel, place.output)]
         with place.log.open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-I", worker.__file__, *arguments],

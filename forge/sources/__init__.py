@@ -81,7 +81,7 @@ def lock(name: str | None = None) -> None:
         )
     moved = []
     with alone():
-        if name is None or name in {source.name for source in debian.SOURCES}:
+        if name is None or debian.knows(name):
             moved += debian.lock([name] if name else [])
         if name is None or pypilock.knows(name):
             moved += pypilock.lock(name)
@@ -95,4 +95,4 @@ def lock(name: str | None = None) -> None:
 
 def is_known(name: str) -> bool:
     """Whether some lock pins something of that name."""
-    return name in {source.name for source in debian.SOURCES} or pypilock.knows(name) or name in npm.names()
+    return debian.knows(name) or pypilock.knows(name) or name in npm.names()

@@ -298,6 +298,11 @@ def _download(apt: Apt, pin: Pin) -> dict[str, Path]:
     return paths
 
 
+def knows(name: str) -> bool:
+    """Whether ``name`` is one of the source packages."""
+    return name in {source.name for source in SOURCES}
+
+
 def source_of(name: str) -> Source:
     """What is known of the source package ``name``."""
     for source in SOURCES:

@@ -14,9 +14,9 @@ from conda_package_streaming.package_streaming import (  # type: ignore[import-u
     stream_conda_component,
 )
 
-from forge.channel import SUBDIRS
 from forge.files import sha256_of
 from forge.paths import CHANNEL, DIST, INSTALLER
+from forge.target import SUBDIRS
 
 SHOWN = 20
 """Causes that are named for one file; a build that went another way changes thousands."""

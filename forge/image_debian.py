@@ -88,7 +88,7 @@ def _sources() -> str:
     entries = derive(read_machine(_APT / "sources.list", _APT / "sources.list.d"), codename, SUITE)
     if not entries:
         raise ForgeError(f"this machine's apt sources name no Debian {codename}", "Add a mirror to /etc/apt.")
-    return as_deb822(entries).replace("Types: deb-src", "Types: deb")
+    return as_deb822(entries, "deb")
 
 
 def _run(command: Sequence[str], epoch: int) -> None:

@@ -59,7 +59,7 @@ def _bootstrap(suite: str, packages: Sequence[str], target: Path) -> None:
     codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
     entries = derive(read_machine(apt / "sources.list", apt / "sources.list.d"), codename, suite)
     with tempfile.NamedTemporaryFile("w", suffix=".sources") as sources:
-        sources.write(as_deb822(entries).replace("Types: deb-src", "Types: deb"))
+        sources.write(as_deb822(entries, "deb"))
         sources.flush()
         include = [f"--include={','.join(packages)}"] if packages else []
         command = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", *include, suite, str(target)]

@@ -117,11 +117,11 @@ def _without_login(uri: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.username else uri
 
 
-def as_deb822(entries: Iterable[Entry]) -> str:
-    """A ``.sources`` file that holds ``entries`` as ``deb-src``."""
+def as_deb822(entries: Iterable[Entry], kind: str = "deb-src") -> str:
+    """A ``.sources`` file that holds ``entries`` as ``kind``."""
     stanzas = []
     for entry in entries:
-        lines = ["Types: deb-src", f"URIs: {' '.join(entry.uris)}", f"Suites: {' '.join(entry.suites)}"]
+        lines = [f"Types: {kind}", f"URIs: {' '.join(entry.uris)}", f"Suites: {' '.join(entry.suites)}"]
         if entry.components:
             lines.append(f"Components: {' '.join(entry.components)}")
         lines += [f"{name.title()}: {value}" for name, value in entry.options]

@@ -5,7 +5,8 @@ The rule, over ``debian/patches/series`` in its order:
 1. a patch whose name, or whose header (DEP-3 or git's, what stands above the first diff), names a CVE is taken;
 2. so is every patch after the first such one: stable updates append, later fixes are made on top of earlier ones, and
    what they append without a CVE are the fixes' own predecessors, tests and corrections;
-3. so is a patch that ``Source.also`` lists, which fixes a CVE that only the changelog names;
+3. so is a patch that ``Source.also`` lists, which fixes a CVE that only the changelog names; it alone, and not what
+   follows it;
 4. a patch of Debian's own is not, wherever it stands: one in a folder ``debian`` or ``debian-local``, or one that
    DEP-3 marks ``Forwarded: not-needed``.
 """

@@ -157,7 +157,7 @@ def _hash_check(installer: Path, folder: Path) -> list[Figure]:
     """The helper's check of every package, against reading the file; both from the disk, not from memory."""
     say("the check of every sha256, against reading the file")
     helper, parts = folder / "unpack", differences.parts(installer)
-    helper.write_bytes(build_helper.helper().read_bytes())
+    helper.write_bytes(build_helper.helper().program.read_bytes())
     helper.chmod(0o755)
     (folder / "packages").write_bytes(parts["packages"])
     before = installer.stat().st_size - len(parts["payload"])

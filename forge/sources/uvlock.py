@@ -76,10 +76,17 @@ def compile_lock(
         if done.returncode:
             error = NoSolutionError if "No solution found" in done.stderr else ForgeError
             raise error(f"{job.name}.in could not be locked:\n{done.stderr.strip()}")
-        # uv also names the constraint files, which are gone a moment later
-        lines = (work / "out.txt").read_text().splitlines(keepends=True)
-        text = "".join(line for line in lines if not re.match(r" +#( via)? +-c \S+$", line))
+        text = without_constraint_files((work / "out.txt").read_text())
         write_text(folder / f"{job.name}.txt", HEADER.format(name=job.name) + text)
+
+
+def without_constraint_files(lock: str) -> str:
+    """uv's output without the files that a project's version was constrained by, which are gone a moment later.
+
+    A single reason then stands on the line of its ``via``, as uv has it: locking one project moves no other line.
+    """
+    kept = "".join(line for line in lock.splitlines(keepends=True) if not re.match(r" +#( via)? +-c \S+$", line))
+    return re.sub(r"^( +# via)\n +#  ( .+\n)(?! +#   )", r"\1\2", kept, flags=re.M)
 
 
 def configuration(options: Values) -> str:

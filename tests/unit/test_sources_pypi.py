@@ -207,6 +207,16 @@ def lock(name: str | None = None) -> list[str]:
     return [str(move) for move in pypilock.lock(name)]
 
 
+def test_a_lock_does_not_tell_whether_one_project_was_locked_or_all() -> None:
+    """uv says what holds a version down, beside who wants it, in as many lines as there are reasons."""
+    for_all = "a==1 \\\n    --hash=sha256:aa\n    # via b\nc==1\n    # via\n    #   a\n    #   b\nd==2\n"
+    for_one = (
+        "a==1 \\\n    --hash=sha256:aa\n    # via\n    #   -c other.txt\n    #   b\n"
+        "c==1\n    # via\n    #   -c other.txt\n    #   a\n    #   b\nd==2\n    # via -c other.txt\n"
+    )
+    assert uvlock.without_constraint_files(for_one) == uvlock.without_constraint_files(for_all) == for_all
+
+
 def test_one_project_moves_alone(base: Base) -> None:
     base.names("first[extra]\nsecond ; python_version > '3'\n")
     for name in ("first", "second"):

@@ -17,7 +17,7 @@ compiling="gcc libc6-dev make patch perl m4 bison autoconf automake libtool libl
     tcl unzip"
 imaging="mmdebstrap uidmap"
 testing="docker.io krb5-kdc krb5-admin-server krb5-user libpam-krb5 faketime chromium shellcheck busybox zstd
-    e2fsprogs git gnupg iproute2 libpam0g openssl systemd zsh fish fonts-dejavu-core"
+    e2fsprogs git gnupg iproute2 libpam0g openssh-client openssl systemd zsh fish fonts-dejavu-core"
 
 die() {
     printf '%s\n' "$*" >&2

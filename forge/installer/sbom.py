@@ -83,13 +83,15 @@ def _library(linked: Linked) -> dict[str, Any]:
         "bom-ref": _ref(linked),
         "name": linked.name,
         "version": linked.version,
+        "purl": _ref(linked),
         "description": "part of the program that unpacks the packages",
         "licenses": [_licence(linked.license)],
     }
 
 
 def _ref(linked: Linked) -> str:
-    return f"helper/{linked.name}"
+    """Its package URL: that of something that no registry of packages names."""
+    return f"pkg:generic/{quote(linked.name)}@{quote(linked.version)}"
 
 
 def _purl(record: Mapping[str, Any], channel: str) -> str:

@@ -26,8 +26,9 @@ def text() -> str:
 
 @pytest.fixture(scope="module")
 def components(text: str) -> dict[str, dict[str, Any]]:
-    """By package URL."""
-    return {component["purl"]: component for component in json.loads(text)["components"]}
+    """The packages, by package URL."""
+    found = {component["purl"]: component for component in json.loads(text)["components"]}
+    return {purl: component for purl, component in found.items() if purl.startswith("pkg:conda/")}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,15 @@ def test_it_holds_every_package_of_the_installer(
     inside = {tuple(line.split()[:3]) for line in listed.stdout.splitlines()}
     assert {identity(purl)[:3] for purl in components} == inside
     assert {identity(purl) for purl in components} <= records.keys()
+
+
+def test_what_is_linked_into_the_program_that_unpacks_them_is_in_it_too(text: str) -> None:
+    others = [one for one in json.loads(text)["components"] if not one["purl"].startswith("pkg:conda/")]
+    licences = {one["name"]: one["licenses"] for one in others}
+    assert licences.keys() == {"compiler-rt", "musl", "zstd"}
+    assert licences["musl"] == [{"license": {"id": "MIT"}}]
+    urls = [one["purl"] for one in others]
+    assert [PackageURL.from_string(url).to_string() for url in urls] == urls
 
 
 def test_package_urls_are_written_as_the_standard_writes_them(components: dict[str, dict[str, Any]]) -> None:

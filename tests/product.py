@@ -56,11 +56,13 @@ def bare(
     request: pytest.FixtureRequest, installer: Path, channel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Container]:
     """A bare Debian without network on which `bash hub-installer.sh -b` has run: ours, or constructor's."""
-    suite, folder = request.param, installer.parent
+    suite = request.param
+    mounts, runs = {installer.parent: "/dist"}, f"/dist/{installer.name}"
     if request.param == CONSTRUCTOR:
-        suite, folder = "bookworm", constructed(channel, tmp_path_factory.mktemp("constructed")).parent
-    with running(base_image(suite), mounts={installer.parent: "/dist", folder: "/installed-from"}) as container:
-        container.run("bash", f"/installed-from/{installer.name}", "-b")
+        suite, made = "bookworm", constructed(channel, tmp_path_factory.mktemp("constructed"))
+        mounts[made.parent], runs = "/constructed", f"/constructed/{made.name}"
+    with running(base_image(suite), mounts=mounts) as container:
+        container.run("bash", runs, "-b")
         yield container
 
 

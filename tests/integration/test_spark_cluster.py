@@ -117,7 +117,7 @@ def spark(site: Site, notebook_image: str) -> list[str]:
     (site.root / "opt/parcels/CDH").symlink_to(parcel.name)
     made = subprocess.run(["docker", "create", notebook_image], check=True, capture_output=True, text=True)
     source = f"{made.stdout.strip()}:/opt/notebook/lib/python3.13/site-packages/pyspark"
-    subprocess.run(["docker", "cp", "--quiet", source, home / "python"], check=True)
+    subprocess.run(["docker", "cp", source, home / "python"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["docker", "rm", made.stdout.strip()], check=True, capture_output=True)
     package = home / "python/pyspark"
     for name in ("bin", "sbin"):

@@ -167,10 +167,15 @@ def _job(wheel: Wheel, universe: Universe, tools: str) -> Job:
 
 
 def _build_string(wheel: Wheel, related: Relations) -> str:
-    """Other content or other dependencies, another file name: a channel never has to replace a file."""
-    parts = [wheel.sha256, related.depends]
+    """Other content or other dependencies, another file name: a channel never has to replace a file.
+
+    A converter that writes the same content in other bytes needs another ``BUILD_NUMBER``.
+    """
+    parts = [wheel.sha256, related.depends, wheel.license or ""]
     if replaced := amendments.REPLACED.get(wheel.name):
         parts.append(repr(replaced))
+    if left_out := amendments.LEFT_OUT.get(wheel.name):
+        parts.append(sorted(left_out))
     if added := amendments.licenses(wheel.name):
         parts.append(repr(added))
     return f"{related.build}h{_key(*parts)[:7]}_{BUILD_NUMBER}"

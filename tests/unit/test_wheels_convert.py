@@ -21,6 +21,7 @@ from forge.errors import ForgeError
 from forge.files import sha256_of
 from forge.wheels import convert, convert_all, from_sdist
 from forge.wheels.amendments import REPLACED
+from forge.wheels.metadata import Wheel
 from forge.wheels.names import MAPPING
 from tests.unit.wheels_factory import make_wheel
 
@@ -194,6 +195,15 @@ def test_other_dependencies_make_another_file_name(tmp_path: Path, names: Path) 
     before = convert_these(names, wheel, plain)[1]
     after = convert_these(names, wheel, rich, make_wheel(tmp_path, "more"))[1]
     assert (before.name[:9], after.name[:9]) == ("demo-1.0-", "demo-1.0-")
+    assert before.name != after.name
+
+
+def test_another_licence_makes_another_file_name(tmp_path: Path, names: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = make_wheel(tmp_path)
+    before = convert_these(names, wheel)[0]
+    monkeypatch.setattr(Wheel, "license", "MIT")
+    after = convert_these(names, wheel)[0]
+    assert condapkg.read(after).index.license == "MIT"
     assert before.name != after.name
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from dockerspawner.hostnetwork import PortPool, find_listener  # type: ignore[import-untyped]
 from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
-from traitlets import Instance
+from traitlets import Instance, default
 
 from hubctl import containers, endings, homes, servers
 from hubctl.processes import Process, descendants
@@ -26,6 +26,10 @@ class ProcessSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
     """
 
     site = Instance(containers.Site, config=True, help="Settings and layout of this hub.")
+
+    @default("term_timeout")
+    def _term_timeout_default(self) -> int:
+        return 10  # seconds: it ends its kernels first
 
     environment: dict[str, Any]  # JupyterHub's
     _process: Process | None = None
@@ -113,9 +117,13 @@ class ProcessSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub h
     # -- afterwards ----------------------------------------------------------------------------------------------------
 
     async def stop(self, now: bool = False) -> None:
-        """As LocalProcessSpawner's. A server that is told to end needs no reason."""
+        """Ends the server, whose reason is then known. A server that is told to end needs no other.
+
+        By SIGTERM, which Jupyter's server ends on as tidily as on the SIGINT that LocalProcessSpawner begins with. One
+        that still starts has a handler for neither: SIGINT would leave a traceback in the hub's log.
+        """
         was_told = await self.poll() is None
-        await super().stop(now)
+        await super().stop(now=True)
         if was_told:
             self._exit_codes.pop(self._log_name, None)
 

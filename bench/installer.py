@@ -21,13 +21,16 @@ from bench.measure import Cost, Figure, cost
 from forge import build, condapkg, differences
 from forge.errors import ForgeError
 from forge.installer import build_helper
-from forge.paths import BUILDS, CHANNEL
+from forge.paths import BUILDS, CHANNEL, ROOT
 from forge.progress import say
 from tests.product import constructed
 
 ROUNDS = 5
 FILE_SYSTEM = 6 * 2**30
 """Bytes of the file systems that are installed into."""
+
+SMALL = ROOT / "bench" / "small" / "construct.yaml"
+"""What constructor is raced with beside the whole."""
 
 COMMANDS = {"jupyterhub": "envs/jupyterhubenv/bin/jupyterhub", "conda": "bin/conda"}
 
@@ -46,6 +49,7 @@ def measure() -> list[Figure]:
     installer = build.make_installer()
     with tempfile.TemporaryDirectory(prefix="hubforge-bench-", dir=BUILDS) as name:
         folder = Path(name)
+        (folder / "ours").mkdir()
         archive = _tree(installer, folder)
         return [
             *_against_the_floor(installer, archive, folder),
@@ -53,7 +57,7 @@ def measure() -> list[Figure]:
             *_hash_check(installer, folder),
             *_first_starts(installer, folder),
             *_against_constructor(installer, folder),
-            Figure("installer's size", installer.stat().st_size / 1e6, "MB"),
+            Figure("installer's size", _size(installer) / 1e6, "MB"),
         ]
 
 
@@ -201,22 +205,40 @@ def _first_starts(installer: Path, folder: Path) -> list[Figure]:
 
 
 def _against_constructor(installer: Path, folder: Path) -> list[Figure]:
-    """The same environments, packages and byte code, by the installer of `constructor`, where that is on PATH."""
+    """The same environments, packages and byte code, by the installer of `constructor`, where that is on PATH.
+
+    Of all that the installer carries, and of SMALL, on which constructor was measured first.
+    """
     if not shutil.which("constructor"):
         say("no constructor on PATH: the floor stands alone")
         return []
     say("against constructor's installer")
     theirs = constructed(CHANNEL, folder)
+    wall, peer = _race(installer, theirs, folder)
+    small = build.make_installer_of(SMALL, folder / "ours")
+    small_theirs = constructed(CHANNEL, folder / "theirs", SMALL)
+    small_wall, small_peer = _race(small, small_theirs, folder)
+    return [
+        Figure("install, wall, to constructor's", wall, "ratio"),
+        Figure(PEER, peer, "s"),
+        Figure("installer's size to constructor's", _size(installer) / _size(theirs), "ratio"),
+        Figure("two small environments, wall, to constructor's", small_wall, "ratio", 1 / 15),
+        Figure("two small environments by constructor's, then sync, wall", small_peer, "s"),
+        Figure("their installer's size to constructor's", _size(small) / _size(small_theirs), "ratio", 0.8),
+    ]
+
+
+def _race(ours: Path, theirs: Path, folder: Path) -> tuple[float, float]:
+    """In turn, ROUNDS times: the ratio of the wall times, and constructor's in seconds."""
     pairs = []
     for _ in range(ROUNDS):
         with fresh_file_system(folder) as place:
-            ours = cost(install(installer, place))
+            mine = cost(install(ours, place))
         with fresh_file_system(folder) as place:
             command = f"bash {theirs} -b -s -p {place}/prefix && sync -f {place}"
-            pairs.append((ours, cost(["sh", "-c", command])))
-    size = installer.stat().st_size / theirs.stat().st_size
-    return [
-        Figure("install, wall, to constructor's", _ratio(pairs, lambda one: one.wall), "ratio", 1 / 15),
-        Figure(PEER, statistics.median(peer.wall for _, peer in pairs), "s"),
-        Figure("installer's size to constructor's", size, "ratio", 0.8),
-    ]
+            pairs.append((mine, cost(["sh", "-c", command])))
+    return _ratio(pairs, lambda one: one.wall), statistics.median(peer.wall for _, peer in pairs)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size

@@ -67,6 +67,20 @@ def make_installer(frozen: bool = False) -> Path:
     return target
 
 
+def make_installer_of(file: Path, folder: Path) -> Path:
+    """An installer of what another ``construct.yaml`` asks for, out of the channel as it is, in ``folder``.
+
+    Raises:
+        ForgeError: the file can't be used, the channel can't fulfil it, or the installer can't be put together.
+    """
+    plan = construct.read(file)
+    target = folder / plan.filename
+    records = {spec: environments.solve(spec.specs, [CHANNEL]) for spec in plan.environments}
+    carried = tuple(_carried(spec.name, spec.specs, found) for spec, found in records.items())
+    assemble(_installer_plan(plan, carried), target)
+    return target
+
+
 @contextmanager
 def test_environment() -> Iterator[Path]:
     """A prefix with the hub's environment, out of our own channel, and what its tests need beside it."""
@@ -181,6 +195,10 @@ def _environment(name: str, specs: tuple[str, ...]) -> Environment:
     locks.write(name, specs, records)
     for line in release.changes(before, locks.read(name)) if before else ():
         say(f"lockfiles, {name}: {line}")
+    return _carried(name, specs, records)
+
+
+def _carried(name: str, specs: tuple[str, ...], records: Sequence[rattler.RepoDataRecord]) -> Environment:
     return Environment(name, specs, tuple(environments.package_file(record) for record in records))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from forge import image, paths
+from forge import construct, image, paths
 from tests.containers import Container, base_image, running
 
 SUITES = ("bullseye", "bookworm", "trixie")
@@ -66,8 +66,8 @@ def bare(
         yield container
 
 
-def constructed(channel: Path, folder: Path) -> Path:
+def constructed(channel: Path, folder: Path, file: Path = paths.CONSTRUCT) -> Path:
     """The installer that conda's constructor makes of the same ``construct.yaml`` and channel, in ``folder``."""
-    command = ["constructor", f"--output-dir={folder}", f"--cache-dir={folder}/cache", str(paths.ROOT)]
+    command = ["constructor", f"--output-dir={folder}", f"--cache-dir={folder}/cache", str(file.parent)]
     subprocess.run(command, check=True, env=os.environ | {"HUBFORGE_CHANNEL": channel.as_uri()})
-    return folder / paths.INSTALLER.name
+    return folder / construct.read(file).filename

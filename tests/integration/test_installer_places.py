@@ -1,5 +1,6 @@
 """The real installer where it is not as one would wish: without root, on odd servers, and where it cannot run."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,27 @@ def test_a_server_that_is_odd_in_every_way(installer: Path) -> None:
         assert server.shell(f"{as_alice} {PREFIX}/bin/conda list -n jupyterhubenv jupyterhub")
         server.shell(f"{ENVIRONMENT}/bin/hubctl start")
         assert log_in(server, ENVIRONMENT, "alice", "correct-horse").startswith("2.")
+
+
+def test_a_disk_that_fails_once_it_writes_ends_in_4(installer: Path, tmp_path: Path) -> None:
+    """The kernel takes every file into its memory; that the disk below has no room for them shows only later."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "small").mkdir()
+    done = subprocess.run(
+        [
+            *("unshare", "--mount", "sh", "-euc"),
+            "mount -t tmpfs -o size=300m none small\n"
+            "truncate -s 3G small/image; mkfs.ext4 -q small/image; mount -o loop small/image disk\n"
+            f"code=0; bash {installer} -b -s -p {tmp_path}/disk/prefix --log /dev/null || code=$?\n"
+            "test ! -e disk/prefix/.hubforge/installed.json; umount disk small; exit $code\n",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "hub-installer: the disk did not take everything: " in done.stderr
+    assert "When the cause is removed, the same command finishes it." in done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -309,10 +309,17 @@ def test_verify_names_the_damaged_package(helper: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["verify"], ["unpack", "a", "b", "1", "c"], ["nonsense", "x"], ["cat", "f", "x", "1"]]
+    "words", [[], ["verify"], ["unpack", "a", "b", "1", "c"], ["nonsense", "x"], ["cat", "f", "x", "1"], ["sync"]]
 )
 def test_wrong_calls_end_in_2(helper: Path, words: list[str]) -> None:
     assert subprocess.run([helper, *words], capture_output=True).returncode == USAGE
+
+
+def test_sync_waits_for_the_disk_of_a_folder_and_names_one_that_is_not_there(helper: Path, tmp_path: Path) -> None:
+    assert subprocess.run([helper, "sync", tmp_path]).returncode == 0
+    done = subprocess.run([helper, "sync", tmp_path / "none"], capture_output=True, text=True)
+    assert done.returncode == FAILED
+    assert f"cannot open the folder {tmp_path}/none" in done.stderr
 
 
 # ---- the program ----

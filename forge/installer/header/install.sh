@@ -74,6 +74,9 @@ carried_python() {
 
 link_environments() {
     say linking
+    # The disk writes what is unpacked while links are made of it.
+    "$helper" sync "$prefix/pkgs" 2>>"$log" &
+    writing=$!
     lay_descriptions || fail
     if [ "$mode" = new ]; then
         logged carried_python "$prefix/pkgs" link.py --prefix "$prefix" --work "$work" ${resume:+--resume} \
@@ -86,7 +89,8 @@ link_environments() {
 
 # The marker is the last file; what it vouches for must be on the disk before it.
 mark_installed() {
-    sync -f "$prefix" 2>/dev/null || sync
+    wait "$writing" || fail
+    errors_logged "$helper" sync "$prefix/pkgs" || fail
     mv "$work/installed.json" "$state/installed.json" || fail
     rm -rf "$state/replaced.json" "$state/before" || fail
 }

@@ -5,6 +5,7 @@
  *   unpack unpack  FILE LIST BASE DIR TITLE  unpack every package to DIR/NAME that is not there yet
  *   unpack afresh  FILE LIST BASE DIR TITLE  the same, trusting nothing that lies in DIR
  *   unpack channel FILE LIST BASE DIR TITLE  write the packages as they are to DIR/SUBDIR/NAME.conda
+ *   unpack sync    DIR                       wait until the disk holds all of DIR's file system
  *   unpack cat     FILE OFFSET LENGTH        write a zstd-compressed piece of FILE to standard output
  *   unpack sha256  FILE [portable]           print the sha256 of FILE
  *
@@ -32,6 +33,7 @@
 
 #define MAX_THREADS 8               /* each decoder holds a window of some MiB */
 #define OUTPUT_BUFFER (256 * 1024)  /* bytes decoded before they are written */
+#define WRITE_OUT_PAUSE 200000      /* microseconds */
 #define RECEIPT "info/hubforge-sha256" /* in an unpacked package: the sha256 of the file that it came from */
 
 /* ---- one job for every package, on all processors ---- */
@@ -178,6 +180,23 @@ static void remove_tree(int parent, const char *name) {
         fail(EXIT_INSTALL, "cannot remove the folder %s: %s", name, strerror(errno));
 }
 
+/* ---- the disk ---- */
+
+/* The kernel tells of what it could not write only once, to whoever asks first: so every answer counts. */
+static void write_out(int directory) {
+    if (syncfs(directory) != 0)
+        fail(EXIT_INSTALL, "the disk did not take everything: %s", strerror(errno));
+}
+
+/* Has the disk write what is there while the rest is unpacked: the sync that an installation ends with is then short. */
+static void *keep_writing_out(void *directory) {
+    for (;;) {
+        write_out(*(const int *)directory);
+        usleep(WRITE_OUT_PAUSE);
+    }
+    return NULL;
+}
+
 /* ---- the jobs ---- */
 
 static void verify(const struct run *run, const struct package *package, void *unused) {
@@ -301,6 +320,9 @@ static void for_packages(const char *command, char *const arguments[], const cha
     }
     if (directory != NULL)
         run.directory = open_directory(AT_FDCWD, directory);
+    pthread_t writer;
+    if (directory != NULL && pthread_create(&writer, NULL, keep_writing_out, &run.directory) == 0)
+        pthread_detach(writer);
     for_each_package(&run);
 }
 
@@ -312,6 +334,8 @@ int main(int argc, char **argv) {
         for_packages(command, argv + 2, argv[5], argv[6]);
     } else if (strcmp(command, "verify") == 0 && argc == 6) {
         for_packages(command, argv + 2, NULL, argv[5]);
+    } else if (strcmp(command, "sync") == 0 && argc == 3) {
+        write_out(open_directory(AT_FDCWD, argv[2]));
     } else if (strcmp(command, "cat") == 0 && argc == 5) {
         cat(argv[2], count(argv[3]), count(argv[4]));
     } else if (strcmp(command, "sha256") == 0 && (argc == 3 || argc == 4)) {

@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit import installer_stub as stub
 from tests.unit.installer_stub import SHELLS, run
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,39 @@ def test_killed_anywhere_the_same_command_finishes(disturbed: Disturbed, point: 
         assert run(disturbed.installer, *arguments).returncode == 0
     assert stub.tree(disturbed.prefix) == disturbed.expected
     shutil.rmtree(disturbed.prefix)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_killed_alone_what_it_had_started_ends_before_the_same_command_goes_on(tmp_path: Path, shell: str) -> None:
+    """A kill -9 of the installer's process leaves its children: two writers in one prefix would spoil it."""
+    gate, flag, prefix = tmp_path / "gate", tmp_path / "flag", tmp_path / "prefix"
+    os.mkfifo(gate)
+    slow_once = f"if [ -e {flag} ]; then rm {flag}; read -r _ <{gate}; fi"
+    installer = stub.build(tmp_path, stub.plan(tmp_path / "packages", slow_once))
+    expected = undisturbed(installer, prefix)
+    flag.touch()
+    command = [*shell.split(), str(installer), "-b", "-p", str(prefix), "--log", "/dev/null"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
+        wait_for("the packages are being linked", lambda: not flag.exists())
+        first.kill()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as second:
+        assert second.stdout
+        while "was killed, and what it had started still works" not in second.stdout.readline():
+            assert second.poll() is None
+        assert not (prefix / ".hubforge/installed.json").exists()
+        gate.write_text("go on\n")
+        second.stdout.read()
+    assert second.returncode == 0
+    assert stub.tree(prefix) == expected
+
+
+def test_a_lock_of_a_run_that_is_gone_holds_up_nobody_whoever_has_its_number_now(
+    installer: Path, tmp_path: Path
+) -> None:
+    """In a container every first process has the number one."""
+    (tmp_path / "prefix/.hubforge").mkdir(parents=True)
+    (tmp_path / "prefix/.hubforge/lock").write_text(f"{os.getpid()}\n")
+    assert run(installer, "-b", "-p", tmp_path / "prefix").returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

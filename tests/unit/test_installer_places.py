@@ -262,3 +262,16 @@ def test_of_two_installers_at_once_the_second_stops_with_the_firsts_pid(tmp_path
     assert (second.returncode, removal.returncode) == (1, 1)
     assert str(first.pid) in second.stderr
     assert str(first.pid) in removal.stderr
+
+
+def test_two_channels_extracted_into_one_folder_at_once_leave_a_whole_one(installer: Path, tmp_path: Path) -> None:
+    command = ["sh", str(installer), "--extract-channel", str(tmp_path / "channel")]
+    runs = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    for one in runs:
+        said = one.communicate()[1]
+        assert one.returncode == 0 or (one.returncode == 1 and "is at work in" in said), said
+    assert 0 in {one.returncode for one in runs}
+    left = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "channel").iterdir()}
+    assert left == {"channel/linux-64", "channel/noarch"}
+    assert run(installer, "--extract-channel", tmp_path / "alone").returncode == 0
+    assert stub.tree(tmp_path / "channel") == stub.tree(tmp_path / "alone")

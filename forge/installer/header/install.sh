@@ -154,9 +154,8 @@ hub_port() {
     done </etc/jupyterhub/hub.yaml
 }
 
-# The last file that goes is the one that says that something is left to do.
 finish() {
-    { rm -rf "$work" && rm -f "$lock" && rm -f "$state/installing"; } || fail
+    { rm -rf "$work" && rm -f "$state/installing" && rm -f "$lock"; } || fail
     work='' lock=''
 }
 
@@ -185,10 +184,9 @@ install() {
     choose_log
     summarise
 
-    made_below=$folder made=$state
-    mkdir -p "$state" || die 1 not_writable "$folder"
-    take_lock
-    make_work "$state/tmp"
+    made_below=$folder
+    begin_work
+    check_prefix_state # another run may have ended just now
     check_packages
     [ "$mode" = new ] || plan_upgrade
 

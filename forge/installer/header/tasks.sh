@@ -14,12 +14,11 @@ extract_channel() {
     absolute "$channel"
     channel=$path
     writable_folder "$channel"
-    made_below=$folder made=$channel
-    mkdir -p "$channel" || die 1 not_writable "$folder"
-    make_work "$channel/.hubforge-tmp"
+    made_below=$folder prefix=$channel state=$channel/.hubforge
+    begin_work
     check_packages
 
-    prefix=$channel begun=1
+    begun=1
     mkdir -p "$channel/$platform" "$channel/noarch" || fail
     message progress_writing
     "$helper" channel "$self" "$work/packages" "$packages_offset" "$channel" "$text" || fail
@@ -29,5 +28,6 @@ extract_channel() {
         "$helper" cat "$self" "$part_offset" "$part_length" >"$work/repodata.json" || fail
         mv "$work/repodata.json.zst" "$work/repodata.json" "$channel/$subdir/" || fail
     done
+    begun=
     say channel_done "$channel" "$channel"
 }

@@ -46,7 +46,7 @@ uninstall() {
     check_prefix_name
     [ -d "$state" ] || die 1 not_installed "$prefix"
     [ -w "$state" ] || die 1 not_writable "$state"
-    take_lock
+    begin_work
     list_removals
     [ -n "$batch" ] || agreed uninstall_question || die 1 uninstall_declined
 
@@ -58,7 +58,7 @@ uninstall() {
     cd / || exit 4
     prefix_entries | while read -r entry; do rm -rf "${prefix:?}/$entry" || exit 1; done || die 4 removal_failed "$prefix"
     rm -rf "$state" || die 4 removal_failed "$prefix"
-    lock=
+    work='' lock=''
     rmdir "$prefix" 2>/dev/null || say removal_rest "$prefix"
     remove_log
     say uninstalled "$product" "$prefix"

@@ -6,23 +6,39 @@ boot_id() {
     [ ! -r /proc/sys/kernel/random/boot_id ] || read -r boot </proc/sys/kernel/random/boot_id
 }
 
-# Takes the lock of the prefix, over a lock whose holder is gone.
-take_lock() {
-    lock=$state/lock
-    if ! (set -C && echo "$$ $boot" >"$lock") 2>/dev/null; then
-        read -r holder holder_boot <"$lock" || holder=
-        if [ -n "$holder" ] && [ "$holder_boot" = "$boot" ] && [ -d "/proc/$holder" ]; then
-            lock=
-            die 1 running "$holder" "$prefix"
-        fi
-        echo "$$ $boot" >"$lock" || die 1 not_writable "$state"
-    fi
+# Makes `state`, takes its lock, and lays the helper and the list of packages into a temporary folder in it.
+#
+# The kernel gives the lock back when this process and all that it has started are gone: after a kill -9 of this one,
+# the others end what they are at, and the next run waits for that.
+begin_work() {
+    made=$state
+    mkdir -p "$state" || die 1 not_writable "${state%/*}"
+    make_work
+    file=$state/lock
+    while (: >>"$file") 2>/dev/null || die 1 not_writable "$state"; do
+        exec 9>>"$file"
+        "$helper" lock 9 "$file" && break
+        [ $? = 1 ] || die 1 not_writable "$state"
+        read -r holder <"$file" || holder=
+        if [ -n "$holder" ] && [ "$holder" != $$ ] && [ -d "/proc/$holder" ]; then die 1 running "$holder" "$prefix"; fi
+        [ -z "$holder" ] || say waiting "$prefix"
+        "$helper" lock 9 "$file" wait && break
+    done
+    lock=$file
+    for leftover in "$state"/tmp.*; do
+        holder=${leftover##*/tmp.}
+        [ -d "/proc/${holder%%.*}" ] || rm -rf "$leftover"
+    done
 }
 
-# make_work FOLDER: the temporary folder, with the helper and the list of packages in it.
+# A folder of its own for each run: one that has yet to learn that it is the second must not touch the first one's.
 make_work() {
-    work=$1
-    { rm -rf "$work" && mkdir "$work" && chmod 700 "$work"; } || die 1 not_writable "${work%/*}"
+    work=$state/tmp.$$
+    while ! mkdir "$work" 2>/dev/null; do
+        [ -e "$work" ] || die 1 not_writable "$state"
+        work=$work.1
+    done
+    chmod 700 "$work" || die 1 not_writable "$state"
     helper=$work/unpack
     { part helper >"$helper" && chmod 700 "$helper" && part packages >"$work/packages"; } || die 1 not_writable "$work"
     find_part helper
@@ -91,9 +107,13 @@ clean_up() {
 # shellcheck disable=SC2317  # called by the trap
 interrupted() {
     [ -n "$begun" ] || exit 1
-    if [ "$task" = uninstall ]; then die 4 removal_failed "$prefix"; else die 4 interrupted "$prefix"; fi
+    case $task in
+    uninstall) die 4 removal_failed "$prefix" ;;
+    extract-channel) die 4 channel_failed "$prefix" ;;
+    *) die 4 interrupted "$prefix" ;;
+    esac
 }
 
 fail() {
-    die 4 failed "$prefix"
+    if [ "$task" = extract-channel ]; then die 4 channel_failed "$prefix"; else die 4 failed "$prefix"; fi
 }

@@ -3,6 +3,7 @@
 #define HUBFORGE_FAIL_H
 
 enum exit_code {
+    EXIT_BUSY = 1,    /* somebody else holds the lock */
     EXIT_USAGE = 2,   /* called wrongly */
     EXIT_DAMAGED = 3, /* the installer file is not what was built */
     EXIT_INSTALL = 4, /* writing failed, or a package wants something that is refused */

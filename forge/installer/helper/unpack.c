@@ -6,6 +6,7 @@
  *   unpack afresh  FILE LIST BASE DIR TITLE  the same, trusting nothing that lies in DIR
  *   unpack channel FILE LIST BASE DIR TITLE  write the packages as they are to DIR/SUBDIR/NAME.conda
  *   unpack sync    DIR                       wait until the disk holds all of DIR's file system
+ *   unpack lock    FD FILE [wait]            lock FILE, which FD is open on, and write the caller's pid into it
  *   unpack cat     FILE OFFSET LENGTH        write a zstd-compressed piece of FILE to standard output
  *   unpack sha256  FILE [portable]           print the sha256 of FILE
  *
@@ -26,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -279,6 +281,28 @@ static void lay_down(const struct run *run, const struct package *package, void 
     close(subdir);
 }
 
+/* ---- the lock ---- */
+
+/*
+ * Locks the open file, which this process has from the shell that starts it: it stays locked until that shell and all
+ * that it has started are gone, however they end (flock(2)). Whoever held it before may have removed it meanwhile, so
+ * that another one is the lock now: EXIT_BUSY, too.
+ */
+static int lock(int file, const char *path, bool wait) {
+    struct stat opened, named;
+    while (flock(file, wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+            return EXIT_BUSY;
+        if (errno != EINTR)
+            fail(EXIT_INSTALL, "cannot lock %s: %s", path, strerror(errno));
+    }
+    if (fstat(file, &opened) != 0 || stat(path, &named) != 0 || opened.st_ino != named.st_ino)
+        return EXIT_BUSY;
+    if (ftruncate(file, 0) != 0 || dprintf(file, "%d\n", getppid()) < 0)
+        fail(EXIT_INSTALL, "cannot write %s: %s", path, strerror(errno));
+    return 0;
+}
+
 /* ---- the command line ---- */
 
 static size_t count(const char *text) {
@@ -336,6 +360,8 @@ int main(int argc, char **argv) {
         for_packages(command, argv + 2, NULL, argv[5]);
     } else if (strcmp(command, "sync") == 0 && argc == 3) {
         write_out(open_directory(AT_FDCWD, argv[2]));
+    } else if (strcmp(command, "lock") == 0 && (argc == 4 || argc == 5)) {
+        return lock((int)count(argv[2]), argv[3], argc == 5);
     } else if (strcmp(command, "cat") == 0 && argc == 5) {
         cat(argv[2], count(argv[3]), count(argv[4]));
     } else if (strcmp(command, "sha256") == 0 && (argc == 3 || argc == 4)) {

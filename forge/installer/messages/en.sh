@@ -45,6 +45,7 @@ message_en() {
 
     # -- failed while installing (4), installed but something after that failed (5)
     failed) text='The installation in "%s" is not complete. When the cause is removed, the same command finishes it.' ;;
+    channel_failed) text='The channel in "%s" is not complete. When the cause is removed, the same command finishes it.' ;;
     failed_early) text='Nothing of what is installed in "%s" was changed. When the cause is removed, the same command goes on.' ;;
     gone_back) text='This failed, and the packages in "%s" are the ones before again. When the cause is removed, repeat the same command.' ;;
     interrupted) text='Interrupted. The same command goes on with the installation in "%s".' ;;
@@ -69,6 +70,7 @@ message_en() {
     summary_host_prepared) text='prepared: group, folders, certificate, settings, service (-s leaves it alone)' ;;
     summary_host_skipped) text='left alone (-s)' ;;
     summary_host_not_root) text='left alone (only root can prepare it)' ;;
+    waiting) text='A run before this one was killed, and what it had started still works in "%s": waiting for its end.' ;;
     resuming) text='An interrupted installation is there: going on with it.' ;;
     checking) text='Checking %s packages' ;;
     planning) text='Solving the new set of packages' ;;
@@ -90,7 +92,7 @@ message_en() {
     installed) text='\nInstalled: %s %s in %s' ;;
     next_steps) text='What to do next:\n  %s/hubctl start\n                    starts the hub at https://%s:%s\n  usermod -aG jupyterhub NAME\n                    lets the account NAME log in; at first nobody may\n  /etc/jupyterhub/hub.yaml\n                    holds its settings' ;;
     next_steps_setup) text='What to do next:\n  %s/hubctl setup\n                    as root, prepares the host; then "hubctl start"\n                    starts the hub at https://%s:%s' ;;
-    channel_done) text='The channel is in %s; conda uses it with: -c file://%s' ;;
+    channel_done) text='The channel is in %s; conda uses it with: -c "file://%s"' ;;
 
     # -- --uninstall
     removal_prefix) text='This will be removed:\n  %s and all that is in it' ;;

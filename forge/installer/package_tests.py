@@ -109,6 +109,15 @@ def trials(environment: Environment, cache: Path) -> Iterator[Trial]:
                 yield Trial(package, test)
 
 
+def part_from_cache(folder: Path) -> None:
+    """Gives every file below ``folder`` a content of its own: one that a test writes in place is the cache's, else."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_nlink > 1:
+            own = path.with_name(f".{path.name}.own")
+            shutil.copy2(path, own)
+            own.replace(path)
+
+
 def run(prefix: Path, work: Path) -> int:
     """Runs all tests, a line for each environment and each failure; how many failed."""
     cache, failed = prefix / "pkgs", 0
@@ -116,6 +125,7 @@ def run(prefix: Path, work: Path) -> int:
         found = list(trials(environment, cache))
         folder = work / "tested" / environment.name
         asyncio.run(copy(environment, folder, cache))
+        part_from_cache(folder)
         print(f"  {environment.name}: {len(found)} tests of packages", flush=True)
         for trial in found:
             outcome = trial.run(folder, work)

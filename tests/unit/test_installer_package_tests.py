@@ -52,6 +52,13 @@ def test_they_run_in_a_copy_that_they_may_spoil(installer: Path, prefix: Path) -
     assert {path.name for path in (prefix / ".hubforge").iterdir()} == {"installed.json"}
 
 
+def test_one_that_writes_into_an_installed_file_writes_into_the_copy_alone(installer: Path, prefix: Path) -> None:
+    before = (prefix / "envs/jupyterhubenv/share/demo/data/0").read_bytes()
+    carry(prefix, "- script: [echo more >>$PREFIX/share/demo/data/0, grep -q more $PREFIX/share/demo/data/0]\n")
+    assert run(installer, "-bsut", "-p", prefix).returncode == 0
+    assert (prefix / "envs/jupyterhubenv/share/demo/data/0").read_bytes() == before
+
+
 def test_a_failing_one_is_named_and_ends_in_5(installer: Path, prefix: Path) -> None:
     carry(prefix, FAILING)
     done = run(installer, "-bsut", "-p", prefix)

@@ -51,7 +51,8 @@ def kept(host: Host, purge: bool) -> list[str]:
         return []
     folders = [s30_shared.PATH, *_outermost([folder.path for folder in s20_folders.FOLDERS])]
     edited = [s80_pam.PATH] if host.at(s80_pam.PATH).exists() and not _pam(host, purge) else []
-    return [path for path in folders if host.at(path).exists()] + edited
+    group = [f"the group {GROUP}"] if host.group_id(GROUP) is not None and _in_group_file(host) else []
+    return [path for path in folders if host.at(path).exists()] + edited + group
 
 
 def _service(host: Host) -> Iterator[Item]:

@@ -298,7 +298,7 @@ async def run(options: Options) -> None:
     if options.resume:
         remove_partial_links(options.prefix)
     for environment in release.environments:
-        print(f"  {environment.name}: {len(environment.packages)} packages", flush=True)
+        print(f"  {environment.name}: {len(environment.packages)}", flush=True)
         folder = environment.folder(options.prefix)
         await link(environment, folder, [package.linkable(cache) for package in environment.packages], cache=cache)
         write_history(environment, folder, options.command, release)

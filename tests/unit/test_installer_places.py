@@ -75,6 +75,16 @@ def test_a_read_only_and_a_noexec_file_system_are_refused_and_nothing_stays(
     assert str(tmp_path / "disk") in done.stderr
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_file_system_is_known_through_a_link_to_it(installer: Path, tmp_path: Path, shell: str) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/disk; mount -t tmpfs -o noexec none {tmp_path}/disk; ln -s disk {tmp_path}/link\n"
+        f"{shell} {installer} --check -p {tmp_path}/link/prefix"
+    )
+    assert done.returncode == 1
+    assert f'stop     Programs cannot be run from "{tmp_path}/link"' in done.stdout
+
+
 def test_a_noexec_tmp_does_not_matter(installer: Path, tmp_path: Path) -> None:
     done = mounted(
         f"mkdir {tmp_path}/tmp; mount -t tmpfs -o noexec none {tmp_path}/tmp\n"

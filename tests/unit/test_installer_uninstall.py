@@ -56,6 +56,34 @@ def test_what_was_there_before_the_installation_stays(installer: Path, tmp_path:
     assert stub.tree(prefix) == before
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_in_folders_that_both_used_only_what_was_installed_goes(installer: Path, tmp_path: Path, shell: str) -> None:
+    prefix = tmp_path / "prefix"
+    for name in ("lib/mine.txt", "lib/deep/er/mine", "share/a name with spaces"):
+        (prefix / name).parent.mkdir(parents=True, exist_ok=True)
+        (prefix / name).write_text("mine\n")
+    before = stub.tree(prefix)
+    assert run(installer, "-bsf", "-p", prefix, shell=shell).returncode == 0
+    assert (prefix / "lib/libz.so.1").exists()
+    done = run(installer, "--uninstall", "-b", "-p", prefix, shell=shell)
+    assert done.returncode == 0
+    assert f"(in {prefix} stays what was there before: lib share)" in done.stdout
+    assert stub.tree(prefix) == before
+
+
+def test_the_log_that_was_asked_for_says_what_went(installer: Path, prefix: Path, tmp_path: Path) -> None:
+    done = run(installer, "--uninstall", "-b", "-p", prefix, "--log", tmp_path / "log")
+    assert done.returncode == 0
+    assert f"{prefix} and all that is in it" in (tmp_path / "log").read_text()
+
+
+def test_what_an_uninstallation_has_left_is_named_to_who_wants_it_gone_later(installer: Path, prefix: Path) -> None:
+    assert run(installer, "--uninstall", "-b", "-p", prefix).returncode == 0
+    done = run(installer, "--uninstall", "--purge", "-b", "-p", prefix)
+    assert done.returncode == 1
+    assert "rm -r /etc/jupyterhub" in done.stderr
+
+
 def test_an_interrupted_installation_can_be_removed(installer: Path, prefix: Path) -> None:
     (prefix / ".hubforge/installed.json").unlink()
     (prefix / ".hubforge/installing").write_text("2026.11 new unknown\n")

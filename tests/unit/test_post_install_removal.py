@@ -57,7 +57,9 @@ def test_an_edited_pam_file_is_a_setting_and_stays(host: Host) -> None:
     host.at("/etc/pam.d/jupyterhub").write_text("# mine\n")
     take(host)
     assert host.at("/etc/pam.d/jupyterhub").exists()
-    assert "/etc/pam.d/jupyterhub" in removal.kept(host, purge=False)
+    kept = removal.kept(host, purge=False)
+    assert "/etc/pam.d/jupyterhub" in kept
+    assert "the group jupyterhub" in kept
 
 
 def test_purge_leaves_the_host_as_it_was(tmp_path: Path) -> None:

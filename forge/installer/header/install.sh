@@ -23,7 +23,7 @@ host_plan() {
 begin() {
     # What somebody else has here stays when this is uninstalled.
     if [ "$mode" = over ] && [ -z "$resume" ] && [ ! -f "$state/installed.json" ] && [ ! -f "$state/found" ]; then
-        entries_of "$prefix" >"$state/found" || fail
+        paths_below "$prefix" >"$state/found" || fail
     fi
     { echo "$version $mode $boot" >"$state/installing.new" && mv "$state/installing.new" "$state/installing"; } || fail
     begun=1

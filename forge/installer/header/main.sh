@@ -6,6 +6,7 @@ main() {
     prefix='' channel='' wanted_log='' log='' work='' lock='' made='' made_below='' begun=''
     mode='' resume='' stops=0
     command_line="$0 $*"
+    tab=$(printf '\t')
     choose_language
     parse_arguments "$@"
 

@@ -48,6 +48,7 @@ writable_folder() {
 # mount_options FOLDER: sets `options` to those of its file system: the last of the longest mount points above it.
 mount_options() {
     longest=0 options=
+    set -- "$(cd -P "$1" 2>/dev/null && pwd -P)"
     while read -r _ point _ found_options _; do
         case $1/ in
         "${point%/}"/*) ;;
@@ -58,12 +59,14 @@ mount_options() {
     done </proc/self/mounts
 }
 
-# The names in a prefix, one a line, our own state aside.
-entries_of() {
-    for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
-        { [ -e "$entry" ] || [ -L "$entry" ]; } || continue
-        [ "${entry##*/}" = .hubforge ] || echo "${entry##*/}"
-    done
+# paths_below FOLDER: everything in it, one a line and sorted, our own state aside. (A hard link counts each time.)
+paths_below() {
+    (cd "$1" && du -al .) | while IFS="$tab" read -r _ name; do
+        case $name in
+        . | ./.hubforge | ./.hubforge/*) ;;
+        *) echo "${name#./}" ;;
+        esac
+    done | LC_ALL=C sort
 }
 
 # Sets `prefix` to an absolute path, and `state`.
@@ -73,11 +76,13 @@ settle_prefix() {
 }
 
 check_prefix_name() {
+    stops_before=$stops
     case $prefix in
     *[!ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+@/-]*) refuse prefix_characters "$prefix" ;;
     /) refuse prefix_root ;;
     esac
     [ "${#prefix}" -le "$prefix_limit" ] || refuse prefix_length "$prefix" "${#prefix}" "$prefix_limit"
+    [ "$stops" -eq "$stops_before" ]
 }
 
 # Sets `mode`: "new" when everything in the prefix is or will be ours, "over" when something was there before.
@@ -116,9 +121,8 @@ check_downgrade() {
 }
 
 check_prefix() {
-    check_prefix_name
-    writable_folder "$prefix" || return 0
-    check_prefix_state
+    existing_folder "$prefix"
+    if check_prefix_name && writable_folder "$prefix"; then check_prefix_state; fi
     measure_space "$folder"
     # An interrupted run has used up a part of the space already.
     [ -z "$resume" ] || return 0

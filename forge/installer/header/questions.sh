@@ -29,7 +29,7 @@ ask_licence() {
 
 ask_prefix() {
     say prefix_question "$default_prefix"
-    read -r answer || exit 2
+    read -r answer || die 2 nobody_answers
     # shellcheck disable=SC2088  # it is not the shell that read the answer's tilde
     case $answer in
     '') prefix=$default_prefix ;;

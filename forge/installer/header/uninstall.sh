@@ -8,20 +8,37 @@ host_removal() {
         "$prefix/envs/jupyterhubenv/bin/python" -I -B "$steps" --prefix "$prefix" ${purge:+--purge} "$@"
 }
 
-# Everything below the prefix that nobody else had there before the installation.
-prefix_entries() {
-    entries_of "$prefix" | while read -r entry; do
-        [ ! -f "$state/found" ] || ! line_of "$entry" <"$state/found" || continue
-        echo "$entry"
-    done
+# Everything below the prefix goes, but for what somebody had there before the installation.
+remove_installed() {
+    found=$state/found
+    [ -f "$found" ] || found=/dev/null
+    paths_below "$prefix" >"$work/now" || return 1
+    LC_ALL=C comm -13 "$found" "$work/now" | remove_named
 }
 
-# line_of TEXT: whether it is a line of standard input.
-line_of() {
-    while read -r line; do
-        [ "$line" != "$1" ] || return 0
+# Removes the paths, below the prefix, that standard input names; what lies below one that was named goes with it.
+remove_named() {
+    last=/
+    set --
+    while read -r name; do
+        case $name in
+        "$last"/*) continue ;;
+        esac
+        last=$name
+        set -- "$@" "$prefix/$name"
+        [ $# -lt 200 ] || { rm -rf "$@" && set --; } || return 1
     done
-    return 1
+    [ $# -eq 0 ] || rm -rf "$@"
+}
+
+# The names in the prefix that were there before the installation, on one line.
+found_names() {
+    while read -r name; do
+        case $name in
+        */*) ;;
+        *) printf ' %s' "$name" ;;
+        esac
+    done <"$state/found"
 }
 
 list_removals() {
@@ -32,7 +49,8 @@ list_removals() {
         *) say removal_environment "${environment%/}" ;;
         esac
     done
-    [ ! -f "$state/found" ] || say removal_found "$prefix" "$(cat "$state/found")"
+    [ ! -f "$state/found" ] || say removal_found "$prefix" "$(found_names)"
+    list_log
     [ ! -f "$state/uninstalling" ] || return 0
     host_unknown=
     host_removal --list-removals 2>/dev/null || {
@@ -44,9 +62,10 @@ list_removals() {
 uninstall() {
     settle_prefix
     check_prefix_name
-    [ -d "$state" ] || die 1 not_installed "$prefix"
+    [ -d "$state" ] || die 1 "not_installed${purge:+_purge}" "$prefix"
     [ -w "$state" ] || die 1 not_writable "$state"
     begin_work
+    [ -z "$wanted_log" ] || { choose_log && begin_log; }
     list_removals
     [ -n "$batch" ] || agreed uninstall_question || die 1 uninstall_declined
 
@@ -56,7 +75,7 @@ uninstall() {
         : >"$state/uninstalling" || die 4 removal_failed "$prefix"
     fi
     cd / || exit 4
-    prefix_entries | while read -r entry; do rm -rf "${prefix:?}/$entry" || exit 1; done || die 4 removal_failed "$prefix"
+    remove_installed || die 4 removal_failed "$prefix"
     rm -rf "$state" || die 4 removal_failed "$prefix"
     work='' lock=''
     rmdir "$prefix" 2>/dev/null || say removal_rest "$prefix"
@@ -65,6 +84,13 @@ uninstall() {
 }
 
 # The log that nobody named goes with --purge.
+list_log() {
+    [ -z "$wanted_log" ] || return 0
+    default_log
+    [ -f "$log_target" ] || return 0
+    if [ -n "$purge" ]; then say removal_log "$log_target"; else say removal_log_stays "$log_target"; fi
+}
+
 remove_log() {
     { [ -n "$purge" ] && [ -z "$wanted_log" ]; } || return 0
     default_log

@@ -83,7 +83,7 @@ can_append() {
 
 begin_log() {
     log=$log_target
-    { echo "==== $(date -u '+%Y-%m-%dT%H:%M:%SZ') $product $version: $command_line" >>"$log"; } 2>/dev/null || log=/dev/null
+    { echo "==== $(date -u '+%Y-%m-%dT%H:%M:%SZ') $product $version, $prefix: $command_line" >>"$log"; } 2>/dev/null || log=/dev/null
 }
 
 # remove_empty FOLDER STOP: FOLDER and the empty folders above it, up to STOP, which was there before.

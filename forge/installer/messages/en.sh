@@ -21,6 +21,7 @@ message_en() {
     space) text='"%s" has %s MiB free; %s MiB are needed.' ;;
     noexec) text='Programs cannot be run from "%s" (is it mounted noexec?).' ;;
     not_installed) text='There is no installation in "%s". -p names another prefix.' ;;
+    not_installed_purge) text='There is no installation in "%s". -p names another prefix. What an --uninstall without --purge has left goes with: rm -r /etc/jupyterhub /var/lib/jupyterhub /var/log/jupyterhub /shared/jupyterhub; groupdel jupyterhub' ;;
     uninstall_declined) text='Nothing was removed.' ;;
     downgrade) text='"%s" holds release %s, and this installer has the older %s. --allow-downgrade goes back to it all the same.' ;;
     plan_failed) text='What an upgrade of "%s" would change cannot be told, so nothing was changed.' ;;
@@ -35,6 +36,7 @@ message_en() {
     no_value) text='%s wants a value. -h shows how.' ;;
     two_tasks) text='%s and %s cannot be done in one run. -h shows what there is.' ;;
     purge_alone) text='The flag --purge goes with --uninstall only. -h shows how.' ;;
+    nobody_answers) text='The answers ended before the questions did: nothing was installed. -b asks none.' ;;
     licence_refused) text='The licence was not accepted: nothing was installed.' ;;
 
     # -- the file is damaged (3)
@@ -97,7 +99,9 @@ message_en() {
     # -- --uninstall
     removal_prefix) text='This will be removed:\n  %s and all that is in it' ;;
     removal_environment) text='  the environment %s, which somebody added' ;;
-    removal_found) text='  (in %s stays what was there before: %s)' ;;
+    removal_found) text='  (in %s stays what was there before:%s)' ;;
+    removal_log) text='  %s' ;;
+    removal_log_stays) text='  (the log stays: %s)' ;;
     removal_host_unknown) text='  (what was done to the host stays: %s is not complete, so it is not known)' ;;
     uninstall_question) text='Remove it? [yes|no]' ;;
     removal_host_failed) text='Nothing in "%s" was removed. When the cause is removed, repeat the same command.' ;;
@@ -157,8 +161,8 @@ Installs %s %s.
   -t            run the tests that packages carry, when all is installed
   -c            set up the shell (conda init), so that "conda activate" works
   -k            keep the package cache: always done. The cache and the environments are hard links
-                of the same files, so it costs next to nothing, and "conda create --offline"
-                works from it
+                of the same files, so it takes some 5 % more space, and "conda create --offline"
+                works from it; but a file that is edited in place is edited in all of them
   -m            no menu entries: there are none, accepted as in other installers
   --log FILE    where to keep what was said (default /var/log/hubforge-install.log; for others
                 than root PREFIX-install.log)

@@ -45,7 +45,9 @@ def read(path: Path) -> Document:
     except (YAMLError, UnicodeDecodeError) as error:
         raise HubError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     except FileNotFoundError:
-        raise HubError(f"{path} is not there", "`hubctl setup` writes it") from None
+        raise HubError(
+            f"{path} is not there", "`hubctl setup` writes it, as root; `hubctl --root DIR` works in a folder instead"
+        ) from None
     except OSError as error:
         raise HubError(f"{path} can't be read: {error.strerror}") from None
     if tree is None:

@@ -122,6 +122,15 @@ def test_everything_is_said_before_the_first_byte_is_written(installer: Path, tm
         assert word in before
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_answers_that_end_before_the_questions_end_in_2_with_a_sentence(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    done = run(installer, "-s", shell=shell, answers="yes\n")
+    assert done.returncode == 2
+    assert "The answers ended before the questions did" in done.stderr
+
+
 @pytest.mark.parametrize("answers", ["no\n", "", "perhaps\nNO\n"])
 def test_a_refused_licence_ends_in_2_and_leaves_nothing(installer: Path, tmp_path: Path, answers: str) -> None:
     assert run(installer, "-p", tmp_path / "prefix", answers=answers).returncode == 2

@@ -2,7 +2,7 @@
 # ---- the machine ----
 
 check_tools() {
-    for tool in cat chmod comm date df du head ls mkdir mv rm rmdir sha256sum sort tail tee uname wc; do
+    for tool in cat chmod date df du head ls mkdir mv rm rmdir sha256sum sort tail tee uname uniq wc; do
         command -v "$tool" >/dev/null 2>&1 || die 1 no_tool "$tool"
     done
     { [ -f "$self" ] && [ -r "$self" ]; } || die 1 not_a_file "$self"

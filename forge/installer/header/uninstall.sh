@@ -13,7 +13,8 @@ remove_installed() {
     found=$state/found
     [ -f "$found" ] || found=/dev/null
     paths_below "$prefix" >"$work/now" || return 1
-    LC_ALL=C comm -13 "$found" "$work/now" | remove_named
+    # of the paths, those that are there but once: not among the found ones, which are there twice and more
+    LC_ALL=C sort "$found" "$found" "$work/now" | uniq -u | remove_named
 }
 
 # Removes the paths, below the prefix, that standard input names; what lies below one that was named goes with it.

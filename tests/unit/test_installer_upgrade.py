@@ -48,19 +48,20 @@ def build(folder: Path, before_python: str = "") -> Releases:
     """2026.11 with demo 1.0, speed-ups 1 and a library that 2026.12 has not; 2026.12 with demo 2.0 and speed-ups 2."""
     old = stub.plan(folder / "packages", before_python)
     new = stub.newer(folder / "packages", old)
-    plans = [with_speed_ups(plan, folder / "packages", number) for number, plan in enumerate((old, new), 1)]
+    plans = [as_released(plan, folder / "packages", number) for number, plan in enumerate((old, new), 1)]
     return Releases(folder, *(stub.build(folder, plan, f"{plan.version}.sh") for plan in plans))
 
 
-def with_speed_ups(plan: Plan, folder: Path, number: int) -> Plan:
-    """The release with a Python project ``speed_ups``, whose many files differ from release to release."""
+def as_released(plan: Plan, folder: Path, number: int) -> Plan:
+    """With the metapackage, and a Python project ``speed_ups`` whose many files differ from release to release."""
     files = [Member(f"site-packages/speed_ups/{number}/{file}.py", f"{file}\n".encode()) for file in range(400)]
     metadata = Member(f"{DIST_INFO.format(version=number)}METADATA", b"Name: speed_ups\n")
     installer = Member(f"{DIST_INFO.format(version=number)}INSTALLER", b"conda\n")
     index = Index("speed-ups", str(number), "py_0", noarch="python", depends=("python",))
     package = stub.package(folder, index, [*files, metadata, installer])
+    metapackage = stub.package(folder, Index("hubforge", plan.version, "0"), [])
     base, hub = plan.environments
-    return replace(plan, environments=(base, replace(hub, packages=(*hub.packages, package))))
+    return replace(plan, environments=(base, replace(hub, packages=(*hub.packages, package, metapackage))))
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_an_upgraded_prefix_is_that_of_a_new_installation(releases: Releases, tm
     run(releases.old, "-bs", "-p", prefix)
     done = run(releases.new, "-bus", "-p", prefix, shell=shell)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "  jupyterhubenv: 2 packages change, 0 come, 1 go" in done.stdout
+    assert "  jupyterhubenv: 3 packages change, 0 come, 1 go" in done.stdout
     assert "  base: 0 packages change, 0 come, 0 go" in done.stdout
     assert tree(prefix) == expected
     assert is_complete(prefix, "2026.12")
@@ -158,7 +159,8 @@ def test_added_packages_stay_with_what_they_need_and_are_named(releases: Release
     assert (done.returncode, done.stderr) == (0, "")
     assert "jupyterhubenv: these stay, which somebody added: mine\n" in done.stdout
     assert installed(prefix) == {
-        "python": "3.13.5", "libz": "1.3", "demo": "2.0", "speed-ups": "2", "mine": "5.0", "only-in-1.0": "1.0",
+        "python": "3.13.5", "libz": "1.3", "hubforge": "2026.12", "demo": "2.0", "speed-ups": "2",
+        "mine": "5.0", "only-in-1.0": "1.0",
     }  # fmt: skip
     assert (prefix / HUB / "share/mine").exists()
     assert record.read_bytes() == before
@@ -313,6 +315,25 @@ def test_an_older_release_is_refused_unless_it_is_allowed(releases: Releases, tm
     assert is_complete(prefix, "2026.11")
 
 
+def back_through_conda(prefix: Path) -> None:
+    """What ``conda install --revision`` leaves of 2026.12, as far as it matters here: the metapackage before."""
+    record = prefix / HUB / "conda-meta/hubforge-2026.12-0.json"
+    record.write_text(record.read_text().replace("2026.12", "2026.11"))
+    record.rename(record.with_name("hubforge-2026.11-0.json"))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_after_a_rollback_the_older_release_counts_as_the_one_that_is_there(
+    releases: Releases, prefix: Path, shell: str
+) -> None:
+    run(releases.new, "-bus", "-p", prefix)
+    back_through_conda(prefix)
+    assert run(releases.old, "--check", "-u", "-p", prefix, shell=shell).returncode == 0
+    done = run(releases.old, "-bus", "-p", prefix, shell=shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert is_complete(prefix, "2026.11")
+
+
 @pytest.mark.parametrize(
     ("this", "that", "older"),
     [
@@ -330,6 +351,17 @@ def test_releases_are_compared_number_by_number(this: str, that: str, older: boo
     header = Path(stub.__file__).parents[2] / "forge/installer/header/upgrade.sh"
     script = f". {header}; is_older {this} {that}"
     assert (subprocess.run([*shell.split(), "-euc", script]).returncode == 0) == older
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_without_the_metapackage_the_marker_says_which_release_it_was(
+    releases: Releases, prefix: Path, shell: str
+) -> None:
+    run(releases.new, "-bus", "-p", prefix)
+    (prefix / HUB / "conda-meta/hubforge-2026.12-0.json").unlink()
+    refused = run(releases.old, "-bus", "-p", prefix, shell=shell)
+    assert refused.returncode == 1
+    assert "holds release 2026.12" in refused.stderr
 
 
 # ---- failures ----
@@ -390,9 +422,10 @@ class Disturbed:
         self.seconds = time.time() - float((folder / "began").read_text())
         shutil.rmtree(self.prefix)
 
-    def upgrade(self, shell: str = "sh") -> int:
+    def upgrade(self, shell: str = "sh", release: Path | None = None) -> int:
         """Runs ``-u`` in a process group of its own; its exit code."""
-        command = [*shell.split(), str(self.releases.new), "-bus", "-p", str(self.prefix), "--log", "/dev/null"]
+        installer = str(release or self.releases.new)
+        command = [*shell.split(), installer, "-bus", "-p", str(self.prefix), "--log", "/dev/null"]
         with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
             return process.wait()
 
@@ -436,6 +469,19 @@ def test_killed_while_linking_the_old_installer_goes_back(killed: Disturbed, poi
     assert found == {name: what for name, what in killed.before.items() if ".condarc" not in name}
 
 
+def test_killed_after_a_rollback_the_older_release_is_finished_without_allowing_it(killed: Disturbed) -> None:
+    run(killed.releases.new, "-bs", "-p", killed.prefix)
+    back_through_conda(killed.prefix)
+    (killed.prefix / HUB / "share/demo/1.0").write_text("a file where 2026.11 has a folder\n")
+    killed.no_way_back.touch()
+    assert killed.upgrade(release=killed.releases.old) == -signal.SIGKILL
+    killed.no_way_back.unlink()
+    (killed.prefix / HUB / "share/demo/1.0").unlink()
+    assert not (killed.prefix / ".hubforge/installed.json").exists()
+    assert killed.upgrade(release=killed.releases.old) == 0
+    assert is_complete(killed.prefix, "2026.11")
+
+
 @pytest.fixture
 def mixture(killed: Disturbed) -> Disturbed:
     """Linking has failed, and the installer was killed before it could go back."""
@@ -468,5 +514,6 @@ def test_records_that_were_written_in_part_do_not_matter(mixture: Disturbed) -> 
     meta = mixture.prefix / HUB / "conda-meta"
     (meta / "speed-ups-2-py_0.json").write_text('{"name": "speed')
     (meta / "libz-1.3-h1_0.json").write_text("")
+    (meta / "prefix_record_abc").write_text("{")  # rattler's, not renamed yet
     assert mixture.upgrade() == 0
     assert tree(mixture.prefix) == mixture.expected

@@ -92,7 +92,7 @@ mark_installed() {
     wait "$writing" || fail
     errors_logged "$helper" sync "$prefix/pkgs" || fail
     mv "$work/installed.json" "$state/installed.json" || fail
-    rm -rf "$state/replaced.json" "$state/before" || fail
+    rm -rf "$state/replaced.json" "$state/before" "$state/rollback" || fail
 }
 
 # Where SELinux labels files, they get the labels that the policy has for their places.

@@ -1,9 +1,21 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2317
 # ---- over what is there: -u and -f ----
 
-# The release that is complete in the prefix, or was before an interrupted run, in `release_before`; empty for none.
+# The release that is in the prefix, or was before an interrupted run, in `release_before`; empty for none.
+# The hub's metapackage says it: conda goes to other releases, too, and leaves the marker as it is.
 find_release_before() {
     release_before=
+    records=$prefix/envs/jupyterhubenv/conda-meta
+    [ -f "$state/installed.json" ] || [ ! -d "$state/before" ] || records=$state/before/jupyterhubenv
+    for record in "$records"/hubforge-[0-9]*.json; do
+        [ -f "$record" ] || continue
+        release_before=${record##*/hubforge-}
+        release_before=${release_before%%-*}
+    done
+    [ -n "$release_before" ] || find_marked_release
+}
+
+find_marked_release() {
     for marker in "$state/replaced.json" "$state/installed.json"; do
         [ -r "$marker" ] || continue
         while read -r key value; do

@@ -33,6 +33,12 @@ HEADER = (
 )
 """The shell texts that make the header, in this order: the guard is the first that a shell reads, ``main`` the last."""
 
+ON_THE_SERVER = (
+    *("link", "upgrade", "upgrade_state", "upgrade_target", "upgrade_plan", "upgrade_mend", "upgrade_change"),
+    "package_tests",
+)
+"""The modules that run on the server, from one folder, with the Python that the file carries."""
+
 FILE_SYSTEM_BLOCK = 4096
 """Bytes: what a file takes on disk is rounded up to this; so is the header's length."""
 
@@ -231,9 +237,7 @@ def _parts(plan: Plan, packages: Sequence[Carried], helper: Helper) -> tuple[Par
     texts = {
         "packages": "".join(_package_lines(packages)),
         "index.json": _json(_index(plan, packages)),
-        "link.py": (FOLDER / "link.py").read_text(),
-        "upgrade.py": (FOLDER / "upgrade.py").read_text(),
-        "package_tests.py": (FOLDER / "package_tests.py").read_text(),
+        **{f"{name}.py": (FOLDER / f"{name}.py").read_text() for name in ON_THE_SERVER},
         # the installer's own licence last: it is what the reader sees above the question
         "licence": f"{helper.notices}\n{plan.name} {plan.version}\n{'-' * 40}\n{plan.license_text}",
         "post_install": plan.post_install,
@@ -258,7 +262,7 @@ def _package_lines(packages: Sequence[Carried]) -> Iterator[str]:
 
 
 def _index(plan: Plan, packages: Sequence[Carried]) -> dict[str, Any]:
-    """What ``link.py`` and ``upgrade.py`` read."""
+    """What the modules ON_THE_SERVER read."""
     return {
         "name": plan.name,
         "version": plan.version,

@@ -3,7 +3,7 @@
 Only the standard library and rattler can be imported here. The header calls it once, after every package lies in
 ``PREFIX/pkgs``. It links each environment, writes conda's history, the package cache's records and ``.condarc``, and
 leaves the marker ``installed.json`` in the work folder, from where the header puts it in place. Where something was
-before, ``upgrade.py`` does that, with what is here.
+before, ``upgrade.py`` does that, with what is here and in ``upgrade_*.py``.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rattler import MatchSpec, PackageRecord, PrefixRecord, RepoDataRecord, install
 
@@ -328,8 +328,12 @@ def main() -> int:
     return 0
 
 
-if __name__ == "__main__":
-    code = main()
+def end(code: int) -> NoReturn:
+    """Ends this program. rattler's threads need not be waited for, and sometimes crash at the interpreter's exit."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # rattler's threads need not be waited for, and sometimes crash at the interpreter's exit
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    end(main())

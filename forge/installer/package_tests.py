@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from link import Environment, Package, copy, read_release  # type: ignore[import-not-found]
+from link import Environment, Package, copy, end, read_release  # type: ignore[import-not-found]
 from ruamel.yaml import YAML
 
 SECONDS = 600
@@ -154,7 +154,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # as in link.py
+    end(main())

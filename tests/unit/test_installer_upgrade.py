@@ -240,6 +240,24 @@ def test_conda_forgets_what_a_release_no_longer_asks_for(releases: Releases, tmp
     assert "# remove specs: ['only-in-1.0']\n# update specs: ['demo']" in history
 
 
+def test_what_a_killed_conda_has_left_is_mended(releases: Releases, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    expected = new_tree(releases, prefix)
+    run(releases.old, "-bs", "-p", prefix)
+    run(releases.new, "-bus", "-p", prefix)
+    hub, cache = prefix / HUB, prefix / "pkgs/demo-1.0-h0_0"
+    (hub / ".condatmp/a").mkdir(parents=True)
+    (hub / "lib/libdemo.so.1").rename(hub / "lib/libdemo.so.1.c~")
+    (hub / "share/demo/1.0").mkdir()
+    (hub / "share/demo/1.0/a file with spaces").hardlink_to(cache / "share/demo/1.0/a file with spaces")
+    (hub / "conda-meta/demo-1.0-h0_0.json").write_text('{"name": "demo')
+    (hub / "share/old").write_text("the administrator's, where a release before had a file\n")
+    assert run(releases.new, "-bus", "-p", prefix).returncode == 0
+    assert (hub / "share/old").exists()
+    (hub / "share/old").unlink()
+    assert tree(prefix) == expected
+
+
 # ---- the hub that runs ----
 
 
@@ -411,7 +429,9 @@ class Disturbed:
         kill = f'(sleep "$(cat {self.delay})"; rm {self.delay}; kill -9 0) </dev/null >/dev/null 2>&1 &'
         began = f"if [ -e {self.delay} ]; then {kill} fi; date +%s.%N >{folder}/began"
         self.no_way_back = folder / "no-way-back"
-        back = f"[ ! -e {self.no_way_back} ] || kill -9 0"
+        self.delay_back = folder / "delay-back"
+        kill_back = f'(sleep "$(cat {self.delay_back})"; kill -9 0) </dev/null >/dev/null 2>&1 &'
+        back = f"[ ! -e {self.no_way_back} ] || kill -9 0; if [ -e {self.delay_back} ]; then {kill_back} fi"
         self.releases = build(
             folder, f'case "$*" in *"upgrade.py link"*) {began} ;; *"upgrade.py back"*) {back} ;; esac'
         )
@@ -507,6 +527,73 @@ def test_a_mixture_that_cannot_be_finished_goes_back(mixture: Disturbed) -> None
     (mixture.prefix / HUB / "share/demo/2.0").unlink()
     assert tree(mixture.prefix) == mixture.before
     assert is_complete(mixture.prefix, "2026.11")
+
+
+BACK_POINTS = 8
+
+
+@pytest.mark.parametrize("point", range(BACK_POINTS))
+@pytest.mark.parametrize("mended", [True, False])
+def test_killed_while_going_back_the_same_command_goes_on(mixture: Disturbed, point: int, mended: bool) -> None:
+    obstacle = mixture.prefix / HUB / "share/demo/2.0"
+    mixture.delay_back.write_text(str(mixture.seconds * point / BACK_POINTS))
+    shell = SHELLS[point % len(SHELLS)]
+    assert mixture.upgrade(shell) in (-signal.SIGKILL, 4)  # 4 when it was back before the kill
+    mixture.delay_back.unlink()
+    if mended:
+        obstacle.unlink(missing_ok=True)
+        assert mixture.upgrade(shell) == 0
+        assert tree(mixture.prefix) == mixture.expected
+        assert is_complete(mixture.prefix, "2026.12")
+    else:
+        assert mixture.upgrade(shell) == 4
+        obstacle.unlink()
+        assert tree(mixture.prefix) == mixture.before
+        assert is_complete(mixture.prefix, "2026.11")
+
+
+# ---- a full disk ----
+
+
+@pytest.fixture(scope="module")
+def filling(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Releases whose Python, before a task, fills the disk of the prefix but for some KiB; two files name both."""
+    folder = tmp_path_factory.mktemp("filling")
+    fill = (
+        f"free=$(df -Pk {folder}/disk | tail -n 1 | (read -r _ _ _ free _; echo $free))\n"
+        f"head -c $(((free - $(cat {folder}/left)) * 1024)) /dev/zero >{folder}/disk/filler; rm {folder}/task"
+    )
+    task = f'[ ! -e {folder}/task ] || case "$*" in *"upgrade.py $(cat {folder}/task)"*) {fill} ;; esac'
+    return build(folder, task)
+
+
+@pytest.mark.parametrize("task", ["plan", "link"])
+@pytest.mark.parametrize("left", [0, 16, 64, 256, 700])
+def test_a_full_disk_leaves_the_old_release_whole_or_the_same_command_resumes(
+    filling: Releases, tmp_path: Path, task: str, left: int
+) -> None:
+    disk = filling.folder / "disk"
+    disk.mkdir(exist_ok=True)
+    prefix, copies = disk / "prefix", tmp_path / "copies"
+    upgrade = f"sh {filling.new} -bus -p {prefix} --log /dev/null"
+    done = mounted(
+        f"mount -t tmpfs -o size=64m none {disk}; mkdir {copies}\n"
+        f"sh {filling.old} -bs -p {prefix} --log /dev/null; cp -a {prefix} {copies}/old\n"
+        f"echo {left} >{filling.folder}/left; echo {task} >{filling.folder}/task\n"
+        f"code=0; {upgrade} || code=$?; echo first $code; rm -f {filling.folder}/task\n"
+        f"cp -a {prefix} {copies}/full; rm {disk}/filler\n"
+        f"{upgrade}; echo second $?; cp -a {prefix} {copies}/new; rm -rf {prefix}\n"
+        f"sh {filling.new} -bs -p {prefix} --log /dev/null; cp -a {prefix} {copies}/expected\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "second 0" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert tree(copies / "new") == tree(copies / "expected")
+    if "first 0" in done.stdout:  # it was enough
+        return
+    assert "first 4" in done.stdout or ("first 1" in done.stdout and task == "plan")
+    if "first 1" in done.stdout or (copies / "full/.hubforge/installed.json").exists():
+        assert tree(copies / "full") == tree(copies / "old"), "no mixture calls itself complete"
 
 
 def test_records_that_were_written_in_part_do_not_matter(mixture: Disturbed) -> None:

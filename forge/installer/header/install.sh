@@ -45,7 +45,11 @@ unpack_packages() {
 
 # What our Python parts read.
 lay_descriptions() {
-    for name in index.json link.py upgrade.py; do part "$name" >"$work/$name" || return 1; done
+    for name in $parts; do
+        case $name in
+        index.json | *.py) part "$name" >"$work/$name" || return 1 ;;
+        esac
+    done
     for subdir in "$platform" noarch; do
         find_part "repodata-$subdir"
         "$helper" cat "$self" "$part_offset" "$part_length" >"$work/repodata-$subdir.json" || return 1
@@ -140,7 +144,6 @@ initialise_shell() {
 # The tests that the packages carry, with base's own Python.
 test_packages() {
     say testing
-    part package_tests.py >"$work/package_tests.py" || return 1
     logged env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" ${certificates:+"SSL_CERT_FILE=$prefix/pkgs/$certificates"} \
         "$prefix/${python#*/}" -s -B -X utf8 "$work/package_tests.py" --prefix "$prefix" --work "$work" </dev/null
 }

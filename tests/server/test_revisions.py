@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hubctl import revisions
+from hubctl import revisions, rollback
 from hubctl.errors import HubError
 
 EVENTS = [
@@ -49,7 +49,7 @@ def test_a_removed_metapackage_leaves_no_release() -> None:
 
 @pytest.mark.parametrize(("wanted", "number"), [(None, 1), (0, 0), (1, 1)])
 def test_without_a_number_the_one_before_is_meant(wanted: int | None, number: int) -> None:
-    assert revisions._earlier(list(revisions._revisions(EVENTS)), wanted).number == number
+    assert rollback._earlier(list(revisions._revisions(EVENTS)), wanted).number == number
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_without_a_number_the_one_before_is_meant(wanted: int | None, number: in
 )
 def test_what_cannot_be_gone_back_to_is_refused(events: list[dict[str, object]], wanted: int | None, said: str) -> None:
     with pytest.raises(HubError, match=said):
-        revisions._earlier(list(revisions._revisions(events)), wanted)
+        rollback._earlier(list(revisions._revisions(events)), wanted)
 
 
 @pytest.mark.parametrize("command", ["history", "rollback"])

@@ -22,6 +22,7 @@ from hubctl.daemon import AlreadyRunningError, Daemon
 from hubctl.doctor.command import doctor
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.rollback import rollback
 from hubctl.settings import Auth, Spawner
 
 EXIT_CODES = "Exit codes: 0 done; 1 failed, one line says why; 2 wrong usage; 3 (status) the hub does not run."
@@ -44,7 +45,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(image_commands.app, name="image")
 app.command()(doctor)
 app.command()(revisions.history)
-app.command()(revisions.rollback)
+app.command()(rollback)
 
 
 def main() -> None:

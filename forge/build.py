@@ -16,9 +16,9 @@ from forge import channel, construct, environments, locks, recipes, release, sou
 from forge.construct import Construct
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest, write_text
-from forge.installer.assemble import Environment, Plan, assemble
+from forge.installer.assemble import INDEXER, Environment, Plan, assemble
 from forge.locking import alone, in_use, is_in_use, locked
-from forge.paths import CHANNEL, CONSTRUCT, DIST, ROOT, cache_dir, public_dir, work_dir
+from forge.paths import CHANNEL, CONSTRUCT, DIST, PUBLISHED, ROOT, cache_dir, public_dir, work_dir
 from forge.progress import say
 from forge.recipes import Recipe
 from forge.sources import pypilock
@@ -36,34 +36,46 @@ TESTS = "tests"
 
 
 def make_channel(frozen: bool = False) -> Path:
-    """Makes ``dist/channel`` hold every package that the installer's environments can need.
+    """Adds every package that this checkout makes, and its environments' locks, to ``dist/channel``.
 
     Raises:
-        ForgeError: a source can't be had, a package can't be built, or the environments can't be solved.
+        ForgeError: as for ``make_installer``, or a name that is published already would get other bytes.
     """
+    plan = construct.read(CONSTRUCT)
     with alone():
-        _make_channel(construct.read(CONSTRUCT), frozen)
-    return CHANNEL
+        environments_of(plan, frozen)
+        add_to_channel(plan)
+    return PUBLISHED
 
 
 def make_installer(frozen: bool = False) -> Path:
     """Makes ``dist/hub-installer.sh`` and its ``.sha256``, and writes down in ``lockfiles/`` what it carries.
 
     Raises:
-        ForgeError: as for ``make_channel``, or the installer can't be put together.
+        ForgeError: a source can't be had, a package can't be built, the environments can't be solved, or the installer
+            can't be put together.
     """
     plan = construct.read(CONSTRUCT)
-    target = DIST / plan.filename
     with alone():
-        _make_channel(plan, frozen)
-        carried = tuple(_environment(spec.name, spec.specs) for spec in plan.environments)
-        inputs = _installer_inputs(plan, carried)
-        stamp = DIST / f".{plan.filename}.inputs"
-        if not (target.exists() and stamp.exists() and stamp.read_text() == inputs):
-            stamp.unlink(missing_ok=True)
-            assemble(_installer_plan(plan, carried), target, frozen)
-            write_text(stamp, inputs)
-            say(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e6:.0f} MB")
+        return installer_of(plan, environments_of(plan, frozen), frozen)
+
+
+def environments_of(plan: Construct, frozen: bool) -> tuple[Environment, ...]:
+    """Makes every package (``dist/packages``), and solves what the installer carries out of them."""
+    _make_packages(plan, frozen)
+    return tuple(_environment(spec.name, spec.specs) for spec in plan.environments)
+
+
+def installer_of(plan: Construct, carried: tuple[Environment, ...], frozen: bool) -> Path:
+    """Puts the installer together, unless it is there already."""
+    target = DIST / plan.filename
+    inputs = _installer_inputs(plan, carried)
+    stamp = DIST / f".{plan.filename}.inputs"
+    if not (target.exists() and stamp.exists() and stamp.read_text() == inputs):
+        stamp.unlink(missing_ok=True)
+        assemble(_installer_plan(plan, carried), target, frozen)
+        write_text(stamp, inputs)
+        say(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e6:.0f} MB")
     return target
 
 
@@ -81,6 +93,18 @@ def make_installer_of(file: Path, folder: Path) -> Path:
     return target
 
 
+def add_to_channel(plan: Construct) -> None:
+    """Adds the packages that were made last, and the locks that were written last, to the published channel."""
+    files = [
+        path
+        for spec in plan.environments
+        for path in (locks.explicit_path(spec.name), locks.conda_lock_path(spec.name))
+    ]
+    texts = {f"{locks.PUBLISHED}/{plan.version}/{path.name}": path.read_text() for path in files}
+    channel.add(sorted(CHANNEL.glob("*/*.conda")), PUBLISHED, texts)
+    say(f"{PUBLISHED.relative_to(ROOT)}: release {plan.version} is in it, and what was there before")
+
+
 @contextmanager
 def test_environment() -> Iterator[Path]:
     """A prefix with the hub's environment, out of our own channel, and what its tests need beside it."""
@@ -95,7 +119,8 @@ def test_environment() -> Iterator[Path]:
         yield prefix
 
 
-def _make_channel(plan: Construct, frozen: bool) -> None:
+def _make_packages(plan: Construct, frozen: bool) -> None:
+    """Makes ``dist/packages`` hold every package that the installer's environments can need."""
     packages = Factory(plan.version, frozen).packages(ENVIRONMENTS)
     unpinned = work_dir("channel-unpinned")
     channel.publish(packages, unpinned)
@@ -221,7 +246,7 @@ def _installer_inputs(plan: Construct, carried: Iterable[Environment]) -> str:
     """A digest over everything that decides the installer's bytes."""
     files = sorted({path for environment in carried for path in environment.packages})
     lines = [
-        tree_digest(ROOT / "forge" / "installer", CONSTRUCT, plan.license_file, plan.post_install),
+        tree_digest(ROOT / "forge" / "installer", INDEXER, CONSTRUCT, plan.license_file, plan.post_install),
         *(f"{environment.name} {environment.specs} {len(environment.packages)}" for environment in carried),
         *(f"{path.name} {sha256_of(path)}" for path in files),
     ]

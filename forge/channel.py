@@ -1,10 +1,13 @@
-"""``dist/channel``: a folder that any conda client can install from, over ``file://`` or from a static web server."""
+"""Channels: folders that any conda client can install from, over ``file://`` or from a static web server.
+
+There are two kinds. One holds exactly what the checkout makes now, and is made again with every build (``publish``).
+The other is what servers install from: it only ever grows (``add``).
+"""
 
 import functools
 import json
-import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from subprocess import PIPE
 
@@ -13,23 +16,16 @@ import zstandard
 from forge import condapkg, processes
 from forge.errors import ForgeError
 from forge.files import place, replacing, sha256_of, write_text
+from forge.paths import RECIPES
 from forge.target import SUBDIRS
 
 _INDEXED = ".indexed.json"
 """What the index was made of, per subdir; not part of the channel for its clients."""
 
-_INDEXER = """
-import asyncio, os, sys
-from pathlib import Path
-from rattler.index import index_fs
-try:
-    asyncio.run(index_fs(Path(sys.argv[1]), write_zst=False, write_shards=False, force=True))
-except Exception as error:
-    print(error, file=sys.stderr, flush=True)
-    os._exit(1)
-os._exit(0)
-"""
-"""In a process of its own, that ends at once: py-rattler's threads sometimes crash an interpreter that winds down."""
+_INDEXER = RECIPES / "hubctl" / "src" / "hubctl" / "index_channel.py"
+"""The program that makes an index, here as on a server."""
+
+_PUBLISHED = ("*.conda", "*.tar.bz2")
 
 
 def publish(packages: Iterable[Path], channel: Path) -> None:
@@ -57,6 +53,46 @@ def publish(packages: Iterable[Path], channel: Path) -> None:
         for path in (channel / subdir).glob("*.conda"):
             if f"{subdir}/{path.name}" not in wanted:
                 path.unlink()
+    _index(channel, json.dumps(state, indent=1, sort_keys=True))
+
+
+def add(packages: Iterable[Path], channel: Path, texts: Mapping[str, str]) -> None:
+    """Adds ``packages`` to a channel that is in use, and makes its index anew: of what was there and of what came.
+
+    What was published once keeps its bytes and its place in the index, so that old locks stay installable.
+
+    Args:
+        packages: ``.conda`` files; each goes to the subdir that its ``info/index.json`` names.
+        channel: the channel's folder, made when missing.
+        texts: further files by their place in the channel; these are not rewritten either.
+
+    Raises:
+        ForgeError: something is published under one of the names already, with other bytes; nothing was changed then.
+    """
+    wanted = _by_place(packages)
+    taken = [
+        f"{target}: sha256 {sha256_of(channel / target)} is published, {sha256_of(source)} was built"
+        for target, source in wanted.items()
+        if (channel / target).exists() and not _same(source, channel / target)
+    ]
+    taken += [
+        f"{target}: another one is published"
+        for target, text in texts.items()
+        if (channel / target).exists() and (channel / target).read_text() != text
+    ]
+    if taken:
+        raise ForgeError(
+            "What is published is never rewritten, and this would be:\n" + "\n".join(f"  {line}" for line in taken),
+            "A release that differs gets a number of its own: make release VERSION=YYYY.MM. "
+            f"Where nobody has installed from {channel} yet, those files can be removed from it instead.",
+        )
+    for target, source in wanted.items():
+        if not (channel / target).exists():
+            place(source, channel / target)
+    for target, text in texts.items():
+        write_text(channel / target, text)
+    there = [path for subdir in SUBDIRS for pattern in _PUBLISHED for path in (channel / subdir).glob(pattern)]
+    state = {path.relative_to(channel).as_posix(): _stamp(path) for path in there}
     _index(channel, json.dumps(state, indent=1, sort_keys=True))
 
 
@@ -97,7 +133,7 @@ def _index(channel: Path, state: str) -> None:
     if record.is_file() and record.read_text() == state and all(path.is_file() for path in made):
         return
     record.unlink(missing_ok=True)
-    command = [sys.executable, "-c", _INDEXER, str(channel)]
+    command = [sys.executable, str(_INDEXER), str(channel)]
     done = processes.run(command, stdout=PIPE, stderr=PIPE)
     if done.returncode != 0:
         raise ForgeError(
@@ -105,7 +141,6 @@ def _index(channel: Path, state: str) -> None:
         )
     for subdir in SUBDIRS:
         _without_clock(channel / subdir / "repodata.json")
-    shutil.rmtree(channel / ".tmp", ignore_errors=True)
     write_text(record, state)
 
 

@@ -24,7 +24,7 @@ def lock(name: Annotated[str, typer.Argument(help="One package or environment; a
 
 @app.command()
 def channel(frozen: Frozen = False) -> None:
-    """Build dist/channel from the locked sources."""
+    """Build from the locked sources, and add the packages to dist/channel, where nothing is ever rewritten."""
     from forge import build
 
     build.make_channel(frozen=frozen)
@@ -36,6 +36,14 @@ def installer(frozen: Frozen = False) -> None:
     from forge import build
 
     print(build.make_installer(frozen=frozen))
+
+
+@app.command("release")
+def make_release(version: Annotated[str, typer.Argument(help="YYYY.MM")], frozen: Frozen = False) -> None:
+    """Make a release of what is committed: its version, locks, notes, installer, and its place in dist/channel."""
+    from forge import releasing
+
+    print(releasing.make(version, frozen=frozen))
 
 
 @app.command()

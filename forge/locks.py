@@ -19,6 +19,9 @@ from forge.target import SUBDIR
 
 CHANNEL_ROOT = "file://$CHANNEL_ROOT"
 
+PUBLISHED = "locks"
+"""The folder of a published channel in which each release has its locks, below its version."""
+
 
 def write(name: str, specs: Sequence[str], records: Sequence[rattler.RepoDataRecord]) -> None:
     """Writes ``lockfiles/NAME.conda-lock.yml`` and ``NAME.explicit.txt``."""
@@ -41,9 +44,12 @@ def explicit_path(name: str) -> Path:
 def read(name: str) -> dict[str, str]:
     """Package name to ``version build`` of the written lock; empty where there is none."""
     path = explicit_path(name)
-    if not path.exists():
-        return {}
-    listed = path.read_text().partition("@EXPLICIT\n")[2].splitlines()
+    return parse(path.read_text()) if path.exists() else {}
+
+
+def parse(explicit: str) -> dict[str, str]:
+    """Package name to ``version build`` of an ``@EXPLICIT`` list."""
+    listed = explicit.partition("@EXPLICIT\n")[2].splitlines()
     stems = [line.partition("#")[0].rpartition("/")[2].removesuffix(".conda") for line in listed]
     return {package: f"{version} {build}" for package, version, build in (stem.rsplit("-", 2) for stem in stems)}
 

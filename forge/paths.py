@@ -13,10 +13,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 RECIPES = ROOT / "recipes"
 LOCKFILES = ROOT / "lockfiles"
+DOCS = ROOT / "docs"
 CONSTRUCT = ROOT / "construct.yaml"
 
 DIST = ROOT / "dist"
-CHANNEL = DIST / "channel"
+CHANNEL = DIST / "packages"
+"""The channel of exactly what this checkout makes now; every build makes it again."""
+PUBLISHED = DIST / "channel"
+"""The channel that servers install from: releases are added to it, and nothing in it is ever rewritten."""
 INSTALLER = DIST / "hub-installer.sh"
 
 BUILDS = Path("/var/tmp")

@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ METAPACKAGE = "hubforge"
 
 
 def epoch(version: str) -> int:
-    """The date of everything in release ``YYYY.MM``: the first of that month, in seconds since 1970.
+    """The date of everything in release ``YYYY.MM`` or ``YYYY.MM.N``: the first of that month, in seconds since 1970.
 
     Raises:
         ForgeError: the version has another form.
@@ -26,8 +27,22 @@ def epoch(version: str) -> int:
     try:
         day = datetime.datetime.strptime(".".join(version.split(".")[:2]), "%Y.%m").replace(tzinfo=datetime.UTC)
     except ValueError:
-        raise ForgeError(f"version {version} is not of the form YYYY.MM", "Mend it in construct.yaml.") from None
+        raise ForgeError(
+            f"version {version} is not of the form YYYY.MM", "2026.11 is one, 2026.11.1 mends it."
+        ) from None
     return int(day.timestamp())
+
+
+def number(version: str) -> tuple[int, ...]:
+    """What releases are sorted by.
+
+    Raises:
+        ForgeError: the version is not of the form ``YYYY.MM`` or ``YYYY.MM.N``.
+    """
+    if not re.fullmatch(r"\d{4}\.\d{2}(\.\d+)?", version):
+        raise ForgeError(f"version {version} is not of the form YYYY.MM", "2026.11 is one, 2026.11.1 mends it.")
+    epoch(version)
+    return tuple(map(int, version.split(".")))
 
 
 def requirements() -> list[str]:

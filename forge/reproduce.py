@@ -9,7 +9,7 @@ from pathlib import Path
 from forge import differences, processes
 from forge.errors import ForgeError
 from forge.files import sha256_of
-from forge.paths import BUILDS, DIST, INSTALLER, ROOT, cache_dir
+from forge.paths import BUILDS, CHANNEL, DIST, INSTALLER, ROOT, cache_dir
 from forge.progress import say
 
 DOWNLOADS = ("apt", "choices", "sources")
@@ -32,7 +32,7 @@ def main() -> None:
         first, second = (_build(folder / name, zone) for name, zone in SURROUNDINGS.items())
         found = differences.between(first, second)
         if not found:
-            packages = len(list(first.glob("channel/*/*.conda")))
+            packages = len(list((first / CHANNEL.relative_to(DIST)).glob("*/*.conda")))
             digest = sha256_of(first / INSTALLER.relative_to(DIST))
             say(f"the same, byte for byte: {packages} packages, their index, and the installer, sha256 {digest}")
             shutil.rmtree(folder)

@@ -22,9 +22,13 @@ from forge.errors import ForgeError
 from forge.files import replacing, sha256_of, write_text
 from forge.installer import build_helper, sbom
 from forge.installer.build_helper import Helper
+from forge.paths import RECIPES
 from forge.target import GLIBC, SUBDIR, SUBDIRS
 
 FOLDER = Path(__file__).parent
+
+INDEXER = RECIPES / "hubctl" / "src" / "hubctl" / "index_channel.py"
+"""Makes the index of a channel's folder that holds more than the installer's own packages."""
 
 HEADER = (
     *("header/guard", "header/values", "messages/en", "messages/ru", "header/telling", "header/arguments"),
@@ -238,6 +242,7 @@ def _parts(plan: Plan, packages: Sequence[Carried], helper: Helper) -> tuple[Par
         "packages": "".join(_package_lines(packages)),
         "index.json": _json(_index(plan, packages)),
         **{f"{name}.py": (FOLDER / f"{name}.py").read_text() for name in ON_THE_SERVER},
+        "index_channel.py": INDEXER.read_text(),
         # the installer's own licence last: it is what the reader sees above the question
         "licence": f"{helper.notices}\n{plan.name} {plan.version}\n{'-' * 40}\n{plan.license_text}",
         "post_install": plan.post_install,

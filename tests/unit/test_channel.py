@@ -1,4 +1,4 @@
-"""The channel: exactly the packages given, indexed for any conda client, the same bytes every time."""
+"""Channels for any conda client: one holds exactly the packages given, the published one only ever grows."""
 
 import json
 from pathlib import Path
@@ -82,3 +82,42 @@ def test_a_lost_index_is_made_again(tmp_path: Path) -> None:
     (tmp_path / "channel/noarch/repodata.json.zst").unlink()
     channel.publish(files, tmp_path / "channel")
     assert (tmp_path / "channel/noarch/repodata.json.zst").is_file()
+
+
+# ---- the published channel ----
+
+
+def test_a_release_is_added_to_those_before(tmp_path: Path) -> None:
+    old, new = package(tmp_path / "a", "tool"), package(tmp_path / "b", "other")
+    channel.add([old], tmp_path / "channel", {"locks/1/base.explicit.txt": "tool\n"})
+    channel.add([new], tmp_path / "channel", {"locks/2/base.explicit.txt": "other\n"})
+    assert set(repodata(tmp_path / "channel", "noarch")) == {"tool-1.0-0.conda", "other-1.0-0.conda"}
+    assert (tmp_path / "channel/noarch/tool-1.0-0.conda").read_bytes() == old.read_bytes()
+    assert sorted(path.parent.name for path in (tmp_path / "channel/locks").rglob("*.txt")) == ["1", "2"]
+
+
+def test_a_published_file_is_not_rewritten_and_nothing_else_is_added_then(tmp_path: Path) -> None:
+    published = package(tmp_path / "a", "tool")
+    channel.add([published], tmp_path / "channel", {})
+    before = snapshot(tmp_path / "channel")
+    rebuilt, new = package(tmp_path / "b", "tool", text=b"2"), package(tmp_path / "b", "new")
+    with pytest.raises(ForgeError) as caught:
+        channel.add([new, rebuilt], tmp_path / "channel", {})
+    assert all(sha256_of(path) in str(caught.value) for path in (published, rebuilt))
+    assert "noarch/tool-1.0-0.conda" in str(caught.value)
+    assert "make release" in str(caught.value)
+    assert snapshot(tmp_path / "channel") == before
+    assert [path.name for path in (tmp_path / "channel").rglob("*.conda")] == ["tool-1.0-0.conda"]
+
+
+def test_published_locks_are_not_rewritten(tmp_path: Path) -> None:
+    channel.add([], tmp_path / "channel", {"locks/1/base.explicit.txt": "tool\n"})
+    with pytest.raises(ForgeError, match=r"locks/1/base\.explicit\.txt"):
+        channel.add([], tmp_path / "channel", {"locks/1/base.explicit.txt": "another\n"})
+
+
+def test_adding_what_is_there_already_changes_nothing(tmp_path: Path) -> None:
+    channel.add([package(tmp_path, "tool")], tmp_path / "channel", {"locks/1/base.explicit.txt": "tool\n"})
+    before = snapshot(tmp_path / "channel")
+    channel.add([package(tmp_path, "tool")], tmp_path / "channel", {"locks/1/base.explicit.txt": "tool\n"})
+    assert snapshot(tmp_path / "channel") == before

@@ -24,7 +24,7 @@ def dist(
     """What a build leaves: a channel with a tool and something that never changes, and an installer."""
     tool = condapkg.write(folder / "packages", index, members, epoch=stub.EPOCH)
     other = condapkg.write(folder / "packages", Index("other", "1.0", "0"), [TEXT], epoch=stub.EPOCH)
-    channel.publish([tool, other], folder / "dist/channel")
+    channel.publish([tool, other], folder / "dist/packages")
     stub.build(folder / "dist", replace(stub.plan(folder / "carried"), license_text=licence))
     return folder / "dist"
 
@@ -40,21 +40,21 @@ def test_two_builds_of_the_same_are_the_same(tmp_path: Path) -> None:
 def test_a_text_that_differs_is_shown_from_where_it_differs_and_the_index_follows(tmp_path: Path) -> None:
     changed = replace(TEXT, data=TEXT.data.replace(b"one", b"two"))
     found = differing(dist(tmp_path / "one"), dist(tmp_path / "two", (PROGRAM, changed)))
-    assert found["channel/linux-64/tool-1.0-h1_0.conda"] == (
+    assert found["packages/linux-64/tool-1.0-h1_0.conda"] == (
         r"share/tool/about: line 2: 'built at one\n' | 'built at two\n'",
     )
-    assert found["channel/linux-64/repodata.json"][0].startswith("tool-1.0-h1_0.conda: md5, sha256")
+    assert found["packages/linux-64/repodata.json"][0].startswith("tool-1.0-h1_0.conda: md5, sha256")
     assert set(found) == {
-        "channel/linux-64/tool-1.0-h1_0.conda",
-        "channel/linux-64/repodata.json",
-        "channel/linux-64/repodata.json.zst",
+        "packages/linux-64/tool-1.0-h1_0.conda",
+        "packages/linux-64/repodata.json",
+        "packages/linux-64/repodata.json.zst",
     }
 
 
 def test_a_program_that_differs_is_shown_from_its_first_byte(tmp_path: Path) -> None:
     changed = replace(PROGRAM, data=PROGRAM.data[:50] + b"/home/me" + PROGRAM.data[58:])
     found = differing(dist(tmp_path / "one"), dist(tmp_path / "two", (changed, TEXT)))
-    (cause,) = found["channel/linux-64/tool-1.0-h1_0.conda"]
+    (cause,) = found["packages/linux-64/tool-1.0-h1_0.conda"]
     assert cause.startswith("bin/tool: byte 50 of 105: b'\\x00")
     assert "| b'/home/me" in cause
 
@@ -62,20 +62,20 @@ def test_a_program_that_differs_is_shown_from_its_first_byte(tmp_path: Path) -> 
 def test_what_an_archive_says_beside_the_content_is_named_too(tmp_path: Path) -> None:
     changed = replace(TEXT, executable=True)
     found = differing(dist(tmp_path / "one"), dist(tmp_path / "two", (PROGRAM, changed)))
-    assert found["channel/linux-64/tool-1.0-h1_0.conda"] == ("share/tool/about: mode ?rw-r--r-- | ?rwxr-xr-x",)
+    assert found["packages/linux-64/tool-1.0-h1_0.conda"] == ("share/tool/about: mode ?rw-r--r-- | ?rwxr-xr-x",)
 
 
 def test_a_member_and_a_package_that_only_one_build_has_are_named(tmp_path: Path) -> None:
     first, second = dist(tmp_path / "one"), dist(tmp_path / "two", (PROGRAM,))
-    (second / "channel/noarch/other-1.0-0.conda").unlink()
+    (second / "packages/noarch/other-1.0-0.conda").unlink()
     found = differing(first, second)
-    assert found["channel/linux-64/tool-1.0-h1_0.conda"] == ("share/tool/about: only the first build has it",)
-    assert found["channel/noarch/other-1.0-0.conda"] == ("only the first build has it",)
+    assert found["packages/linux-64/tool-1.0-h1_0.conda"] == ("share/tool/about: only the first build has it",)
+    assert found["packages/noarch/other-1.0-0.conda"] == ("only the first build has it",)
 
 
 def test_packages_whose_build_strings_differ_are_compared(tmp_path: Path) -> None:
     first, second = dist(tmp_path / "one"), dist(tmp_path / "two", index=replace(TOOL, build="h2_0"))
-    name = "channel/linux-64/tool-1.0-h1_0.conda against channel/linux-64/tool-1.0-h2_0.conda"
+    name = "packages/linux-64/tool-1.0-h1_0.conda against packages/linux-64/tool-1.0-h2_0.conda"
     named, index = differing(first, second)[name]
     assert "built with" in named
     assert index.startswith("info/index.json: line ")
@@ -88,7 +88,7 @@ def test_the_same_members_packed_another_way_are_said_to_be_that(
     first = dist(tmp_path / "one")
     monkeypatch.setattr(container, "ZSTD_LEVEL", 1)
     second = dist(tmp_path / "two")
-    (cause,) = differing(first, second)["channel/linux-64/tool-1.0-h1_0.conda"]
+    (cause,) = differing(first, second)["packages/linux-64/tool-1.0-h1_0.conda"]
     assert "compression" in cause
 
 

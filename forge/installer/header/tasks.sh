@@ -18,16 +18,52 @@ extract_channel() {
     begin_work
     check_packages
 
+    refuse_rewriting
+    find_others
+
     begun=1
     mkdir -p "$channel/$platform" "$channel/noarch" || fail
     message progress_writing
     "$helper" channel "$self" "$work/packages" "$packages_offset" "$channel" "$text" || fail
-    for subdir in "$platform" noarch; do # the index last: it names only what is there
+    # the index last: it names only what is there
+    if [ -n "$others" ]; then index_with_others; else lay_index; fi
+    begun=
+    say channel_done "$channel" "$channel"
+}
+
+# A name that a channel has published stands for the same bytes for ever.
+refuse_rewriting() {
+    while read -r package_sha256 _ _ _ _ _ _ subdir name _; do
+        file=$channel/$subdir/$name.conda
+        [ ! -f "$file" ] || is_sha256 "$package_sha256" <"$file" || die 1 channel_other "$file"
+    done <"$work/packages"
+}
+
+# Sets `others` where the channel holds packages, of other releases, that this file does not carry.
+find_others() {
+    names=' ' others=
+    while read -r _ _ _ _ _ _ _ subdir name _; do names="$names$subdir/$name.conda "; done <"$work/packages"
+    for file in "$channel/$platform"/*.conda "$channel/noarch"/*.conda "$channel"/*/*.tar.bz2; do
+        [ -f "$file" ] || continue
+        case $names in
+        *" ${file#"$channel"/} "*) ;;
+        *) others=1 ;;
+        esac
+    done
+}
+
+lay_index() {
+    for subdir in "$platform" noarch; do
         find_part "repodata-$subdir"
         piece "$part_offset" "$part_length" >"$work/repodata.json.zst" || fail
         "$helper" cat "$self" "$part_offset" "$part_length" >"$work/repodata.json" || fail
         mv "$work/repodata.json.zst" "$work/repodata.json" "$channel/$subdir/" || fail
     done
-    begun=
-    say channel_done "$channel" "$channel"
+}
+
+# An index of all that is there, by the Python that this file carries: what was published before stays in it.
+index_with_others() {
+    say indexing
+    { part index_channel.py >"$work/index_channel.py" && unpack_bootstrap; } || fail
+    carried_python "$work/pkgs" index_channel.py "$channel" || fail
 }

@@ -29,6 +29,7 @@ message_en() {
     in_the_way_pip) text='%s: pip has put %s %s where a package of this release belongs. Remove it: %s' ;;
     in_the_way_python) text='%s: %s, which somebody added, is there for Python %s, and this release has Python %s. Remove it, and add it again afterwards.' ;;
     upgrade_refused) text='Nothing in "%s" was changed. When nothing is in the way any more, repeat the same command.' ;;
+    channel_other) text='"%s" is there with other bytes than this file carries, and what a channel has published is not rewritten. Choose another folder; or remove that file, where it is damaged.' ;;
     running) text='Another installer (process %s) is at work in "%s".' ;;
 
     # -- usage and licence (2)
@@ -94,6 +95,7 @@ message_en() {
     installed) text='\nInstalled: %s %s in %s' ;;
     next_steps) text='What to do next:\n  %s/hubctl start\n                    starts the hub at https://%s:%s\n  usermod -aG jupyterhub NAME\n                    lets the account NAME log in; at first nobody may\n  /etc/jupyterhub/hub.yaml\n                    holds its settings' ;;
     next_steps_setup) text='What to do next:\n  %s/hubctl setup\n                    as root, prepares the host; then "hubctl start"\n                    starts the hub at https://%s:%s' ;;
+    indexing) text='The folder holds packages of other releases, too: making an index of all of them' ;;
     channel_done) text='The channel is in %s; conda uses it with: -c "file://%s"' ;;
 
     # -- --uninstall
@@ -176,7 +178,8 @@ Instead of an installation:
                 Settings, certificate, database and files of users stay, but for
   --purge       remove these, too: /etc, /var/lib and /var/log/jupyterhub, /shared/jupyterhub
   --extract-channel DIR
-                write the packages to DIR, as a channel for conda
+                write the packages to DIR, as a channel for conda; what a channel that is there
+                holds of other releases stays in it
   -h            this text
 
 LANG, LC_ALL, LC_CTYPE and LC_MESSAGES decide the language; HOME and SHELL whose shell -c sets up, and which.

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from hubctl import __version__, api, daemon, image_commands, revisions, systemd
+from hubctl import __version__, api, channel_commands, daemon, image_commands, revisions, systemd
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl import status as hub_status
@@ -43,6 +43,7 @@ app = _app(f"Sets up, starts, stops and shows the hub.\n\n{EXIT_CODES}\n\nExampl
 config_app = _app("Checks and shows the settings.\n\nExample: hubctl config validate")
 app.add_typer(config_app, name="config")
 app.add_typer(image_commands.app, name="image")
+app.add_typer(channel_commands.app, name="channel")
 app.command()(doctor)
 app.command()(revisions.history)
 app.command()(rollback)

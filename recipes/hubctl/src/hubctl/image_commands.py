@@ -1,16 +1,14 @@
 """``hubctl image``: images of users' servers."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator
-from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from hubctl import image_check, images, kernels
+from hubctl import checksum, image_check, images, kernels
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import load
@@ -38,7 +36,7 @@ def load_file(
 
     Example: hubctl image load hub-notebook-image.tar.zst
     """
-    _check_sum(file)
+    checksum.check(file)
     with images.engine(_LOAD_SECONDS) as client:
         names = images.load(client, _content(file), file.name)
     for name in names:
@@ -117,29 +115,11 @@ def _words(image: images.Image | None) -> str:
     return f"{text}, {', '.join(contents) or 'no jupyterhub'}"
 
 
-def _check_sum(file: Path) -> None:
-    """As `sha256sum --check` would."""
-    sums = file.with_name(f"{file.name}.sha256")
-    if not sums.is_file():
-        return
-    with _opened(file) as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if sums.read_text().split()[:1] != [found]:
-        raise HubError(f"{file} is not what {sums.name} says", "copy it to this server again")
-
-
-def _opened(file: Path) -> BufferedReader:
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise HubError(f"{file} can't be read: {error.strerror}") from None
-
-
 def _content(file: Path) -> Iterator[bytes]:
     """The file for Docker, piece by piece. Docker itself reads tar and gzip; zstd only from version 23 on."""
     import zstandard
 
-    with _opened(file) as raw:
+    with checksum.opened(file) as raw:
         content: Any = zstandard.ZstdDecompressor().stream_reader(raw) if file.suffix == ".zst" else raw
         try:
             while piece := content.read(_PIECE):

@@ -123,6 +123,11 @@ class Layout:
         return self.runtime / "tickets"
 
     @property
+    def channel(self) -> Path:
+        """The server's own copy of the channel, filled by ``hubctl channel add``."""
+        return self.below("/srv/conda/hubforge")
+
+    @property
     def shared(self) -> Path:
         """What users share among each other."""
         return self.below("/shared/jupyterhub")

@@ -1,5 +1,6 @@
 """conda on an installed server, and the channel that it installs from: on a web server, or carried there as a file."""
 
+import base64
 import json
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from forge import channel as channels
-from forge import condapkg, environments, release
+from forge import condapkg, environments, locks, release
 from forge.condapkg import Index, Member
 from forge.paths import ROOT
 from tests.containers import Container, base_image, running
@@ -38,7 +39,8 @@ def published(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder, Index("site-tool", "1.0", "0", noarch="generic"), [Member("share/site-tool", b"1\n")], epoch=0
     )
     packages = [*channel.glob("*/*.conda"), release.metapackage(NEXT, records), tool]
-    channels.add(packages, folder / "hubforge", {})
+    lock = {"locks/now/jupyterhubenv.explicit.txt": locks.explicit_path("jupyterhubenv").read_text()}
+    channels.add(packages, folder / "hubforge", lock)
     return folder / "hubforge"
 
 
@@ -50,10 +52,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
+    usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]  # Python wants it of an authority
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl("req", "-x509", *new_key, "-subj", "/CN=Site", "-days", "30", "-keyout", "ca.key", "-out", "ca.crt")
+    openssl("req", "-x509", *new_key, "-subj", "/CN=Site", *usage, "-days", "30", "-keyout", "ca.key", "-out", "ca.crt")
     openssl("req", *new_key, "-subj", "/CN=channel.test", "-keyout", "web.key", "-out", "web.csr")
-    (folder / "names").write_text("subjectAltName=DNS:channel.test\n")
+    extensions = "subjectAltName=DNS:channel.test\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+    (folder / "names").write_text(extensions)
     signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30", "-extfile", "names"]
     openssl("x509", "-req", "-in", "web.csr", *signed, "-out", "web.crt")
     return folder
@@ -116,6 +120,15 @@ def test_the_next_release_comes_from_there(server: Container) -> None:
     server.shell(f"{CONDA} install --yes --quiet -n jupyterhubenv hubforge={NEXT}")
     server.shell(f"ls {ENVIRONMENT}/conda-meta/hubforge-{NEXT}-0.json")
     server.shell(f"{HUBCTL} rollback --yes --to 0")
+
+
+def test_the_lock_of_an_old_release_can_be_installed_from_there(server: Container) -> None:
+    server.shell(f"{HUBCTL} channel set {URL} --ca /authority/ca.crt")
+    lock = "/srv/www/hubforge/locks/now/jupyterhubenv.explicit.txt"
+    create = f"{CONDA} create --yes --quiet -p /tmp/made --file {lock}"
+    server.shell(f"CHANNEL_ROOT={URL} CONDA_PKGS_DIRS=$(mktemp -d) {create}")
+    made = json.loads(server.shell(f"{CONDA} list --json -p /tmp/made"))
+    assert {p["name"]: f"{p['version']} {p['build_string']}" for p in made} == locks.read("jupyterhubenv")
 
 
 def test_a_server_that_nobody_vouches_for_is_refused_and_nothing_is_changed(server: Container) -> None:
@@ -184,8 +197,9 @@ def test_a_password_is_used_and_shows_nowhere(server: Container) -> None:
 
 
 def secrets() -> list[str]:
-    """The password, and as much of it as stays itself however it is quoted, in an address or in a file."""
-    return [PASSWORD, "se%22cr", 'se\\"cr', "c2VcImNy"]
+    """The password: as it is, what stays of it in an address or in a quoted text, and in the header of HTTP."""
+    header = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    return [PASSWORD, "se%22cr", 'se\\"cr', header]
 
 
 def test_a_login_that_stands_in_netrc_is_used(server: Container) -> None:

@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -191,15 +192,22 @@ def _releases(channel: str) -> list[str]:
     raise HubError(f"conda can't read {channel}: {_reason(answer)}", _advice(answer))
 
 
+_UNTRUSTED = re.compile(r"certificate verify failed: (.+?) \(_ssl")
+
+
 def _reason(answer: dict[str, Any]) -> str:
-    lines = [line.strip() for line in str(answer.get("message") or answer.get("error")).splitlines()]
-    return next((line for line in lines if line), "it says no reason")
+    message = str(answer.get("message") or answer.get("error"))
+    if found := _UNTRUSTED.search(message):
+        return f"the certificate is refused: {found[1]}"
+    lines = [line.strip() for line in message.splitlines()]
+    return next((line for line in lines if line), "it says no reason").rstrip(".")
 
 
 def _advice(answer: dict[str, Any]) -> str:
-    text = str(answer)
-    if "SSL" in text or "certificate" in text.lower():
-        return "name the authority that the server's certificate is from: --ca FILE"
-    if "401" in text or "403" in text:
+    if found := _UNTRUSTED.search(str(answer)):
+        if "issuer" in found[1] or "self-signed" in found[1]:
+            return "name the authority that it is from: --ca FILE"
+        return "nothing was changed; whoever made the certificates can mend that"
+    if answer.get("status_code") in (401, 403):
         return "put USER@ before the host, and the password is asked for; or write a login to ~/.netrc"
     return "nothing was changed; a channel has noarch/repodata.json below its address"

@@ -59,9 +59,11 @@ def index(channel: Path) -> None:
     Raises:
         HubError: it can't be made.
     """
-    python = places.base_prefix() / "bin" / "python"
-    command = [str(python), "-I", "-B", str(INDEXER), str(channel)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    base = places.base_prefix()
+    command = [str(base / "bin" / "python"), "-I", "-B", str(INDEXER), str(channel)]
+    # py-rattler does not start without certificates, though nothing is fetched; the host may have none.
+    surroundings = os.environ | {"SSL_CERT_FILE": str(base / "ssl" / "cacert.pem")}
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True)
     if done.returncode:
         raise HubError(f"The index of {channel} can't be made: {done.stderr.strip()[-1000:]}")
 

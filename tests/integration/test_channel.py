@@ -115,9 +115,13 @@ def test_conda_installs_over_https_from_a_server_that_a_private_authority_vouche
     server.shell(f"{CONDA} remove --yes --quiet -n jupyterhubenv site-tool; {CONDA} remove --yes -n base site-tool")
 
 
-def test_the_next_release_comes_from_there(server: Container) -> None:
+def test_the_next_release_comes_from_there_and_what_is_the_same_stays(server: Container) -> None:
+    """What the installer has linked is not fetched again only because the channel has another address now."""
     server.shell(f"{HUBCTL} channel set {URL} --ca /authority/ca.crt")
-    server.shell(f"{CONDA} install --yes --quiet -n jupyterhubenv hubforge={NEXT}")
+    install = f"{CONDA} install --yes --quiet -n jupyterhubenv hubforge={NEXT}"
+    plan = json.loads(server.shell(f"{install} --dry-run --json"))["actions"]
+    assert [package["name"] for package in plan["LINK"]] == ["hubforge"]
+    server.shell(install)
     server.shell(f"ls {ENVIRONMENT}/conda-meta/hubforge-{NEXT}-0.json")
     server.shell(f"{HUBCTL} rollback --yes --to 0")
 
@@ -126,7 +130,7 @@ def test_the_lock_of_an_old_release_can_be_installed_from_there(server: Containe
     server.shell(f"{HUBCTL} channel set {URL} --ca /authority/ca.crt")
     lock = "/srv/www/hubforge/locks/now/jupyterhubenv.explicit.txt"
     create = f"{CONDA} create --yes --quiet -p /tmp/made --file {lock}"
-    server.shell(f"CHANNEL_ROOT={URL} CONDA_PKGS_DIRS=$(mktemp -d) {create}")
+    server.shell(f"CHANNEL_ROOT=/srv/www/hubforge CONDA_PKGS_DIRS=$(mktemp -d) {create}")
     made = json.loads(server.shell(f"{CONDA} list --json -p /tmp/made"))
     assert {p["name"]: f"{p['version']} {p['build_string']}" for p in made} == locks.read("jupyterhubenv")
 
@@ -175,12 +179,12 @@ def test_a_wrong_password_is_refused_and_not_kept(server: Container) -> None:
 def test_a_password_is_used_and_shows_nowhere(server: Container) -> None:
     """All programs that run are watched (strace), and afterwards every file that was written is looked through."""
     server.shell("touch /tmp/begun; echo 'machine other.test login me password mine' >/root/.netrc")
-    traced = "strace -f -qq -s 100000 -e trace=execve -o /tmp/arguments"
+    traced = "strace -f -qq -s 100000 -e trace=execve -A -o /tmp/arguments"
     asked = PROTECTED.replace("//", f"//{USER}@")
     script = f"umask 022; {traced} {HUBCTL} channel set {asked} --ca /authority/ca.crt"
     said = server.run("sh", "-euc", script, text=f"{PASSWORD}\n")
     installed = server.run(
-        "sh", "-euc", f"{traced} --append-mode {CONDA} install -vvv --yes -n jupyterhubenv site-tool"
+        "sh", "-euc", f"{traced} {CONDA} install -vvv --yes -n jupyterhubenv site-tool"
     )
     listed = server.run(CONDA, "list", "--explicit", "-n", "jupyterhubenv")
     assert "site-tool" in listed.stdout

@@ -21,7 +21,7 @@ from forge.locking import alone, in_use, is_in_use, locked
 from forge.paths import CHANNEL, CONSTRUCT, DIST, PUBLISHED, ROOT, cache_dir, public_dir, work_dir
 from forge.progress import say
 from forge.recipes import Recipe
-from forge.sources import pypilock
+from forge.sources import debian, pypilock
 from forge.target import SERIES
 from forge.wheels.names import Names
 
@@ -100,6 +100,7 @@ def add_to_channel(plan: Construct) -> None:
         for spec in plan.environments
         for path in (locks.explicit_path(spec.name), locks.conda_lock_path(spec.name))
     ]
+    files.append(debian.LOCK)  # whose patches the notes of the next release compare with
     texts = {f"{locks.PUBLISHED}/{plan.version}/{path.name}": path.read_text() for path in files}
     channel.add(sorted(CHANNEL.glob("*/*.conda")), PUBLISHED, texts)
     say(f"{PUBLISHED.relative_to(ROOT)}: release {plan.version} is in it, and what was there before")

@@ -1,9 +1,11 @@
 """Release notes: a table of what has changed since the release before, package by package, and why.
 
-The why is what somebody has written down in ``docs/releases/reasons.txt``; else it is what the version says.
+The why is what somebody has written down in ``docs/releases/reasons.txt``, and the security patches of Debian's that
+were not there before; else it is what the version says.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import rattler
@@ -48,8 +50,32 @@ def read_reasons(text: str, source: str) -> list[Reason]:
     return found
 
 
+def patched(
+    before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[str]], packages: Mapping[str, Iterable[str]]
+) -> dict[str, str]:
+    """What Debian's patches that came say of the packages that are built with them.
+
+    Args:
+        before: the patches of each source package, in the release before.
+        after: those of now.
+        packages: the conda packages that each source package is built into.
+    """
+    found: dict[str, str] = {}
+    for source, patches in after.items():
+        came = [patch for patch in patches if source in before and patch not in before[source]]
+        known = sorted(set(re.findall(r"CVE-\d{4}-\d+", " ".join(came))))
+        text = f"security, {', '.join(known)}" if known else f"fix, Debian's {', '.join(came)}"
+        found |= {package: text for package in packages.get(source, ()) if came}
+    return found
+
+
 def write(
-    version: str, before_version: str, before: Mapping[str, Set], after: Mapping[str, Set], reasons: list[Reason]
+    version: str,
+    before_version: str,
+    before: Mapping[str, Set],
+    after: Mapping[str, Set],
+    reasons: Sequence[Reason],
+    patches: Mapping[str, str],
 ) -> str:
     """The notes of release ``version``, in Markdown; the same environments give the same text.
 
@@ -59,6 +85,7 @@ def write(
         before: the environments of that release, by their names.
         after: those of the new one.
         reasons: what was written down.
+        patches: what ``patched`` found.
     """
     lines = [
         f"# Hubforge {version}",
@@ -66,25 +93,26 @@ def write(
         f"What has changed since {before_version}. How a server gets it, and goes back: [upgrade.md](../upgrade.md).",
     ]
     for name in sorted(after, reverse=True):
-        rows = list(_rows(before.get(name, {}), after[name], reasons))
+        rows = list(_rows(before.get(name, {}), after[name], reasons, patches))
         lines += ["", f"## {TITLES.get(name, name)}", ""]
         lines += ["| package | from | to | why |", "|---|---|---|---|", *rows] if rows else ["Nothing has changed."]
     return "\n".join(lines) + "\n"
 
 
-def _rows(before: Set, after: Set, reasons: list[Reason]) -> Iterator[str]:
+def _rows(before: Set, after: Set, reasons: Sequence[Reason], patches: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name, ""), after.get(name, "")
         if old != new:
             of_builds = old.split()[:1] == new.split()[:1]
             shown = [entry if of_builds else entry.partition(" ")[0] for entry in (old, new)]
-            yield f"| {name} | {shown[0] or '-'} | {shown[1] or '-'} | {_why(name, old, new, reasons)} |"
+            told = [reason.text for reason in reasons if reason.package == name and new and _is_of(reason, old, new)]
+            why = _why(old, new, told + ([patches[name]] if name in patches else []))
+            yield f"| {name} | {shown[0] or '-'} | {shown[1] or '-'} | {why} |"
 
 
-def _why(name: str, old: str, new: str, reasons: list[Reason]) -> str:
+def _why(old: str, new: str, stated: list[str]) -> str:
     if not new:
         return "removed"
-    stated = [reason.text for reason in reasons if reason.package == name and _is_of(reason, old, new)]
     if stated:
         return "; ".join(dict.fromkeys(stated)).replace("|", "\\|")
     return _by_version(old.partition(" ")[0], new.partition(" ")[0]) if old else "new"

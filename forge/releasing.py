@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from forge import build, construct, locks, notes, release
+from forge import build, construct, locks, notes, recipes, release
 from forge.errors import ForgeError
 from forge.files import write_text
 from forge.locking import alone
-from forge.paths import CONSTRUCT, DOCS, LOCKFILES, PUBLISHED, ROOT
+from forge.paths import CONSTRUCT, DOCS, PUBLISHED, ROOT
 from forge.progress import say
+from forge.sources import debian
 
 NOTES = DOCS / "releases"
 REASONS = NOTES / "reasons.txt"
@@ -113,15 +114,24 @@ def _notes(version: str, named: str, environments: list[str]) -> str:
     published = [path.name for path in (PUBLISHED / locks.PUBLISHED).glob("*") if path.name != version]
     before = max(published, key=release.number, default=named)
     reasons = notes.read_reasons(REASONS.read_text(), REASONS.name)
-    old = {name: locks.parse(_explicit(name, before, before in published)) for name in environments}
-    return notes.write(version, before, old, {name: locks.read(name) for name in environments}, reasons)
+    old = {name: locks.parse(_lock_of(locks.explicit_path(name), before, before in published)) for name in environments}
+    patches = notes.patched(
+        debian.patches_of(_lock_of(debian.LOCK, before, before in published)),
+        debian.patches_of(debian.LOCK.read_text()),
+        {
+            recipe.origin.name: recipe.outputs
+            for recipe in recipes.load_all().values()
+            if recipe.origin and recipe.origin.registry == "debian"
+        },
+    )
+    return notes.write(version, before, old, {name: locks.read(name) for name in environments}, reasons, patches)
 
 
-def _explicit(environment: str, before: str, published: bool) -> str:
-    name = locks.explicit_path(environment).name
+def _lock_of(path: Path, before: str, published: bool) -> str:
+    """The lock as the release before had it."""
     if published:
-        return (PUBLISHED / locks.PUBLISHED / before / name).read_text()
-    return _committed(f"{LOCKFILES.relative_to(ROOT)}/{name}")
+        return (PUBLISHED / locks.PUBLISHED / before / path.name).read_text()
+    return _committed(path.relative_to(ROOT).as_posix())
 
 
 def _committed(path: str) -> str:

@@ -155,6 +155,11 @@ def read_lock() -> dict[str, Pin]:
     }
 
 
+def patches_of(lock: str) -> dict[str, list[str]]:
+    """The names of Debian's patches that a lock's text has for each source package."""
+    return {name: entry["patches"] for name, entry in json.loads(lock)["packages"].items()}
+
+
 def pin_of(name: str) -> Pin:
     """The pin of one source package.
 

@@ -183,9 +183,7 @@ def test_a_password_is_used_and_shows_nowhere(server: Container) -> None:
     asked = PROTECTED.replace("//", f"//{USER}@")
     script = f"umask 022; {traced} {HUBCTL} channel set {asked} --ca /authority/ca.crt"
     said = server.run("sh", "-euc", script, text=f"{PASSWORD}\n")
-    installed = server.run(
-        "sh", "-euc", f"{traced} {CONDA} install -vvv --yes -n jupyterhubenv site-tool"
-    )
+    installed = server.run("sh", "-euc", f"{traced} {CONDA} install -vvv --yes -n jupyterhubenv site-tool")
     listed = server.run(CONDA, "list", "--explicit", "-n", "jupyterhubenv")
     assert "site-tool" in listed.stdout
     for output in (said, installed, listed):

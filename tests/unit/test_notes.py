@@ -9,10 +9,10 @@ BEFORE = {"tool": "1.2.3 h1_0", "gone": "1 0", "same": "1 0", "series": "1.9 0",
 AFTER = {"tool": "1.3.0 h2_0", "new": "5 0", "same": "1 0", "series": "2.0 0", "kept": "2.0 h2_0", "back": "1.9 0"}
 
 
-def rows(reasons: str = "") -> dict[str, str]:
+def rows(reasons: str = "", patches: dict[str, str] | None = None) -> dict[str, str]:
     """Each row by its package."""
     stated = notes.read_reasons(reasons, "reasons.txt")
-    text = notes.write("2026.12", "2026.11", {"base": BEFORE}, {"base": AFTER}, stated)
+    text = notes.write("2026.12", "2026.11", {"base": BEFORE}, {"base": AFTER}, stated, patches or {})
     return {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.startswith("| ")}
 
 
@@ -43,12 +43,23 @@ def test_the_reason_of_one_build_is_told_of_that_build_alone() -> None:
     assert rows("kept 2.0 h3_0: security, a patch")["kept"].endswith("| rebuilt |")
 
 
+def test_debians_security_patches_that_came_are_told_of_every_package_built_with_them() -> None:
+    before = {"xz": ["CVE-2025-1.patch"], "zlib": []}
+    after = {"xz": ["CVE-2025-1.patch", "CVE-2026-3.patch", "CVE-2026-2-part-1.patch"], "zlib": ["no-crash.patch"]}
+    packages = {"xz": ["kept", "tool"], "zlib": ["same"], "bzip2": ["gone"]}
+    patches = notes.patched(before, after, packages)
+    assert rows(patches=patches)["kept"].endswith("| security, CVE-2026-2, CVE-2026-3 |")
+    assert rows("tool 1.3.0: new pages", patches)["tool"].endswith("| new pages; security, CVE-2026-2, CVE-2026-3 |")
+    assert patches["same"] == "fix, Debian's no-crash.patch"
+    assert "same" not in rows(patches=patches), "a package that has not changed has no row"
+
+
 def test_a_line_of_another_form_is_named_with_its_number() -> None:
     with pytest.raises(ForgeError, match=r"reasons\.txt:2: .*tool is better"):
         notes.read_reasons("tool 1: why\ntool is better now\n", "reasons.txt")
 
 
 def test_an_environment_without_changes_says_so() -> None:
-    text = notes.write("2026.12", "2026.11", {"base": BEFORE}, {"base": BEFORE}, [])
+    text = notes.write("2026.12", "2026.11", {"base": BEFORE}, {"base": BEFORE}, [], {})
     assert "Nothing has changed." in text
     assert "2026.11" in text

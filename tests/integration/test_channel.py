@@ -178,7 +178,7 @@ def test_a_wrong_password_is_refused_and_not_kept(server: Container) -> None:
 
 def test_a_password_is_used_and_shows_nowhere(server: Container) -> None:
     """All programs that run are watched (strace), and afterwards every file that was written is looked through."""
-    server.shell("touch /tmp/begun; echo 'machine other.test login me password mine' >/root/.netrc")
+    server.shell("echo 'machine other.test login me password mine' >/root/.netrc")
     traced = "strace -f -qq -s 100000 -e trace=execve -A -o /tmp/arguments"
     asked = PROTECTED.replace("//", f"//{USER}@")
     script = f"umask 022; {traced} {HUBCTL} channel set {asked} --ca /authority/ca.crt"

@@ -28,7 +28,8 @@ def epoch(version: str) -> int:
         day = datetime.datetime.strptime(".".join(version.split(".")[:2]), "%Y.%m").replace(tzinfo=datetime.UTC)
     except ValueError:
         raise ForgeError(
-            f"version {version} is not of the form YYYY.MM", "2026.11 is one, 2026.11.1 mends it."
+            f"version {version} is not of the form YYYY.MM",
+            "2026.11 is such a one, and 2026.11.1 the next in the same month.",
         ) from None
     return int(day.timestamp())
 
@@ -40,7 +41,10 @@ def number(version: str) -> tuple[int, ...]:
         ForgeError: the version is not of the form ``YYYY.MM`` or ``YYYY.MM.N``.
     """
     if not re.fullmatch(r"\d{4}\.\d{2}(\.\d+)?", version):
-        raise ForgeError(f"version {version} is not of the form YYYY.MM", "2026.11 is one, 2026.11.1 mends it.")
+        raise ForgeError(
+            f"version {version} is not of the form YYYY.MM",
+            "2026.11 is such a one, and 2026.11.1 the next in the same month.",
+        )
     epoch(version)
     return tuple(map(int, version.split(".")))
 

@@ -123,8 +123,11 @@ def remember(login: Login) -> None:
         rf"^[ \t]*machine\s+{re.escape(login.host)}\s.*?(?=^[ \t]*(?:machine|default|macdef)\s|\Z)",
         re.MULTILINE | re.DOTALL,
     )
-    # First, since a `default` has to be the last.
-    wholefile.write(path, entry + earlier.sub("", before), mode=0o600)
+    others = earlier.sub("", before)
+    default = re.search(r"^[ \t]*default\s", others, re.MULTILINE)  # has to be the last
+    end = default.start() if default else len(others)
+    above = others[:end] + ("\n" if others[:end] and not others[:end].endswith("\n") else "")
+    wholefile.write(path, above + entry + others[end:], mode=0o600)
     try:
         kept = netrc.netrc(path).authenticators(login.host)
     except netrc.NetrcParseError as error:

@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from rattler.index import index_fs
+from rattler.index import index_fs  # type: ignore[import-not-found]  # the hub's environment has none
 
 SUBDIRS = ("linux-64", "noarch")
 

@@ -34,4 +34,4 @@ lock:
 
 # What is published exists once.
 clean:
-	[ ! -d dist ] || find dist -mindepth 1 -maxdepth 1 ! -name channel -exec rm -rf {} +
+	@[ ! -d dist ] || find dist -mindepth 1 -maxdepth 1 ! -name channel -exec rm -rf {} +

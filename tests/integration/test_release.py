@@ -21,8 +21,9 @@ MADE = ("dist/hub-installer.sh", f"docs/releases/{NEXT}.md", "construct.yaml", "
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     """Two committed copies of the checkout: each has published the release that it had, and has made the next one."""
     folders = [tmp_path_factory.mktemp("copies") / name for name in ("one", "two/in-a-longer-path")]
-    for folder in folders:
+    for folder in folders:  # both at once: the checkout may be worked in
         reproduce.copy_checkout(folder)
+    for folder in folders:
         identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
         for arguments in (["init", "--quiet"], ["add", "--all"], [*identity, "commit", "--quiet", "--message=all"]):
             subprocess.run(["git", "-C", str(folder), *arguments], check=True)

@@ -53,6 +53,13 @@ def get(settings: Settings, layout: Layout, path: str, token: str = "", timeout:
         NotOurHubError: the listener shows another certificate, or speaks no TLS.
         OSError: nobody listens, or no answer in time.
     """
+    return request("GET", settings, layout, path, token, timeout=timeout)
+
+
+def request(
+    method: str, settings: Settings, layout: Layout, path: str, token: str, body: Any = None, timeout: float = 5
+) -> Answer:
+    """As ``get``, with another method and a JSON body."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # replaced by the comparison below
@@ -64,7 +71,8 @@ def get(settings: Settings, layout: Layout, path: str, token: str = "", timeout:
             raise NotOurHubError(str(error)) from error
         if connection.sock.getpeercert(binary_form=True) != certificate.der(layout.below(settings.tls.cert)):
             raise NotOurHubError("another certificate")
-        connection.request("GET", path, headers={"Authorization": f"token {token}"} if token else {})
+        sent = None if body is None else json.dumps(body)
+        connection.request(method, path, sent, headers={"Authorization": f"token {token}"} if token else {})
         response = connection.getresponse()
         text = response.read()
     except http.client.HTTPException as error:

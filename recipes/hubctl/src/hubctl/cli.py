@@ -1,7 +1,6 @@
 """``hubctl``: the administrator's command."""
 
 import dataclasses
-import io
 import json
 import os
 import subprocess
@@ -12,9 +11,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from ruamel.yaml import YAML
 
-from hubctl import __version__, api, channel_commands, daemon, image_commands, revisions, systemd
+from hubctl import (
+    __version__,
+    admin_commands,
+    api,
+    channel_commands,
+    config_commands,
+    daemon,
+    image_commands,
+    revisions,
+    systemd,
+    user_commands,
+)
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl import status as hub_status
@@ -40,8 +49,9 @@ def _app(text: str) -> typer.Typer:
 
 
 app = _app(f"Sets up, starts, stops and shows the hub.\n\n{EXIT_CODES}\n\nExample: hubctl status")
-config_app = _app("Checks and shows the settings.\n\nExample: hubctl config validate")
-app.add_typer(config_app, name="config")
+app.add_typer(config_commands.app, name="config")
+app.add_typer(admin_commands.app, name="admin")
+app.add_typer(user_commands.app, name="user")
 app.add_typer(image_commands.app, name="image")
 app.add_typer(channel_commands.app, name="channel")
 app.command()(doctor)
@@ -141,6 +151,17 @@ def stop() -> None:
 
 
 @app.command()
+def restart() -> None:
+    """Stop the hub, as `hubctl stop` does, and start it again. Settings that were changed count from then on.
+
+    Example: hubctl restart
+    """
+    Daemon(Layout.current(), hub_settings.load(Layout.current().settings)).check()
+    stop()
+    start()
+
+
+@app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show the hub, its proxy, users' servers, the certificate's days, versions. Exits with 3 when it does not run.
 
@@ -209,30 +230,3 @@ def logs(
         command = ["tail", f"--lines={lines}", *(["-F"] if follow else []), "--", str(daemon.log_path(layout))]
     sys.stdout.flush()
     os.execvp(command[0], command)
-
-
-@config_app.command()
-def validate(
-    file: Annotated[Path | None, typer.Argument(help="Another file than the hub's own.", metavar="[FILE]")] = None,
-) -> None:
-    """Check hub.yaml: each mistake with its line, its key, and what was expected.
-
-    Example: hubctl config validate
-    """
-    path = file or Layout.current().settings
-    hub_settings.load(path)
-    print(f"{path}: in order")
-
-
-@config_app.command()
-def show() -> None:
-    """Print all settings that are in force, the defaults included, as YAML.
-
-    Example: hubctl config show
-    """
-    settings = hub_settings.load(Layout.current().settings)
-    text = io.StringIO()
-    yaml = YAML()
-    yaml.default_flow_style = False
-    yaml.dump(settings.model_dump(mode="json"), text)
-    print(text.getvalue(), end="")

@@ -126,10 +126,11 @@ def _local_servers(c: Any, settings: Settings, layout: Layout) -> dict[str, str]
 
 
 def _services(c: Any, settings: Settings, layout: Layout) -> None:
-    services: list[dict[str, Any]] = [{"name": "hubctl", "api_token": tokens.read_or_make(layout.hubctl_token)}]
-    roles: list[dict[str, Any]] = [
-        {"name": "hubctl", "services": ["hubctl"], "scopes": ["list:users", "read:servers", "read:hub"]}
-    ]
+    # an administrator: JupyterHub lets nobody else take an administrator's rights away. Whoever can read the token can
+    # read the cookie secret, too
+    token = tokens.read_or_make(layout.hubctl_token)
+    services: list[dict[str, Any]] = [{"name": "hubctl", "api_token": token, "admin": True}]
+    roles: list[dict[str, Any]] = []
     if settings.idle_culler.enabled:
         timeout = int(settings.idle_culler.timeout.total_seconds())
         command = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={timeout}"]

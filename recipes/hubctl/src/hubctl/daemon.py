@@ -78,6 +78,14 @@ class Daemon:
         os.chdir(self.layout.state)
         os.execv(_command()[0], _command())
 
+    def check(self) -> None:
+        """Refuses what a start would refuse, before a hub that runs is stopped for it.
+
+        Raises:
+            HubError: the settings do not fit this host.
+        """
+        configuration.check(self.settings, self.layout)
+
     def _check_can_start(self) -> None:
         if hub := running(self.layout):
             raise AlreadyRunningError(hub, api.public_url(self.settings))

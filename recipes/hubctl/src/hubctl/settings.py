@@ -361,19 +361,22 @@ def load(path: Path) -> Settings:
         HubError: everything that is wrong, one line each: file, line, key path, what was expected.
     """
     document = yamlfile.read(path)
-    problems: list[tuple[int, str]] = []
+    settings, problems = examine(document)
+    if settings is None or problems:
+        lines = sorted({(document.line(where), f"{dotted(where)}: {text}") for where, text in problems})
+        raise HubError("\n".join(f"{path}:{line}: {text}" for line, text in lines))
+    return settings
+
+
+def examine(document: yamlfile.Document) -> tuple[Settings | None, list[tuple[yamlfile.KeyPath, str]]]:
+    """The settings, where the document can be read as such, and what is wrong: key path, what was expected."""
+    problems: list[tuple[yamlfile.KeyPath, str]] = []
     settings = None
     try:
         settings = Settings.model_validate(document.values)
     except ValidationError as error:
-        for detail in error.errors():
-            where = detail["loc"]
-            problems.append((document.line(where), f"{dotted(where)}: {expected(detail, where, Settings)}"))
-    problems += [(document.line(where), f"{dotted(where)}: {text}") for where, text in _oversized(document.values)]
-    if problems or settings is None:
-        lines = [f"{path}:{line}: {text}" for line, text in sorted(set(problems))]
-        raise HubError("\n".join(lines))
-    return settings
+        problems = [(detail["loc"], expected(detail, detail["loc"], Settings)) for detail in error.errors()]
+    return settings, [*problems, *_oversized(document.values)]
 
 
 def _oversized(values: dict[str, Any]) -> list[tuple[yamlfile.KeyPath, str]]:

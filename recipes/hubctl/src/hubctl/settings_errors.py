@@ -44,7 +44,7 @@ def expected(detail: ErrorDetails, where: yamlfile.KeyPath, model: type[BaseMode
     """
     kind, context, got = detail["type"], detail.get("ctx", {}), detail["input"]
     if kind == "extra_forbidden":
-        return _unknown_key(where, model)
+        return unknown_key(where, model)
     if kind == "missing":
         return "is missing"
     if kind == "literal_error":
@@ -59,7 +59,8 @@ def expected(detail: ErrorDetails, where: yamlfile.KeyPath, model: type[BaseMode
     return f"expected {_EXPECTED[kind]}, got {got!r}" if kind in _EXPECTED else detail["msg"]
 
 
-def _unknown_key(where: yamlfile.KeyPath, model: type[BaseModel]) -> str:
+def unknown_key(where: yamlfile.KeyPath, model: type[BaseModel]) -> str:
+    """What to say of a key that is none: the one that may be meant, or all that there are."""
     section: Any = model
     for part in where[:-1]:
         if isinstance(part, str):

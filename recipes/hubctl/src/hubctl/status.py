@@ -2,29 +2,13 @@
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-from hubctl import __version__, api, certificate, systemd, tokens
+from hubctl import __version__, api, certificate, systemd, users
 from hubctl.daemon import proxy_process, running
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
-
-
-@dataclass(frozen=True)
-class Server:
-    """A user's server.
-
-    Attributes:
-        name: empty for the user's first one.
-        started: ISO 8601, UTC.
-    """
-
-    user: str
-    name: str
-    ready: bool
-    started: str | None
-    last_activity: str | None
+from hubctl.users import Server
 
 
 @dataclass(frozen=True)
@@ -93,22 +77,7 @@ def _certificate_days(settings: Settings, layout: Layout) -> int | None:
 
 
 def _servers(settings: Settings, layout: Layout) -> list[Server] | None:
-    """Asks page by page: the hub caps the length of an answer."""
-    servers: list[Server] = []
-    offset = 0
     try:
-        token = tokens.read_or_make(layout.hubctl_token)
-        while True:
-            answer = api.get(settings, layout, f"/hub/api/users?state=active&offset={offset}", token=token)
-            if answer.status != 200 or not isinstance(answer.body, list):
-                return None
-            if not answer.body:
-                return servers
-            offset += len(answer.body)
-            servers += [_server(user["name"], entry) for user in answer.body for entry in user["servers"].values()]
-    except (HubError, OSError, api.NotOurHubError):
+        return [server for user in users.ask(settings, layout, active=True) for server in user.servers]
+    except HubError:
         return None
-
-
-def _server(user: str, entry: dict[str, Any]) -> Server:
-    return Server(user, entry["name"], entry["ready"], entry["started"], entry["last_activity"])

@@ -1,6 +1,9 @@
 """Files that are there whole or not at all, also when two write the same one at the same moment."""
 
+import contextlib
+import os
 import secrets
+import stat
 from pathlib import Path
 
 
@@ -15,6 +18,31 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
         temporary.touch(mode=0o600)
         temporary.write_text(text, encoding="utf-8")
         temporary.chmod(mode)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Puts ``text`` in the place of what a file holds; owner, mode, ACL and SELinux context stay, and so does a link.
+
+    Raises:
+        OSError: no space, or no right to; what was there is still there.
+    """
+    path = path.resolve()
+    before = path.stat()
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            for name in os.listxattr(path):
+                with contextlib.suppress(OSError):  # not each may be set by each user
+                    os.setxattr(file.fileno(), name, os.getxattr(path, name))
+            os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+            file.flush()
+            os.fsync(file.fileno())  # renamed before it is written, an empty file could come out of a power cut
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

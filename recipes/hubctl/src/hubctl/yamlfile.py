@@ -35,14 +35,18 @@ def read(path: Path) -> Document:
     Raises:
         HubError: the file can't be read, or is not such YAML; names file and line.
     """
+    return parse(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """What stands in the file.
+
+    Raises:
+        HubError: it can't be read.
+    """
     try:
-        tree = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = " ".join(str(error.problem or error.context).split())
-        raise HubError(f"{path}:{line}: not valid YAML: {problem}") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
         raise HubError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     except FileNotFoundError:
         raise HubError(
@@ -50,19 +54,50 @@ def read(path: Path) -> Document:
         ) from None
     except OSError as error:
         raise HubError(f"{path} can't be read: {error.strerror}") from None
-    if tree is None:
-        return Document(path, {}, {})
-    if not isinstance(tree, CommentedMap):
-        raise HubError(f"{path}:1: expected keys and values (`port: 8000`), got {type(tree).__name__}")
-    return Document(path, _plain(tree), dict(_lines(tree, ())))
 
 
-def _plain(node: Any) -> Any:
+def parse(text: str, path: Path) -> Document:
+    """As ``read``, of a text that is, or is to be, in the file ``path``."""
+    nodes = tree(text, path)
+    return Document(path, plain(nodes), dict(_lines(nodes, ())))
+
+
+def tree(text: str, path: Path) -> CommentedMap:
+    """The text with its comments, to be changed and dumped again.
+
+    Raises:
+        HubError: it is no YAML of keys and values; names file and line.
+    """
+    try:
+        nodes = round_trip().load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        problem = " ".join(str(error.problem or error.context).split())
+        raise HubError(f"{path}:{line}: not valid YAML: {problem}") from None
+    except YAMLError as error:
+        raise HubError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    if nodes is None:
+        return CommentedMap()
+    if not isinstance(nodes, CommentedMap):
+        raise HubError(f"{path}:1: expected keys and values (`port: 8000`), got {type(nodes).__name__}")
+    return nodes
+
+
+def round_trip() -> YAML:
+    """Reads and writes a text with its comments and quotes as they are."""
+    yaml = YAML(typ="rt")
+    yaml.preserve_quotes = True
+    yaml.width = 2**16  # lines stay as long as they are
+    return yaml
+
+
+def plain(node: Any) -> Any:
     """The node without comments, and without the keys that have no value."""
     if isinstance(node, CommentedMap):
-        return {key if isinstance(key, str) else str(key): _plain(v) for key, v in node.items() if v is not None}
+        return {key if isinstance(key, str) else str(key): plain(v) for key, v in node.items() if v is not None}
     if isinstance(node, CommentedSeq):
-        return [_plain(item) for item in node]
+        return [plain(item) for item in node]
     return node
 
 

@@ -28,19 +28,21 @@ _OTHER_KEY = ("Password incorrect", "Preauthentication failed", "Decrypt integri
 """kinit's words where a keytab's key is not the KDC's."""
 
 
-def _krb5_conf() -> str:
+def krb5_conf() -> str:
     """As the hub takes it from its environment; empty for the library's default."""
     return os.environ.get("KRB5_CONFIG", "")
 
 
-def _realm(settings: Settings) -> str:
-    """Raises:
-    HubError: there is none.
+def realm_of(settings: Settings) -> str:
+    """The users' realm.
+
+    Raises:
+        HubError: there is none.
     """
-    found = settings.kerberos.realm or library.default_realm(_krb5_conf())
+    found = settings.kerberos.realm or library.default_realm(krb5_conf())
     if not found:
         raise HubError(
-            f"no realm: neither `kerberos.realm` in hub.yaml nor a default_realm in {_krb5_conf() or '/etc/krb5.conf'}",
+            f"no realm: neither `kerberos.realm` in hub.yaml nor a default_realm in {krb5_conf() or '/etc/krb5.conf'}",
             "write default_realm there, under [libdefaults]",
         )
     return found
@@ -48,7 +50,7 @@ def _realm(settings: Settings) -> str:
 
 def realm(settings: Settings, _layout: Layout) -> Iterator[Finding]:
     """Whether hub and krb5.conf agree on one."""
-    wanted, default = _realm(settings), library.default_realm(_krb5_conf())
+    wanted, default = realm_of(settings), library.default_realm(krb5_conf())
     if wanted == default:
         yield ok(wanted)
         return
@@ -60,7 +62,7 @@ def realm(settings: Settings, _layout: Layout) -> Iterator[Finding]:
 
 def keytab(settings: Settings, layout: Layout) -> Iterator[Finding]:
     """Whether the KDC can be told from a false one."""
-    path, name = layout.below(settings.kerberos.keytab), _realm(settings)
+    path, name = layout.below(settings.kerberos.keytab), realm_of(settings)
     if not path.exists():
         yield warning(
             f"there is no keytab at {path}: the KDC of {name} can't be verified, so whoever can answer in its place"
@@ -87,14 +89,14 @@ def _readable_by_others(path: Path) -> Finding | None:
 
 
 def _verifier(path: Path, name: str) -> Verifier:
-    return Verifier(path, name, _krb5_conf(), _SECONDS)
+    return Verifier(path, name, krb5_conf(), _SECONDS)
 
 
 def _key(verifier: Verifier, principal: str) -> Finding:
     """Whether the KDC takes the key. Not every KDC lets a service ask (Active Directory does not): no fault then."""
     command = ("kinit", "-k", "-t", f"FILE:{verifier.keytab}", "-c", "MEMORY:", principal)
     try:
-        result = asyncio.run(programs.run(*command, krb5_conf=_krb5_conf(), limit=_SECONDS))
+        result = asyncio.run(programs.run(*command, krb5_conf=krb5_conf(), limit=_SECONDS))
     except TimeoutError:
         return ok(f"{verifier.keytab} has {principal}")
     if any(words in result.stderr for words in _OTHER_KEY):
@@ -108,7 +110,7 @@ def _key(verifier: Verifier, principal: str) -> Finding:
 def http_keytab(settings: Settings, layout: Layout) -> Iterator[Finding]:
     """Whether browsers can log in with their ticket."""
     assert settings.kerberos.http_keytab is not None
-    path, name = layout.below(settings.kerberos.http_keytab), _realm(settings)
+    path, name = layout.below(settings.kerberos.http_keytab), realm_of(settings)
     mend = f"`kadmin -q 'ktadd -k {path} HTTP/FQDN'`, FQDN being the name of the site in browsers"
     if not path.exists():
         yield fault(f"there is no keytab at {path}: single sign-on does not work, the form does", mend)
@@ -126,9 +128,9 @@ def http_keytab(settings: Settings, layout: Layout) -> Iterator[Finding]:
 
 def kdc(settings: Settings, _layout: Layout) -> Iterator[Finding]:
     """Whether it answers, and has our time."""
-    name = _realm(settings)
+    name = realm_of(settings)
     try:
-        ahead = library.kdc_offset(name, _krb5_conf(), _SECONDS)
+        ahead = library.kdc_offset(name, krb5_conf(), _SECONDS)
     except OSError as error:
         yield fault(f"the KDC of {name}: {error}", "look at [realms] in krb5.conf, DNS, the firewall, and the KDC")
         return

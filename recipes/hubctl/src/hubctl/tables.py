@@ -1,0 +1,18 @@
+"""Rows for people: a table on a terminal, a line each elsewhere."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows below their heads; in a pipe without heads, with a space between what a row has."""
+    if not sys.stdout.isatty():
+        print("".join(f"{' '.join(row)}\n" for row in rows), end="")
+        return
+    table = Table(*heads, box=None)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

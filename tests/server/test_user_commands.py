@@ -1,0 +1,172 @@
+"""`hubctl admin` and `hubctl user`, with a real hub and a real KDC."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import ServerRoot
+from hubctl import tickets
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+from hubctl.settings import Settings
+from hubctl.user_commands import app
+from jupyterhub_kerberos.cache import TicketFolders
+from jupyterhub_kerberos.tickets import TicketOffice
+from k5test.realm import MITRealm
+from kerberos_support import PASSWORD, REALM, USER, as_user
+from test_hubctl import log_in, password
+from typer.testing import CliRunner
+
+from tests.waiting import wait_for
+
+pytest_plugins = ["kerberos_support"]
+
+
+def secret(root: ServerRoot) -> str:
+    """What administrators log in with, where all users share a password."""
+    return (root.path / "var/lib/jupyterhub/shared_admin_password").read_text().strip()
+
+
+def sees_the_admin_page(root: ServerRoot, session: requests.Session) -> bool:
+    return session.get(f"{root.url}/hub/admin").status_code == 200
+
+
+@pytest.fixture
+def hub(server_root: ServerRoot) -> ServerRoot:
+    """A running hub with an administrator, eve."""
+    assert server_root.hubctl("admin", "add", "eve").returncode == 0
+    assert server_root.hubctl("start").returncode == 0
+    return server_root
+
+
+def test_administrator_has_the_admin_page_until_removed(hub: ServerRoot) -> None:
+    eve, _ = log_in(hub, "eve", secret(hub))
+    assert sees_the_admin_page(hub, eve)
+    assert hub.hubctl("admin", "list").stdout == "eve admin_users\n"
+
+    done = hub.hubctl("admin", "remove", "eve")
+
+    assert done.returncode == 0, done.stderr
+    assert not sees_the_admin_page(hub, eve), "before the hub was restarted"
+    assert hub.hubctl("admin", "list", "--json").stdout == "[]\n"
+    assert hub.hubctl("restart").returncode == 0
+    eve, _ = log_in(hub, "eve", password(hub))
+    assert not sees_the_admin_page(hub, eve)
+
+
+def test_administrator_of_a_hub_that_does_not_run_is_removed_from_its_database(hub: ServerRoot) -> None:
+    log_in(hub, "eve", secret(hub))
+    assert hub.hubctl("stop").returncode == 0
+    assert hub.hubctl("admin", "add", "dora").returncode == 0
+    assert hub.hubctl("admin", "remove", "eve").returncode == 0
+    assert hub.hubctl("start").returncode == 0
+    listed = json.loads(hub.hubctl("user", "list", "--json").stdout)
+    assert {user["name"]: user["admin"] for user in listed} == {"dora": True, "eve": False}
+
+
+def test_administrator_made_on_the_admin_page_is_listed_and_removed(hub: ServerRoot) -> None:
+    log_in(hub, "alice", password(hub))
+    eve, _ = log_in(hub, "eve", secret(hub))
+    headers = {"Referer": f"{hub.url}/hub/admin", "X-XSRFToken": eve.cookies.get("_xsrf", path="/hub/") or ""}
+    eve.patch(f"{hub.url}/hub/api/users/alice", json={"admin": True}, headers=headers).raise_for_status()
+    assert hub.hubctl("admin", "list").stdout == "eve admin_users\nalice the admin page\n"
+    assert hub.hubctl("admin", "remove", "alice").returncode == 0
+    assert hub.hubctl("admin", "list").stdout == "eve admin_users\n"
+
+
+def test_who_is_no_administrator_cant_be_removed(server_root: ServerRoot) -> None:
+    done = server_root.hubctl("admin", "remove", "bob")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "hubctl: bob is no administrator: `hubctl admin list` shows them\n",
+    )
+
+
+def test_servers_of_a_user_are_listed_and_ended(hub: ServerRoot) -> None:
+    sessions = {name: log_in(hub, name, password(hub))[0] for name in ("alice", "bob")}
+    for name, session in sessions.items():
+        session.get(f"{hub.url}/hub/spawn/{name}")
+        wait_for(f"{name}'s server", lambda n=name, s=session: s.get(f"{hub.url}/user/{n}/api").ok)  # type: ignore[misc]
+    lines = hub.hubctl("user", "list").stdout.splitlines()
+    assert [(line.split()[0], line.split()[1], line.split()[-1]) for line in lines] == [
+        ("eve", "admin", "-"),
+        ("alice", "-", "running"),
+        ("bob", "-", "running"),
+    ]
+
+    done = hub.hubctl("user", "stop", "alice")
+
+    assert (done.returncode, done.stdout) == (0, "alice's server was ended.\n"), done.stderr
+    servers = json.loads(hub.hubctl("status", "--json").stdout)["servers"]
+    assert [server["user"] for server in servers] == ["bob"]
+    assert hub.hubctl("user", "stop", "alice").stdout == "alice has no server that runs.\n"
+
+
+def test_user_whom_the_hub_does_not_know_is_told(hub: ServerRoot) -> None:
+    done = hub.hubctl("user", "stop", "mallory")
+    assert done.returncode == 1
+    assert done.stderr == "hubctl: The hub does not know a user mallory: `hubctl user list` shows whom it knows\n"
+
+
+def test_hub_that_does_not_run_is_told_in_one_line(server_root: ServerRoot) -> None:
+    for command in (["list"], ["stop", "alice"]):
+        done = server_root.hubctl("user", *command)
+        assert done.returncode == 1
+        assert done.stderr.startswith("hubctl: The hub does not answer")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def layout(kdc: MITRealm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Layout]:
+    """A server whose users log in by Kerberos; nobody, who has no rights on a test's private folder, has a ticket."""
+    root = Path(f"/run/hubforge-test-{os.getpid()}")
+    monkeypatch.setenv("HUBFORGE_ROOT", str(root))
+    monkeypatch.setenv("KRB5_CONFIG", kdc.env["KRB5_CONFIG"])
+    layout = Layout(root)
+    layout.settings.parent.mkdir(parents=True)
+    layout.settings.write_text("auth: kerberos\n")
+    yield layout
+    shutil.rmtree(root)
+
+
+def get_ticket(layout: Layout, lifetime: str, renewable: str = "7d") -> None:
+    folders = TicketFolders(layout.tickets)
+    office = TicketOffice(folders, REALM, None, lifetime, renewable, 30, os.environ["KRB5_CONFIG"])
+    asyncio.run(office.obtain(as_user(), PASSWORD))
+
+
+def test_ticket_of_a_user_is_shown(layout: Layout) -> None:
+    get_ticket(layout, "10h")
+    done = CliRunner().invoke(app, ["tickets", USER, "--json"])
+    assert done.exit_code == 0
+    (found,) = json.loads(done.output)
+    assert found["cache"] == str(layout.tickets / USER / "krb5cc")
+    assert (found["principal"], found["valid"]) == (f"{USER}@{REALM}", True)
+    assert found["start"] < found["end"] < found["renewable_until"]
+    done = CliRunner().invoke(app, ["tickets", USER])
+    assert f"principal: {USER}@{REALM}\nvalid until: {found['end']}\n" in done.output
+
+
+def test_ticket_that_is_over_is_said_to_be(layout: Layout) -> None:
+    get_ticket(layout, "1s", "1s")
+    wait_for("the ticket's end", lambda: not tickets.find(Settings(auth="kerberos"), layout)[0].valid)
+    done = CliRunner().invoke(app, ["tickets", USER])
+    assert done.exit_code == 1
+    assert "(over)" in done.output
+
+
+def test_user_without_a_ticket_is_said_to_have_none(layout: Layout) -> None:
+    done = CliRunner().invoke(app, ["tickets", USER])
+    assert (done.exit_code, done.output) == (1, f"{USER} has no ticket: the next login gets one.\n")
+
+
+def test_tickets_are_not_asked_for_where_users_have_none(layout: Layout) -> None:
+    layout.settings.write_text("auth: pam\n")
+    done = CliRunner().invoke(app, ["tickets", USER])
+    assert isinstance(done.exception, HubError)
+    assert "`auth: pam`" in str(done.exception)

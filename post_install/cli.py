@@ -11,7 +11,7 @@ from types import FrameType
 
 from post_install import removal
 from post_install.choices import AUTHS, SPAWNERS
-from post_install.host import Host, StepError
+from post_install.host import Host, Step, StepError
 from post_install.steps import STEPS
 
 HERE = Path(__file__).resolve().parent
@@ -37,17 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         auth=options.auth,
         spawner=options.spawner,
     )
+    steps = [step for step in STEPS if options.only in ("", step.name)]
     if options.check:
-        return check(host)
+        return check(host, steps)
     if options.remove or options.list_removals:
         return remove(host, options.purge, only_list=options.list_removals)
-    return ensure(host, _again(options))
+    return ensure(host, _again(options), steps)
 
 
-def check(host: Host) -> int:
+def check(host: Host, steps: Sequence[Step] = STEPS) -> int:
     """Says what is missing, and changes nothing."""
     missing = 0
-    for step in STEPS:
+    for step in steps:
         reason = step.unless(host)
         if reason:
             print(f"{step.name}: skipped: {reason}")
@@ -56,16 +57,16 @@ def check(host: Host) -> int:
         found = [str(problems)] if isinstance(problems, StepError) else problems
         print(f"{step.name}: {'missing: ' + '; '.join(found) if found else 'ok'}")
         missing += bool(found)
-    print(f"{missing} of {len(STEPS)} steps have something to do" if missing else "everything is in place")
+    print(f"{missing} of {len(steps)} steps have something to do" if missing else "everything is in place")
     return MISSING if missing else 0
 
 
-def ensure(host: Host, again: str) -> int:
-    """Runs every step; ``again`` is the command that does so once more."""
+def ensure(host: Host, again: str, steps: Sequence[Step] = STEPS) -> int:
+    """Runs these steps; ``again`` is the command that does so once more."""
     _say_limits(host)
     changed = 0
     failed: list[str] = []
-    for step in STEPS:
+    for step in steps:
         reason = step.unless(host)
         if reason:
             print(f"{step.name}: skipped: {reason}", flush=True)
@@ -82,7 +83,7 @@ def ensure(host: Host, again: str) -> int:
     if failed:
         print(f"failed: {', '.join(failed)}. When it is put right, run again: {again}", file=sys.stderr)
         return FAILED
-    print(f"{changed} of {len(STEPS)} steps changed something" if changed else "nothing changed")
+    print(f"{changed} of {len(steps)} steps changed something" if changed else "nothing changed")
     return 0
 
 
@@ -128,9 +129,8 @@ def _again(options: argparse.Namespace) -> str:
     command = [sys.executable, str(HERE), "--prefix", str(options.prefix)]
     if options.root != Path("/"):
         command += ["--root", str(options.root)]
-    command += [
-        word for name in ("auth", "spawner") if getattr(options, name) for word in (f"--{name}", getattr(options, name))
-    ]
+    for name in ("auth", "spawner", "only"):
+        command += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     return shlex.join(command)
 
 
@@ -148,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
         "--prefix", type=Path, default=base, metavar="BASE", help="the base prefix (default: the one this runs from)"
     )
     parser.add_argument("--check", action="store_true", help="only say what is missing (exit code 1); change nothing")
+    parser.add_argument("--only", choices=[step.name for step in STEPS], default="", help="this step and no other")
     parser.add_argument("--remove", action="store_true", help="take the service and the shell's setup off the host")
     parser.add_argument("--list-removals", action="store_true", help="only say what --remove would take")
     parser.add_argument("--purge", action="store_true", help="settings, state and users' shared files, too")

@@ -1,6 +1,7 @@
 """`hubctl doctor`: what it says of a server, whoever checks the passwords there."""
 
 import json
+import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from conftest import ServerRoot
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hubctl.doctor.examination import examine
 from hubctl.layout import Layout
 
@@ -38,7 +39,11 @@ def certify(root: ServerRoot, days: float) -> None:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     dates = builder.not_valid_before(now - timedelta(days=100)).not_valid_after(now + timedelta(days=days))
-    root.certificate.write_bytes(dates.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    names = x509.SubjectAlternativeName([x509.DNSName(name) for name in (socket.gethostname(), "localhost")])
+    named = dates.add_extension(names, critical=False)
+    root.certificate.write_bytes(named.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    form = Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    root.certificate.with_name("hub.key").write_bytes(key.private_bytes(*form))
 
 
 def test_server_without_faults_exits_with_0(server_root: ServerRoot) -> None:
@@ -55,7 +60,7 @@ def test_people_read_a_line_for_what_was_found_and_one_for_the_mend(server_root:
     lines = done.stdout.splitlines()
     assert lines[0] == f"ok       settings: {server_root.settings} is in order"
     assert lines[1] == f"warning  certificate: {server_root.certificate} has 2 days left"
-    assert lines[2].startswith("         mend: one from `hubctl setup` is made anew by `hubctl setup`")
+    assert lines[2].startswith("         mend: `hubctl cert install KEY CERT` puts another pair in its place")
     assert done.returncode == 0  # users can work
 
 

@@ -15,8 +15,17 @@ def load(path: Path) -> x509.Certificate:
     Raises:
         HubError: there is none.
     """
+    return load_chain(path)[0]
+
+
+def load_chain(path: Path) -> list[x509.Certificate]:
+    """All certificates of a PEM file, in their order.
+
+    Raises:
+        HubError: there is none.
+    """
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
+        return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         raise HubError(f"{path} can't be read: {error.strerror}", "`hubctl setup` makes it") from None
     except ValueError:

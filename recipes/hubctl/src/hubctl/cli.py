@@ -16,6 +16,8 @@ from hubctl import (
     __version__,
     admin_commands,
     api,
+    backup_commands,
+    cert_commands,
     channel_commands,
     config_commands,
     daemon,
@@ -52,9 +54,12 @@ app = _app(f"Sets up, starts, stops and shows the hub.\n\n{EXIT_CODES}\n\nExampl
 app.add_typer(config_commands.app, name="config")
 app.add_typer(admin_commands.app, name="admin")
 app.add_typer(user_commands.app, name="user")
+app.add_typer(cert_commands.app, name="cert")
 app.add_typer(image_commands.app, name="image")
 app.add_typer(channel_commands.app, name="channel")
 app.command()(doctor)
+app.command()(backup_commands.backup)
+app.command()(backup_commands.restore)
 app.command()(revisions.history)
 app.command()(rollback)
 

@@ -47,7 +47,7 @@ class Daemon:
         Raises:
             HubError: it runs already, its ports are taken, it ended, or it does not answer in time.
         """
-        with _alone(self.layout):
+        with alone(self.layout):
             self._check_can_start()
             with logfile.open_for_hub(self.layout.log) as log:
                 offset = log.seek(0, os.SEEK_END)
@@ -70,7 +70,7 @@ class Daemon:
         Raises:
             HubError: it runs already, or its ports are taken.
         """
-        with _alone(self.layout):
+        with alone(self.layout):
             self._check_can_start()
             process = Process.of(os.getpid())
             assert process
@@ -151,7 +151,7 @@ def stop(layout: Layout) -> bool:
     """
     if not layout.runtime.is_dir():
         return False
-    with _alone(layout):
+    with alone(layout):
         hub = running(layout)
         family = ([hub, *descendants(hub)] if hub else []) + _leftovers(layout)
         if hub:
@@ -171,7 +171,7 @@ def _leftovers(layout: Layout) -> list[Process]:
 
 
 @contextlib.contextmanager
-def _alone(layout: Layout) -> Iterator[None]:
+def alone(layout: Layout) -> Iterator[None]:
     """Holds the lock of this root: two starts at a time would both find the ports free."""
     try:
         layout.runtime.mkdir(mode=0o755, parents=True, exist_ok=True)

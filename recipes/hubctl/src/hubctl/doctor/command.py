@@ -25,14 +25,14 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     for name, finding in examine(Layout.current()):
         told.append({"name": name, **dataclasses.asdict(finding)})
         if not as_json:
-            _print(name, finding)
+            say(name, finding)
     if as_json:
         print(json.dumps(told, indent=2))
     if any(entry["state"] == State.FAULT for entry in told):
         raise typer.Exit(1)
 
 
-def _print(name: str, finding: Finding) -> None:
+def say(name: str, finding: Finding) -> None:
     """One line for what was found, one for the mend. Colours come on a terminal only."""
     lines = finding.found.splitlines()
     typer.echo(f"{typer.style(f'{finding.state:<8}', _COLOURS[finding.state])} {name}: {lines[0]}")

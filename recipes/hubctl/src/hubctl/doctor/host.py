@@ -4,27 +4,18 @@ import grp
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from hubctl import certificate as certificates
-from hubctl import homes, images
+from hubctl import homes, images, tlspair
 from hubctl.doctor.finding import Finding, fault, ok, warning
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 
-_LAST_DAYS = 30
-"""`hubctl setup` makes its own certificate anew when so many are left."""
-
 
 def certificate(settings: Settings, layout: Layout) -> Iterator[Finding]:
-    """Whether browsers accept its dates."""
-    path = layout.below(settings.tls.cert)
-    days = certificates.days_left(certificates.load(path))
-    mend = f"one from `hubctl setup` is made anew by `hubctl setup`; else put the new one at {path}, then restart"
-    if days < 0:
-        yield fault(f"{path} expired {-days} days ago", mend)
-    elif days < _LAST_DAYS:
-        yield warning(f"{path} has {days} days left", mend)
-    else:
-        yield ok(f"{path} has {days} days left")
+    """Whether browsers accept it, and only the hub can read its key."""
+    files = tlspair.Files(layout.below(settings.tls.key), layout.below(settings.tls.cert))
+    yield from tlspair.examine(files, tlspair.host_names())
+    if files.key.exists():
+        yield from tlspair.modes(files)
 
 
 def docker(_settings: Settings, _layout: Layout) -> Iterator[Finding]:

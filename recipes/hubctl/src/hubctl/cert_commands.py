@@ -1,0 +1,118 @@
+"""``hubctl cert``: the key and certificate that browsers see."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hubctl import layout as places
+from hubctl import tlspair
+from hubctl.config_commands import say_restart
+from hubctl.doctor.command import say
+from hubctl.doctor.finding import State
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+from hubctl.settings import Settings, load
+from hubctl.tlspair import Files
+
+app = typer.Typer(
+    help="Checks and replaces the key and certificate that browsers see.\n\nExample: hubctl cert check",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def check(
+    host: Annotated[str | None, typer.Option(help="The name that users type, if not this host's own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Check the pair in place: dates, chain, whether the key belongs to it, host name, modes.
+
+    Exits with 1 where there is a fault; warnings are none.
+
+    Example: hubctl cert check --host hub.example.org
+    """
+    layout = Layout.current()
+    files = _in_place(load(layout.settings), layout)
+    found = [*tlspair.examine(files, _names(host)), *tlspair.modes(files)]
+    if as_json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in found], indent=2))
+    else:
+        for finding in found:
+            say("certificate", finding)
+    if any(finding.state == State.FAULT for finding in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def install(
+    key: Annotated[Path, typer.Argument(help="Private key, PEM, not encrypted.", metavar="KEY")],
+    cert: Annotated[Path, typer.Argument(help="The certificate, then its chain, PEM.", metavar="CERT")],
+    host: Annotated[str | None, typer.Option(help="The name that users type, if not this host's own.")] = None,
+) -> None:
+    """Put a key and a certificate in place, when they can be used. The pair before stays beside it, with the date.
+
+    Example: hubctl cert install site.key site-and-chain.crt
+    """
+    layout = Layout.current()
+    target = _in_place(load(layout.settings), layout)
+    warnings, kept = tlspair.install(Files(key, cert), target, _names(host))
+    for finding in warnings:
+        say("certificate", finding)
+    print(f"{target.cert} and {target.key} are the new ones.")
+    _say_kept(kept)
+    say_restart(layout)
+
+
+@app.command("self-signed")
+def self_signed() -> None:
+    """Make a new self-signed pair for this host's names, as `hubctl setup` does where there is none.
+
+    The pair before stays beside it, with the date.
+
+    Example: hubctl cert self-signed
+    """
+    layout = Layout.current()
+    settings = load(layout.settings)
+    if settings.tls != Settings().tls:
+        raise HubError(
+            f"`tls:` in hub.yaml names {settings.tls.cert}",
+            "`hubctl config unset tls` brings back the place of our own",
+        )
+    target = _in_place(settings, layout)
+    kept = tlspair.keep(target)
+    for path in (target.key, target.cert):
+        path.unlink(missing_ok=True)
+    code = _make(layout)
+    if code:
+        for path, dated in kept.items():
+            dated.replace(path)
+        raise typer.Exit(code)
+    _say_kept(kept)
+    say_restart(layout)
+
+
+def _make(layout: Layout) -> int:
+    """Lets the step of `hubctl setup` make it, which from then on knows it as its own, and renews it."""
+    steps = places.shipped("post_install")
+    arguments = ["--root", str(layout.root), "--prefix", str(places.base_prefix()), "--only", "tls"]
+    return subprocess.run([sys.executable, "-I", "-B", str(steps), *arguments]).returncode
+
+
+def _in_place(settings: Settings, layout: Layout) -> Files:
+    return Files(layout.below(settings.tls.key), layout.below(settings.tls.cert))
+
+
+def _names(host: str | None) -> list[str]:
+    return [host] if host else tlspair.host_names()
+
+
+def _say_kept(kept: dict[Path, Path]) -> None:
+    if kept:
+        print(f"The pair before: {', '.join(map(str, kept.values()))}")

@@ -1,0 +1,218 @@
+"""A backup put back: checked as a whole before the first file changes, what is there now backed up before."""
+
+import contextlib
+import gzip
+import json
+import re
+import secrets
+import sqlite3
+import tarfile
+import tempfile
+import zlib
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from packaging.version import Version
+
+from hubctl import backup, daemon, systemd
+from hubctl import layout as places
+from hubctl import settings as hub_settings
+from hubctl.backup import DATABASE, DROP_INS, FORMAT, MANIFEST, PYTHON, SETTINGS, Manifest, Place
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+from hubctl.settings import Settings
+from hubctl.status import versions
+
+_FILE_NAME = re.compile(r"[^/\0]*[^/.\0][^/\0]*")
+_LARGEST_MANIFEST = 2**24
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restoration did.
+
+    Attributes:
+        before: the backup of what was there; None where nothing was.
+        removed: Python files that the backup does not have.
+    """
+
+    manifest: Manifest
+    before: Path | None
+    removed: list[Path]
+
+
+def restore(file: Path, layout: Layout) -> Restored:
+    """Puts back what a backup holds. What is there now is backed up before.
+
+    Raises:
+        HubError: the hub runs, the file is damaged or of a newer JupyterHub, or a link is in the way: nothing was
+            changed. Or there is no space.
+    """
+    with daemon.alone(layout):
+        if daemon.running(layout) or (systemd.runs_the_hub(layout) and systemd.main_process()):
+            raise HubError("The hub runs", "`hubctl stop` ends it; then restore again")
+        try:
+            layout.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_links(layout.database, layout)
+            with tempfile.TemporaryDirectory(prefix=".restore-", dir=layout.state) as work:
+                manifest, members = read(file, Path(work))
+                _check_release(manifest)
+                targets = _targets(members, layout)
+                before = _before(layout)
+                removed = _replace(targets, layout)
+        except OSError as error:
+            what = f"{error.filename or layout.state}: {error.strerror}"
+            raise HubError(f"Not restored: {what}", "mend it, then run the same command again, as root") from None
+    return Restored(manifest, before, removed)
+
+
+def read(file: Path, work: Path) -> tuple[Manifest, dict[str, Path]]:
+    """Unpacks a backup into ``work`` and checks every byte of it.
+
+    Raises:
+        HubError: it is damaged, or no backup.
+    """
+    try:
+        with gzip.open(file) as plain, tarfile.open(fileobj=plain, mode="r:") as archive:
+            members = iter(archive)
+            manifest = _manifest(archive, next(members, None), file)
+            found = {entry.name: _unpack(archive, entry, work, file) for entry in members}
+            while plain.read(2**20):  # up to gzip's own check sum, which stands at the end
+                pass
+    except FileNotFoundError:
+        raise HubError(f"{file} is not there") from None
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise HubError(f"{file} is damaged, or no backup: {error}", "take another copy of it") from None
+    for member, path in found.items():
+        if manifest.sums.get(member) != backup.sha256_of(path):
+            raise HubError(f"{file} is damaged: {member} is not what was backed up", "take another copy of it")
+    if missing := sorted(manifest.sums.keys() - found.keys()):
+        raise HubError(f"{file} is damaged: {missing[0]} is missing", "take another copy of it")
+    return manifest, found
+
+
+def _manifest(archive: tarfile.TarFile, entry: tarfile.TarInfo | None, file: Path) -> Manifest:
+    content = archive.extractfile(entry) if entry and entry.isreg() and entry.name == MANIFEST else None
+    try:
+        values: dict[str, Any] = json.loads(content.read(_LARGEST_MANIFEST)) if content else {}
+        if values.pop("format", None) != FORMAT:
+            raise HubError(f"{file} is no backup of this program", f"`hubctl backup` writes them (format {FORMAT})")
+        return Manifest(**values)
+    except (ValueError, TypeError):
+        raise HubError(f"{file} is damaged: {MANIFEST} can't be understood", "take another copy of it") from None
+
+
+def _unpack(archive: tarfile.TarFile, entry: tarfile.TarInfo, work: Path, file: Path) -> Path:
+    """A member's content, under a name that the archive has no say in."""
+    content = archive.extractfile(entry) if entry.isreg() else None
+    if content is None:
+        raise HubError(f"{file} is no backup of this program: {entry.name!r} is no file")
+    path = work / secrets.token_hex(8)
+    backup.write_new(content, path, 0o600)
+    return path
+
+
+def _targets(members: dict[str, Path], layout: Layout) -> dict[Path, Place]:
+    """Where each unpacked file belongs, once it is sure that all may be put there."""
+    if SETTINGS not in members:
+        raise HubError("The backup has no settings", "it is no backup of this program")
+    settings = hub_settings.load(members[SETTINGS])
+    if DATABASE in members:
+        _check_database(members[DATABASE])
+    targets = {path: place for member, path in members.items() if (place := _place(member, settings, layout))}
+    for place in targets.values():
+        _refuse_links(place.path, layout)
+    return targets
+
+
+def _check_release(manifest: Manifest) -> None:
+    """Refuses a backup whose database this release's JupyterHub would not understand.
+
+    Raises:
+        HubError: it is of a newer one.
+    """
+    theirs, ours = (known.get("jupyterhub", "0") for known in (manifest.versions, versions()))
+    if Version(theirs) > Version(ours):
+        raise HubError(
+            f"The backup is of release {manifest.release}, with JupyterHub {theirs}; this one has {ours}",
+            f"bring this server to release {manifest.release} first",
+        )
+
+
+def _check_database(path: Path) -> None:
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            (answer,) = database.execute("PRAGMA integrity_check").fetchone()
+    except sqlite3.Error as error:
+        answer = str(error)
+    if answer != "ok":
+        raise HubError(f"The backup's database is damaged: {answer}", "take another backup")
+
+
+def _refuse_links(path: Path, layout: Layout) -> None:
+    """Nothing is written where somebody's link leads: not the file itself, and no folder above it on this server."""
+    top = places.environment() if path.is_relative_to(places.environment()) else layout.root
+    for step in (path, *path.parents):
+        if step == top:
+            return
+        if step.is_symlink():
+            raise HubError(f"{step} is a link to {step.readlink()}", "move it away, then restore again")
+
+
+def _before(layout: Layout) -> Path | None:
+    """A backup of what is there; none on a server whose hub has never run."""
+    if not layout.database.exists():
+        return None
+    date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
+    file = layout.state / f"before-restore-{date}.tar.gz"
+    backup.write(file, layout)
+    return file
+
+
+def _replace(targets: dict[Path, Place], layout: Layout) -> list[Path]:
+    """Everything is there under another name before the first file gets its own."""
+    fresh: list[tuple[Path, Place]] = []
+    try:
+        for source, place in targets.items():
+            _make_folder(place)
+            temporary = place.path.with_name(f".{place.path.name}.{secrets.token_hex(4)}")
+            fresh.append((temporary, place))
+            backup.copy(source, temporary, place.mode)
+        for suffix in ("-journal", "-wal", "-shm"):  # would be applied to another database than they are of
+            layout.database.with_name(f"{layout.database.name}{suffix}").unlink(missing_ok=True)
+        for temporary, place in fresh:
+            temporary.replace(place.path)
+    finally:
+        for temporary, _ in fresh:
+            temporary.unlink(missing_ok=True)
+    wanted = {place.path for place in targets.values()}
+    others = [path for path in sorted(layout.config_folder.glob("*.py")) if path not in wanted]
+    for path in others:  # the hub would go on executing them; they are in the backup of what was there
+        path.rename(path.with_name(f"{path.name}.before-restore"))
+    return others
+
+
+def _make_folder(place: Place) -> None:
+    with contextlib.suppress(FileExistsError):
+        place.path.parent.mkdir(mode=place.folder_mode, parents=True)
+
+
+def _place(member: str, settings: Settings, layout: Layout) -> Place | None:
+    """Where a member belongs on this server; None for what is only there to be read.
+
+    Raises:
+        HubError: nowhere.
+    """
+    if member.startswith("locks/"):
+        return None
+    if place := backup.known_places(settings, layout).get(member):
+        return place
+    folder, _, name = member.rpartition("/")
+    if folder in (PYTHON, DROP_INS) and _FILE_NAME.fullmatch(name):
+        return Place((layout.config_folder if folder == PYTHON else backup.drop_ins(layout)) / name, 0o644)
+    if member == "settings/jupyterhub_config.py":
+        return Place(backup.hub_config(), 0o644)
+    raise HubError(f"The backup holds {member!r}, which belongs nowhere", "it is no backup of this program")

@@ -50,8 +50,9 @@ def test_server_without_faults_exits_with_0(server_root: ServerRoot) -> None:
     certify(server_root, 300.5)
     told, done = doctor(server_root)
     assert done.returncode == 0
-    assert [(entry["name"], entry["state"]) for entry in told] == [("settings", "ok"), ("certificate", "ok")]
-    assert "300 days left" in told[1]["found"]
+    names = ["settings", "processes", "certificate", "disk", "permissions"]
+    assert [(entry["name"], entry["state"]) for entry in told] == [(name, "ok") for name in names]
+    assert "300 days left" in told[2]["found"]
 
 
 def test_people_read_a_line_for_what_was_found_and_one_for_the_mend(server_root: ServerRoot) -> None:
@@ -59,8 +60,8 @@ def test_people_read_a_line_for_what_was_found_and_one_for_the_mend(server_root:
     done = server_root.hubctl("doctor")
     lines = done.stdout.splitlines()
     assert lines[0] == f"ok       settings: {server_root.settings} is in order"
-    assert lines[1] == f"warning  certificate: {server_root.certificate} has 2 days left"
-    assert lines[2].startswith("         mend: `hubctl cert install KEY CERT` puts another pair in its place")
+    assert lines[2] == f"warning  certificate: {server_root.certificate} has 2 days left"
+    assert lines[3].startswith("         mend: `hubctl cert install KEY CERT` puts another pair in its place")
     assert done.returncode == 0  # users can work
 
 

@@ -23,7 +23,9 @@ from hubctl import (
     daemon,
     image_commands,
     revisions,
+    serverlog,
     systemd,
+    uninstall,
     user_commands,
 )
 from hubctl import layout as places
@@ -35,6 +37,8 @@ from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.rollback import rollback
 from hubctl.settings import Auth, Spawner
+from hubctl.tickets import Ticket
+from hubctl.units import say_memory
 
 EXIT_CODES = "Exit codes: 0 done; 1 failed, one line says why; 2 wrong usage; 3 (status) the hub does not run."
 NOT_RUNNING = 3
@@ -62,6 +66,7 @@ app.command()(backup_commands.backup)
 app.command()(backup_commands.restore)
 app.command()(revisions.history)
 app.command()(rollback)
+app.command()(uninstall.uninstall)
 
 
 def main() -> None:
@@ -168,7 +173,7 @@ def restart() -> None:
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Show the hub, its proxy, users' servers, the certificate's days, versions. Exits with 3 when it does not run.
+    """Show hub, proxy, users' servers, certificate, tickets, disk, versions. Exits with 3 when the hub does not run.
 
     Example: hubctl status --json
     """
@@ -188,6 +193,11 @@ def _certificate_words(days: int | None) -> str:
     return f"{days} days left" if days >= 0 else f"expired {-days} days ago"
 
 
+def _ticket_words(tickets: list[Ticket]) -> str:
+    valid = sum(ticket.valid for ticket in tickets)
+    return f"{valid} valid" + (f", {len(tickets) - valid} over" if valid < len(tickets) else "")
+
+
 def _print_status(found: hub_status.Status) -> None:
     rows = [
         ("hub", f"runs (process {found.hub_pid})" if found.hub_pid else "does not run"),
@@ -195,6 +205,8 @@ def _print_status(found: hub_status.Status) -> None:
         ("address", f"{found.url} {'answers' if found.answers else 'does not answer'}"),
         ("servers", "can't be asked" if found.servers is None else str(len(found.servers))),
         ("certificate", _certificate_words(found.certificate_days)),
+        *([] if found.tickets is None else [("tickets", _ticket_words(found.tickets))]),
+        *(("disk", f"{space.path} has {say_memory(space.free)} free") for space in found.disk),
         ("login", found.auth),
         ("notebooks", found.spawner),
         ("versions", ", ".join(f"{name} {number}" for name, number in found.versions.items())),
@@ -223,12 +235,16 @@ def _print_status(found: hub_status.Status) -> None:
 def logs(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on showing what comes.")] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 50,
+    user: Annotated[str | None, typer.Option(help="What this user's containers say instead.", metavar="NAME")] = None,
 ) -> None:
-    """Show the hub's and the proxy's log.
+    """Show the hub's and the proxy's log, or that of a user's servers.
 
     Example: hubctl logs -n 200 -f
     """
     layout = Layout.current()
+    if user is not None:
+        serverlog.show(hub_settings.load(layout.settings), user, follow, lines)
+        return
     if systemd.runs_the_hub(layout):
         command = systemd.journal(follow, lines)
     else:

@@ -90,7 +90,7 @@ class Daemon:
         if hub := running(self.layout):
             raise AlreadyRunningError(hub, api.public_url(self.settings))
         configuration.check(self.settings, self.layout)
-        _end(_leftovers(self.layout))
+        end(leftovers(self.layout))
         ports = self.settings.internal_ports
         _check_free(str(self.settings.bind), self.settings.port, "port")
         _check_free("127.0.0.1", ports.hub, "internal_ports.hub")
@@ -107,7 +107,7 @@ class Daemon:
             if listens(self.settings.internal_ports.hub) and api.healthy(self.settings, self.layout):
                 return process
             time.sleep(0.2)
-        _end([process, *descendants(process)] if process else [])
+        end([process, *descendants(process)] if process else [])
         self.layout.hub_pid.unlink(missing_ok=True)
         raise HubError(f"The hub did not answer in {api.READY_SECONDS} s and was ended. {self._last_words(offset)}")
 
@@ -153,18 +153,18 @@ def stop(layout: Layout) -> bool:
         return False
     with alone(layout):
         hub = running(layout)
-        family = ([hub, *descendants(hub)] if hub else []) + _leftovers(layout)
+        family = ([hub, *descendants(hub)] if hub else []) + leftovers(layout)
         if hub:
             hub.signal(signal.SIGTERM)
             wait_ended([hub], END_SECONDS)
-        _end(family)
+        end(family)
         layout.hub_pid.unlink(missing_ok=True)
         if family:
             layout.proxy_pid.unlink(missing_ok=True)
         return bool(family)
 
 
-def _leftovers(layout: Layout) -> list[Process]:
+def leftovers(layout: Layout) -> list[Process]:
     """What goes on when a hub was killed: its proxy, which has our certificate's port still, and its services."""
     proxy = proxy_process(layout)
     return [*([proxy] if proxy else []), *services(layout.state)]
@@ -191,7 +191,7 @@ def _command() -> list[str]:
     return [sys.executable, "-m", "jupyterhub", "--config", str(places.hub_config())]
 
 
-def _end(processes: list[Process]) -> None:
+def end(processes: list[Process]) -> None:
     """SIGTERM, a while, SIGKILL, to exactly these.
 
     Raises:

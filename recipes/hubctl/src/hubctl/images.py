@@ -47,11 +47,11 @@ class Image:
 
 
 @contextmanager
-def engine(timeout: int = 10) -> Iterator[Any]:
+def engine(timeout: int | None = 10) -> Iterator[Any]:
     """A client of the Docker Engine.
 
     Args:
-        timeout: seconds to wait for an answer.
+        timeout: seconds to wait for an answer; None: for ever.
 
     Raises:
         HubError: it does not answer, or refuses what was asked for.

@@ -1,9 +1,10 @@
 """Processes told apart by pid and start time, so that a pid in use again is not taken for the old process."""
 
+import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,14 @@ class Process:
         if fields is None or (fields[0] in ("Z", "X") and int(fields[17]) <= 1):
             return None
         return cls(pid, int(fields[19]), _boot_id())
+
+    @property
+    def command(self) -> str:
+        """Its name, as proc(5) `comm` has it; for people, never to tell processes apart."""
+        try:
+            return (PROC / str(self.pid) / "comm").read_text(errors="replace").strip()
+        except OSError:
+            return "ended"
 
     @property
     def alive(self) -> bool:
@@ -128,12 +137,33 @@ def _is_service(pid: int, folder: Path) -> bool:
 
 
 def listens(port: int) -> bool:
-    """Whether some process of this host listens on the TCP port, on whatever address (proc(5), state 0A)."""
+    """Whether some process of this host listens on the TCP port, on whatever address."""
+    return bool(_listening_sockets(port))
+
+
+def listeners(port: int) -> list[Process]:
+    """The processes that listen on the TCP port; of other users' only root is told."""
+    sockets = {f"socket:[{inode}]" for inode in _listening_sockets(port)}
+    pids = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()] if sockets else []
+    found = [Process.of(pid) for pid in pids if not sockets.isdisjoint(_open_files(pid))]
+    return [process for process in found if process]
+
+
+def _listening_sockets(port: int) -> set[str]:
+    """The inodes of the sockets that listen there (proc(5), state 0A)."""
+    found = set()
     for table in ("net/tcp", "net/tcp6"):
         rows = [line.split() for line in (PROC / table).read_text().splitlines()[1:]] if (PROC / table).exists() else []
-        if any(row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port for row in rows):
-            return True
-    return False
+        found |= {row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+    return found
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    """What the process's descriptors lead to; nothing when it has ended or is another user's."""
+    with contextlib.suppress(OSError):
+        for entry in (PROC / str(pid) / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                yield str(entry.readlink())
 
 
 def _strings(pid: int, name: str) -> list[str]:

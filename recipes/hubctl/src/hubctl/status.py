@@ -1,14 +1,30 @@
 """How the hub is."""
 
+import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from hubctl import __version__, api, certificate, systemd, users
+from hubctl import __version__, api, certificate, systemd, tickets, users
 from hubctl.daemon import proxy_process, running
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
+from hubctl.tickets import Ticket
 from hubctl.users import Server
+
+
+@dataclass(frozen=True)
+class Space:
+    """A file system, in bytes.
+
+    Attributes:
+        path: one of the hub's folders on it.
+        free: for the hub's user.
+    """
+
+    path: str
+    free: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -20,6 +36,8 @@ class Status:
         answers: whether the hub answers over https.
         servers: None when the hub can't be asked.
         certificate_days: whole days left; negative when expired; None where there is no certificate.
+        tickets: of users with ``auth: kerberos``, as far as they can be read; else None.
+        disk: the file systems of the hub's state, its log and its tickets.
     """
 
     url: str
@@ -28,6 +46,8 @@ class Status:
     answers: bool
     servers: list[Server] | None
     certificate_days: int | None
+    tickets: list[Ticket] | None
+    disk: list[Space]
     auth: str
     spawner: str
     versions: dict[str, str]
@@ -52,6 +72,8 @@ def gather(settings: Settings, layout: Layout) -> Status:
         answers=answers,
         servers=_servers(settings, layout) if answers else None,
         certificate_days=_certificate_days(settings, layout),
+        tickets=_tickets(settings, layout),
+        disk=_disk(layout),
         auth=settings.auth,
         spawner=settings.spawner,
         versions=versions(),
@@ -81,3 +103,22 @@ def _servers(settings: Settings, layout: Layout) -> list[Server] | None:
         return [server for user in users.ask(settings, layout, active=True) for server in user.servers]
     except HubError:
         return None
+
+
+def _tickets(settings: Settings, layout: Layout) -> list[Ticket] | None:
+    if settings.auth != "kerberos":
+        return None
+    try:
+        return tickets.find(settings, layout)
+    except (HubError, OSError):
+        return None
+
+
+def _disk(layout: Layout) -> list[Space]:
+    found: dict[int, Space] = {}
+    for path in (layout.state, layout.log.parent, layout.runtime):
+        if path.exists():
+            space = os.statvfs(path)
+            entry = Space(str(path), space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
+            found.setdefault(path.stat().st_dev, entry)
+    return list(found.values())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hubctl import settings as hub_settings
-from hubctl.doctor import host, kerberos
+from hubctl.doctor import host, kerberos, leftovers, machine
 from hubctl.doctor.finding import Finding, fault, ok
 from hubctl.errors import HubError
 from hubctl.layout import Layout
@@ -30,7 +30,11 @@ def _by_kerberos(settings: Settings) -> bool:
 
 
 CHECKS = (
+    Check("processes", leftovers.check),
     Check("certificate", host.certificate),
+    Check("disk", machine.disk),
+    Check("permissions", machine.permissions),
+    Check("selinux", machine.selinux),
     Check("docker", host.docker, lambda settings: settings.spawner == "docker"),
     Check("pam", host.pam, lambda settings: settings.auth != "shared-password"),
     Check("groups", host.groups, lambda settings: settings.auth != "shared-password"),

@@ -279,6 +279,25 @@ def test_nothing_is_written_where_a_link_leads(server_root: ServerRoot, bare: Se
     assert content(bare) == before
 
 
+def test_files_of_other_programs_that_the_settings_name_stay(server_root: ServerRoot, bare: ServerRoot) -> None:
+    """Another place for key and certificate than on the server that the backup is for."""
+    for name in ("key", "cert"):
+        put(server_root, f"etc/pki/site.{name}", "")
+        server_root.certificate.with_name("hub.key" if name == "key" else "hub.crt").rename(
+            server_root.path / f"etc/pki/site.{name}"
+        )
+        assert server_root.hubctl("config", "set", f"tls.{name}", f"/etc/pki/site.{name}").returncode == 0
+    file = backup(server_root)
+    put(bare, "etc/pki/site.key", "another's")
+    done = bare.hubctl("restore", str(file))
+    assert done.returncode == 1
+    assert f"{bare.path}/etc/pki/site.key is there, and is no file of this hub" in done.stderr
+    assert (bare.path / "etc/pki/site.key").read_text() == "another's"
+    (bare.path / "etc/pki/site.key").unlink()
+    assert bare.hubctl("restore", str(file)).returncode == 0
+    assert (bare.path / "etc/pki/site.key").stat().st_mode & 0o777 == 0o600
+
+
 def test_backup_of_a_newer_jupyterhub_is_refused(server_root: ServerRoot) -> None:
     file = backup(server_root)
 

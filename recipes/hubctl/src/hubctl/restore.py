@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.version import Version
+from pydantic import TypeAdapter
 
 from hubctl import backup, daemon, systemd
 from hubctl import layout as places
@@ -100,8 +101,8 @@ def _manifest(archive: tarfile.TarFile, entry: tarfile.TarInfo | None, file: Pat
         values: dict[str, Any] = json.loads(content.read(_LARGEST_MANIFEST)) if content else {}
         if values.pop("format", None) != FORMAT:
             raise HubError(f"{file} is no backup of this program", f"`hubctl backup` writes them (format {FORMAT})")
-        return Manifest(**values)
-    except (ValueError, TypeError):
+        return TypeAdapter(Manifest).validate_python(values)
+    except ValueError:
         raise HubError(f"{file} is damaged: {MANIFEST} can't be understood", "take another copy of it") from None
 
 
@@ -125,7 +126,17 @@ def _targets(members: dict[str, Path], layout: Layout) -> dict[Path, Place]:
     targets = {path: place for member, path in members.items() if (place := _place(member, settings, layout))}
     for place in targets.values():
         _refuse_links(place.path, layout)
+    _refuse_strangers(settings, layout)
     return targets
+
+
+def _refuse_strangers(settings: Settings, layout: Layout) -> None:
+    """The settings of a backup may name any place for key and certificate: another program's files stay."""
+    now = hub_settings.load(layout.settings) if layout.settings.exists() else Settings()
+    ours = {now.tls.key, now.tls.cert, Settings().tls.key, Settings().tls.cert}
+    for path in (settings.tls.key, settings.tls.cert):
+        if path not in ours and layout.below(path).exists():
+            raise HubError(f"{layout.below(path)} is there, and is no file of this hub", "move it away, then try again")
 
 
 def _check_release(manifest: Manifest) -> None:

@@ -1,5 +1,6 @@
 """A hub's backup on a bare server, fresh from the installer: the same users go on with what they have."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,6 +108,13 @@ def test_packages_of_both_environments_are_named_in_the_backup(servers: tuple[Co
                 else f"ls {ENVIRONMENT}/conda-meta/*.json | wc -l"
             )
         )
+
+
+def test_doctor_finds_nothing_wrong_with_either(servers: tuple[Container, Container]) -> None:
+    for one in servers:
+        told = json.loads(one.shell(f"{HUBCTL} doctor --json"))
+        assert [entry for entry in told if entry["state"] != "ok"] == []
+        assert {"processes", "certificate", "disk", "permissions"} <= {entry["name"] for entry in told}
 
 
 def test_running_hub_is_not_restored_over(servers: tuple[Container, Container]) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -188,6 +190,18 @@ def test_difference_to_the_defaults_is_shown(file: Path, config: Run) -> None:
         "pyspark.conf.spark.ui.port: not set -> '4050'",
     ]
     assert json.loads(config("diff", "--json"))[0] == {"key": "limits.memory", "default": "4g", "in force": "8g"}
+
+
+def test_lists_are_whole_in_the_table_of_a_terminal(server_root: ServerRoot) -> None:
+    assert server_root.hubctl("config", "set", "admin_users", "[alice, bold]").returncode == 0
+    ours, theirs = pty.openpty()
+    command = server_root.user.wrap(sys.executable, "-B", "-m", "hubctl", "--root", server_root.path, "config", "diff")
+    done = subprocess.run(command, stdout=theirs, cwd="/", env=os.environ | {"TERM": "dumb", "COLUMNS": "200"})
+    os.close(theirs)
+    said = os.read(ours, 10000).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert re.search(r"^ *admin_users +\[\] +\[alice, bold\] *\r?$", said, re.MULTILINE), said
 
 
 def test_one_setting_is_shown_for_people_and_for_programs(config: Run) -> None:

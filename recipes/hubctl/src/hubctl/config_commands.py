@@ -124,7 +124,7 @@ def diff(as_json: Json = False) -> None:
         table = Table("key", "default", "in force", box=None)
         for key, old, new in rows:
             table.add_row(key, _on_a_line(old), _on_a_line(new))
-        Console().print(table)
+        Console(markup=False).print(table)  # a list such as [alice] is no style
 
 
 def _differences(default: Any, value: Any, where: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:

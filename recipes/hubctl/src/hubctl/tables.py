@@ -15,4 +15,4 @@ def show(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(*heads, box=None)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(markup=False).print(table)  # a list such as [alice] is no style

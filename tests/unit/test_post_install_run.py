@@ -311,6 +311,9 @@ def test_the_command_line_runs_from_any_folder_with_nothing_but_the_standard_lib
     assert mode(host, "/var/lib/jupyterhub/shared_password") == 0o600
     second = subprocess.run([*command, "--check"], cwd="/", capture_output=True, text=True)
     assert (second.returncode, second.stdout.splitlines()[-1]) == (0, "everything is in place")
+    host.at("/var/lib/jupyterhub/cookie_secret").unlink()
+    one = subprocess.run([*command, "--only", "tls"], cwd="/", capture_output=True, text=True)
+    assert one.stdout.splitlines()[-2:] == ["tls: ok", "nothing changed"]
 
 
 def test_the_installer_runs_the_steps_with_the_environments_own_python(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def _service(host: Host) -> Iterator[Item]:
         yield Item(f"the service, {s90_service.UNIT_PATH}", partial(_end_service, host))
     elif host.at(f"{RUNTIME}/hub.pid").exists() and hubctl.exists():
         yield Item("the running hub", partial(host.must, str(hubctl), "--root", str(host.root), "stop"))
-    for path in (s90_service.TMPFILES_PATH, f"{s90_service.TMPFILES_PATH}.new"):
+    for path in _with_offers(s90_service.SLICE_PATH, s90_service.TMPFILES_PATH):
         if host.at(path).exists():
             yield _file(host, path)
     if host.at(RUNTIME).exists():
@@ -72,10 +72,17 @@ def _end_service(host: Host) -> None:
     """Stops and disables it first: systemd knows it by its file."""
     where = [] if host.is_real else [f"--root={host.root}"]
     host.must("systemctl", *where, "disable", *(["--now"] if host.is_real else []), s90_service.UNIT)
-    for path in (s90_service.UNIT_PATH, f"{s90_service.UNIT_PATH}.new"):
+    for path in _with_offers(s90_service.UNIT_PATH, s90_service.SLICE_PATH):
         host.at(path).unlink(missing_ok=True)
     if host.is_real:
+        # a slice goes on when nothing is left in it
+        host.must("systemctl", "stop", s90_service.SLICE)
         host.must("systemctl", "daemon-reload")
+
+
+def _with_offers(*paths: str) -> list[str]:
+    """The files, and the newer defaults beside them that an administrator's edit has kept out."""
+    return [name for path in paths for name in (path, f"{path}.new")]
 
 
 def _pam(host: Host, purge: bool) -> list[Item]:

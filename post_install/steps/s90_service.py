@@ -1,15 +1,17 @@
-"""The systemd unit, and its folder below ``/run``."""
+"""The systemd unit, its slice, and its folder below ``/run``."""
 
 from post_install.host import Host, Step, needs_host
 from post_install.record import Default, Record, load
 
 UNIT = "jupyterhub.service"
+SLICE = "jupyterhub.slice"
 UNIT_PATH = f"/etc/systemd/system/{UNIT}"
+SLICE_PATH = f"/etc/systemd/system/{SLICE}"
 TMPFILES_PATH = "/etc/tmpfiles.d/jupyterhub.conf"
 
 
 def check(host: Host) -> list[str]:
-    """Whether both files are there, and as new as what is shipped."""
+    """Whether the files are there, and as new as what is shipped."""
     record = load(host)
     problems = [problem for default in _defaults(host) for problem in default.check(host, record)]
     if not _was_enabled(record):
@@ -18,7 +20,7 @@ def check(host: Host) -> list[str]:
 
 
 def ensure(host: Host) -> list[str]:
-    """Writes both files, tells systemd, and enables the unit once: an administrator who disables it is obeyed.
+    """Writes the files, tells systemd, and enables the unit once: an administrator who disables it is obeyed.
 
     It is not started: the settings want to be read first.
     """
@@ -45,6 +47,7 @@ def _defaults(host: Host) -> list[Default]:
     unit = (host.config / UNIT).read_text().replace("@ENV@", env)
     return [
         Default(UNIT_PATH, unit.encode()),
+        Default(SLICE_PATH, (host.config / SLICE).read_bytes()),
         Default(TMPFILES_PATH, (host.config / "tmpfiles-jupyterhub.conf").read_bytes()),
     ]
 

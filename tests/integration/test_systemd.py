@@ -13,6 +13,7 @@ PACKAGES = ("dbus", "procps", "systemd", "systemd-sysv")
 
 HUBCTL = f"{ENVIRONMENT}/bin/hubctl"
 UNIT = "jupyterhub.service"
+SLICE = "jupyterhub.slice"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 
 USER, PASSWORD = "alice", "correct-horse"
@@ -92,8 +93,8 @@ def test_the_installer_enables_the_service_and_does_not_start_it(server: Contain
 
 
 def test_systemd_understands_every_line_of_the_unit(server: Container) -> None:
-    verified = server.run("systemd-analyze", "verify", UNIT_FILE)
-    assert UNIT not in verified.stdout + verified.stderr
+    verified = server.run("systemd-analyze", "verify", UNIT_FILE, f"/etc/systemd/system/{SLICE}")
+    assert "jupyterhub" not in verified.stdout + verified.stderr
 
 
 def test_a_user_logs_in_at_the_service_and_its_journal_says_so_without_the_password(service: Container) -> None:
@@ -115,7 +116,9 @@ def test_start_says_why_the_hub_ended(server: Container) -> None:
 
 
 def test_the_hub_comes_before_the_users_where_processors_are_short(service: Container) -> None:
-    assert service.shell(f"systemctl show --property=CPUWeight --value {UNIT}") == "1000\n"
+    assert service.shell(f"systemctl show --property=CPUWeight --value {SLICE}") == "1000\n"
+    groups = service.shell(f"cat /proc/{main_process(service)}/cgroup")
+    assert f"/{SLICE}/{UNIT}" in groups
 
 
 def test_a_hub_that_crashes_is_started_again_by_systemd(service: Container) -> None:
@@ -159,7 +162,7 @@ def test_a_service_that_the_administrator_disabled_stays_disabled(server: Contai
 def test_uninstalling_leaves_systemd_without_the_service(server: Container) -> None:
     server.shell(f"{HUBCTL} start")
     server.shell("bash /dist/hub-installer.sh --uninstall -b")
-    assert server.shell(f"systemctl list-units --all --no-legend '{UNIT}'") == ""
+    assert server.shell("systemctl list-units --all --no-legend '*jupyterhub*'") == ""
     assert server.shell(f"systemctl is-enabled {UNIT} 2>&1 || true") != "enabled\n"
     assert running_programs(server) == ""
     left = server.shell("find /etc/systemd /etc/tmpfiles.d /run/jupyterhub -name '*jupyterhub*' 2>/dev/null || true")

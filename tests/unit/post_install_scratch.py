@@ -57,8 +57,9 @@ def make_host(folder: Path, *, is_root: bool | None = None) -> Host:
     """A host below ``folder`` on which nothing was done yet."""
     config = folder / "config"
     config.mkdir()
-    for name in ("pam-jupyterhub.debian", "pam-jupyterhub.rhel", "jupyterhub.service", "tmpfiles-jupyterhub.conf"):
-        (config / name).write_bytes((CONFIG / name).read_bytes())
+    for name in ("pam-jupyterhub.*", "jupyterhub.s*", "tmpfiles-jupyterhub.conf"):
+        for file in CONFIG.glob(name):
+            (config / file.name).write_bytes(file.read_bytes())
     (config / "hub.yaml").write_text(HUB_YAML)
     (config / "jupyterhub_config.py").write_text("configure(c)\n")
     (folder / "root" / "etc" / "pam.d").mkdir(parents=True)

@@ -35,6 +35,7 @@ from hubctl.daemon import AlreadyRunningError, Daemon
 from hubctl.doctor.command import doctor
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.metrics import metrics
 from hubctl.rollback import rollback
 from hubctl.settings import Auth, Spawner
 from hubctl.tickets import Ticket
@@ -64,6 +65,7 @@ app.add_typer(channel_commands.app, name="channel")
 app.command()(doctor)
 app.command()(backup_commands.backup)
 app.command()(backup_commands.restore)
+app.command()(metrics)
 app.command()(revisions.history)
 app.command()(rollback)
 app.command()(uninstall.uninstall)

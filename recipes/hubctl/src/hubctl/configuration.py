@@ -131,6 +131,9 @@ def _services(c: Any, settings: Settings, layout: Layout) -> None:
     token = tokens.read_or_make(layout.hubctl_token)
     services: list[dict[str, Any]] = [{"name": "hubctl", "api_token": token, "admin": True}]
     roles: list[dict[str, Any]] = []
+    if layout.metrics_token.exists():  # without it, the hub forgets the service and every token that it has had
+        services.append({"name": "metrics", "api_token": tokens.read_or_make(layout.metrics_token)})
+        roles.append({"name": "metrics", "services": ["metrics"], "scopes": ["read:metrics"]})
     if settings.idle_culler.enabled:
         timeout = int(settings.idle_culler.timeout.total_seconds())
         command = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={timeout}"]

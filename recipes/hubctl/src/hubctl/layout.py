@@ -78,6 +78,11 @@ class Layout:
         return self.state / "hubctl_token"
 
     @property
+    def metrics_token(self) -> Path:
+        """What Prometheus shows to the hub; ``hubctl metrics`` makes it (0600)."""
+        return self.state / "metrics_token"
+
+    @property
     def shared_password(self) -> Path:
         """The users' password of ``auth: shared-password`` (0600)."""
         return self.state / "shared_password"

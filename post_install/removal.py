@@ -9,7 +9,7 @@ from pathlib import Path
 
 from post_install.host import GROUP, Host, needs_host
 from post_install.record import load, sha256
-from post_install.steps import s20_folders, s30_shared, s80_pam, s90_service
+from post_install.steps import s20_folders, s30_shared, s80_pam, s90_service, s95_logrotate
 
 RUNTIME = "/run/jupyterhub"
 START_FILES = (".bashrc", ".bash_profile", ".profile", ".zshrc", ".config/fish/config.fish")
@@ -61,7 +61,7 @@ def _service(host: Host) -> Iterator[Item]:
         yield Item(f"the service, {s90_service.UNIT_PATH}", partial(_end_service, host))
     elif host.at(f"{RUNTIME}/hub.pid").exists() and hubctl.exists():
         yield Item("the running hub", partial(host.must, str(hubctl), "--root", str(host.root), "stop"))
-    for path in _with_offers(s90_service.SLICE_PATH, s90_service.TMPFILES_PATH):
+    for path in _with_offers(s90_service.SLICE_PATH, s90_service.TMPFILES_PATH, s95_logrotate.PATH):
         if host.at(path).exists():
             yield _file(host, path)
     if host.at(RUNTIME).exists():

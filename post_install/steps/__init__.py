@@ -12,6 +12,7 @@ from post_install.steps import (
     s70_secrets,
     s80_pam,
     s90_service,
+    s95_logrotate,
 )
 
 STEPS = (
@@ -25,6 +26,7 @@ STEPS = (
     s70_secrets.STEP,
     s80_pam.STEP,
     s90_service.STEP,
+    s95_logrotate.STEP,
 )
 
 __all__ = ["STEPS", "Step"]

@@ -57,7 +57,7 @@ def make_host(folder: Path, *, is_root: bool | None = None) -> Host:
     """A host below ``folder`` on which nothing was done yet."""
     config = folder / "config"
     config.mkdir()
-    for name in ("pam-jupyterhub.*", "jupyterhub.s*", "tmpfiles-jupyterhub.conf"):
+    for name in ("pam-jupyterhub.*", "jupyterhub.s*", "tmpfiles-jupyterhub.conf", "logrotate-jupyterhub"):
         for file in CONFIG.glob(name):
             (config / file.name).write_bytes(file.read_bytes())
     (config / "hub.yaml").write_text(HUB_YAML)
@@ -65,6 +65,9 @@ def make_host(folder: Path, *, is_root: bool | None = None) -> Host:
     (folder / "root" / "etc" / "pam.d").mkdir(parents=True)
     (folder / "root" / "etc" / "group").write_text("root:x:0:\n")
     (folder / "root" / "etc" / "pam.d" / "common-auth").write_text("auth required pam_unix.so\n")
+    for path in ("usr/sbin/logrotate", "etc/logrotate.d/dpkg"):
+        (folder / "root" / path).parent.mkdir(parents=True)
+        (folder / "root" / path).touch()
     (folder / "prefix" / "envs" / "jupyterhubenv").mkdir(parents=True)
     rooted = os.geteuid() == 0 if is_root is None else is_root
     return Host(folder / "prefix", config, folder / "root", rooted, run=Commands())

@@ -40,7 +40,7 @@ def take(host: Host, home: Path | None = None, purge: bool = False) -> list[str]
 
 def test_the_service_goes_and_what_users_and_administrators_made_stays(host: Host) -> None:
     take(host)
-    for path in ("etc/systemd/system", "etc/tmpfiles.d", "etc/pam.d"):
+    for path in ("etc/systemd/system", "etc/tmpfiles.d", "etc/pam.d", "etc/logrotate.d"):
         assert list(host.at(path).rglob("*jupyterhub*")) == []
     for path in ("/etc/jupyterhub/hub.yaml", "/etc/jupyterhub/ssl/hub.key", "/var/lib/jupyterhub/cookie_secret"):
         assert host.at(path).exists()

@@ -36,6 +36,7 @@ PLACES = {
     "/etc/systemd/system/jupyterhub.service": 0o644,
     "/etc/systemd/system/jupyterhub.slice": 0o644,
     "/etc/tmpfiles.d/jupyterhub.conf": 0o644,
+    "/etc/logrotate.d/jupyterhub": 0o644,
 }
 
 
@@ -292,7 +293,7 @@ def test_without_root_the_real_host_is_left_alone_and_the_prefix_set_up(
     commands = host.run = Commands()
     assert ensure(host, "again") == 0
     said = capsys.readouterr().out
-    assert said.count("skipped: needs root") == 9
+    assert said.count("skipped: needs root") == 10
     assert "prefix: changed" in said
     assert commands.seen == []
 

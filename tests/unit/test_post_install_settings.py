@@ -214,6 +214,13 @@ def test_without_systemd_no_unit_is_installed(host: Host, capsys: pytest.Capture
     assert not host.at(UNIT).exists()
 
 
+def test_without_logrotate_it_is_told_nothing(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    host.at("/usr/sbin/logrotate").unlink()
+    assert ensure(host, "again") == 0
+    assert "logrotate: skipped: logrotate is not installed" in capsys.readouterr().out
+    assert not host.at("/etc/logrotate.d/jupyterhub").exists()
+
+
 @pytest.fixture
 def commands(host: Host) -> Commands:
     """What systemd is told on a host where it runs."""

@@ -49,12 +49,14 @@ class Daemon:
         """
         with alone(self.layout):
             self._check_can_start()
-            with logfile.open_for_hub(self.layout.log) as log:
-                offset = log.seek(0, os.SEEK_END)
+            offset = self.layout.log.stat().st_size if self.layout.log.exists() else 0
+            writer = logfile.start_writer(self.layout.log)
+            assert writer.stdin
+            with writer.stdin:
                 child = subprocess.Popen(
                     _command(),
                     stdin=subprocess.DEVNULL,
-                    stdout=log,
+                    stdout=writer.stdin,
                     stderr=subprocess.STDOUT,
                     cwd=self.layout.state,
                     start_new_session=True,
@@ -62,7 +64,7 @@ class Daemon:
             process = Process.of(child.pid)
             if process:
                 write_pid_file(self.layout.hub_pid, process)
-            return self._wait_ready(child, process, offset)
+            return self._wait_ready(child, process, _LastWords(self.layout.log, offset, writer))
 
     def run(self) -> NoReturn:
         """Becomes the hub, in the foreground.
@@ -96,24 +98,41 @@ class Daemon:
         _check_free("127.0.0.1", ports.hub, "internal_ports.hub")
         _check_free("127.0.0.1", ports.proxy_api, "internal_ports.proxy_api")
 
-    def _wait_ready(self, child: subprocess.Popen[bytes], process: Process | None, offset: int) -> Process:
+    def _wait_ready(self, child: subprocess.Popen[bytes], process: Process | None, last_words: "_LastWords") -> Process:
         deadline = time.monotonic() + api.READY_SECONDS
         while time.monotonic() < deadline:
             code = child.poll()
             if code is not None or process is None:
                 self.layout.hub_pid.unlink(missing_ok=True)
-                raise HubError(f"The hub ended with exit code {code}. {self._last_words(offset)}")
+                raise HubError(f"The hub ended with exit code {code}. {last_words}")
             # asked only when the hub listens: the proxy logs an error for each request before
             if listens(self.settings.internal_ports.hub) and api.healthy(self.settings, self.layout):
                 return process
             time.sleep(0.2)
         end([process, *descendants(process)] if process else [])
         self.layout.hub_pid.unlink(missing_ok=True)
-        raise HubError(f"The hub did not answer in {api.READY_SECONDS} s and was ended. {self._last_words(offset)}")
+        raise HubError(f"The hub did not answer in {api.READY_SECONDS} s and was ended. {last_words}")
 
-    def _last_words(self, offset: int) -> str:
-        lines = "\n".join(f"  {line}" for line in logfile.since(self.layout.log, offset, 15))
-        return f"{self.layout.log} says:\n{lines}"
+
+@dataclass(frozen=True)
+class _LastWords:
+    """What a hub that has ended had to say.
+
+    Attributes:
+        offset: where in the log it began.
+        writer: who writes the log, and ends after the hub.
+    """
+
+    log: Path
+    offset: int
+    writer: subprocess.Popen[bytes]
+
+    def __str__(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.writer.wait(5)
+        said = logfile.since(self.log, self.offset, 15) if self.log.exists() else []
+        lines = "\n".join(f"  {line}" for line in said)
+        return f"{self.log} says:\n{lines}"
 
 
 class AlreadyRunningError(HubError):

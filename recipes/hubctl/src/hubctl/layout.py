@@ -53,6 +53,11 @@ class Layout:
         return self.below("/etc/systemd/system/jupyterhub.service")
 
     @property
+    def logrotate(self) -> Path:
+        """Tells logrotate of the log, where it is installed."""
+        return self.below("/etc/logrotate.d/jupyterhub")
+
+    @property
     def state(self) -> Path:
         """The hub's state: database and secrets (0700)."""
         return self.below("/var/lib/jupyterhub")

@@ -1,0 +1,60 @@
+"""Debian's logrotate and the log of a hub that runs without systemd."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.containers import Container, base_image, running
+from tests.product import ENVIRONMENT
+
+HUBCTL = f"{ENVIRONMENT}/bin/hubctl"
+FILE = "/etc/logrotate.d/jupyterhub"
+LOG = "/var/log/jupyterhub/jupyterhub.log"
+
+VISITS = """
+import ssl, urllib.request
+context = ssl._create_unverified_context()
+for number in range(300):
+    urllib.request.urlopen(f"https://localhost:8000/hub/login?visit-{number:03}", context=context).read()
+"""
+
+
+@pytest.fixture(scope="module")
+def server(installer: Path) -> Iterator[Container]:
+    """A server with logrotate and a hub that runs."""
+    with running(base_image("bookworm", ("logrotate",)), mounts={installer.parent: "/dist"}) as container:
+        container.run("bash", f"/dist/{installer.name}", "-b")
+        container.run(HUBCTL, "start")
+        yield container
+
+
+def test_logrotate_understands_its_file_and_finds_nothing_to_do_yet(server: Container) -> None:
+    tried = server.run("logrotate", "--debug", FILE)
+    assert "error" not in tried.stderr
+    assert f"considering log {LOG}" in tried.stderr
+    assert "log does not need rotating" in tried.stderr
+
+
+def test_nothing_is_lost_while_a_log_that_is_written_is_rotated_and_compressed(server: Container) -> None:
+    rotate = f"logrotate --force {FILE}; sleep 1"
+    server.shell(f"{ENVIRONMENT}/bin/python -B -c '{VISITS}' & {rotate}; {rotate}; {rotate}; wait $!")
+    names = server.shell("ls /var/log/jupyterhub").split()
+    assert names == ["jupyterhub.log", "jupyterhub.log.1", "jupyterhub.log.2.gz", "jupyterhub.log.3.gz"]
+    said = server.shell("cd /var/log/jupyterhub; gzip -cdf *.3.gz *.2.gz *.1 *.log | grep -o 'visit-[0-9]*'").split()
+    assert said == [f"visit-{number:03}" for number in range(300)]
+    assert "visit-299" in server.shell(f"cat {LOG}")
+    assert server.shell(f"stat -c '%U %a' {LOG}") == "root 640\n"
+
+
+def test_logs_are_followed_over_a_rotation(server: Container) -> None:
+    server.shell(f"logrotate --force {FILE}")
+    visit = VISITS.replace("range(300)", "[777]")
+    server.shell(f"{ENVIRONMENT}/bin/python -B -c '{visit}'")
+    show = f"for try in $(seq 50); do {HUBCTL} logs | grep visit-777 && break; sleep 1; done"
+    assert "visit-777" in server.shell(show)
+
+
+def test_uninstalling_takes_logrotates_file_away(server: Container) -> None:
+    server.shell("bash /dist/hub-installer.sh --uninstall -b")
+    assert server.run("test", "-e", FILE, check=False).returncode == 1

@@ -18,6 +18,11 @@ UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 
 USER, PASSWORD = "alice", "correct-horse"
 
+NEW_PAIR = f"""
+cd /etc/jupyterhub/ssl
+{ENVIRONMENT}/bin/openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=bare -keyout hub.key -out hub.crt 2>/dev/null
+"""
+
 # What systemd needs of a container: to mount, its own control groups, and folders that are empty after a boot.
 RIGHTS = (
     "--cap-add=SYS_ADMIN",
@@ -71,6 +76,12 @@ def journal(server: Container) -> str:
     return server.shell(f"journalctl --no-pager --output=cat --unit={UNIT}")
 
 
+def shown_certificate(server: Container) -> str:
+    """What a new connection gets, PEM."""
+    code = "import ssl; print(ssl.get_server_certificate(('localhost', 8000)), end='')"
+    return server.run(f"{ENVIRONMENT}/bin/python", "-c", code).stdout
+
+
 def main_process(server: Container) -> str:
     return server.shell(f"systemctl show --property=MainPID --value {UNIT}").strip()
 
@@ -119,6 +130,25 @@ def test_the_hub_comes_before_the_users_where_processors_are_short(service: Cont
     assert service.shell(f"systemctl show --property=CPUWeight --value {SLICE}") == "1000\n"
     groups = service.shell(f"cat /proc/{main_process(service)}/cgroup")
     assert f"/{SLICE}/{UNIT}" in groups
+
+
+def test_a_reload_of_the_unit_shows_a_new_certificate_and_restarts_nothing(service: Container) -> None:
+    before, hub = shown_certificate(service), main_process(service)
+    service.shell(NEW_PAIR)
+    service.shell(f"systemctl reload {UNIT}")
+    assert shown_certificate(service) == service.shell("cat /etc/jupyterhub/ssl/hub.crt") != before
+    assert main_process(service) == hub
+
+
+def test_a_reload_with_a_broken_pair_fails_says_so_in_the_journal_and_ends_nothing(service: Container) -> None:
+    before, hub = shown_certificate(service), main_process(service)
+    service.shell(f"cd /etc/jupyterhub/ssl; cp hub.key right.key; {ENVIRONMENT}/bin/openssl genrsa -out hub.key 2>/dev/null")
+    assert service.run("systemctl", "reload", UNIT, check=False).returncode
+    service.shell("cd /etc/jupyterhub/ssl; mv right.key hub.key")
+    assert "goes on with the certificate as before" in journal(service)
+    assert shown_certificate(service) == before
+    assert main_process(service) == hub
+    wait_for_hub(service)
 
 
 def test_a_hub_that_crashes_is_started_again_by_systemd(service: Container) -> None:

@@ -36,6 +36,7 @@ from hubctl.doctor.command import doctor
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.metrics import metrics
+from hubctl.reload import reload
 from hubctl.rollback import rollback
 from hubctl.settings import Auth, Spawner
 from hubctl.tickets import Ticket
@@ -66,6 +67,7 @@ app.command()(doctor)
 app.command()(backup_commands.backup)
 app.command()(backup_commands.restore)
 app.command()(metrics)
+app.command()(reload)
 app.command()(revisions.history)
 app.command()(rollback)
 app.command()(uninstall.uninstall)

@@ -9,7 +9,8 @@ from hubctl import wholefile
 from hubctl.layout import Layout
 from hubctl.processes import Process
 
-GUARD = Path(__file__).with_name("proxyguard.cjs")
+MODULES = [Path(__file__).with_name(name) for name in ("proxyguard.cjs", "proxycertificate.cjs")]
+"""What is loaded into the proxy."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,15 @@ def folder(layout: Layout) -> Path:
 
 
 def guard_environment(layout: Layout, networks: list[str]) -> dict[str, str]:
-    """The variables that load the guard into the proxy.
+    """The variables that load the guard, and what takes new certificates, into the proxy.
 
     Args:
         networks: where containers have their addresses (``172.17.0.0/16``); the loopback is guarded in any case.
     """
-    guard = f'--require "{GUARD}"'
-    others = os.environ.get("NODE_OPTIONS", "").replace(guard, "").strip()
+    required = " ".join(f'--require "{module}"' for module in MODULES)
+    others = os.environ.get("NODE_OPTIONS", "").replace(required, "").strip()
     return {
-        "NODE_OPTIONS": f"{others} {guard}".strip(),
+        "NODE_OPTIONS": f"{others} {required}".strip(),
         "HUBFORGE_SERVERS": str(folder(layout)),
         "HUBFORGE_GUARDED": ",".join(["127.0.0.0/8", *networks]),
     }

@@ -61,7 +61,8 @@ def _service(host: Host) -> Iterator[Item]:
         yield Item(f"the service, {s90_service.UNIT_PATH}", partial(_end_service, host))
     elif host.at(f"{RUNTIME}/hub.pid").exists() and hubctl.exists():
         yield Item("the running hub", partial(host.must, str(hubctl), "--root", str(host.root), "stop"))
-    for path in _with_offers(s90_service.SLICE_PATH, s90_service.TMPFILES_PATH, s95_logrotate.PATH):
+    places = (s90_service.PROXY_PATH, s90_service.SLICE_PATH, s90_service.TMPFILES_PATH, s95_logrotate.PATH)
+    for path in _with_offers(*places):
         if host.at(path).exists():
             yield _file(host, path)
     if host.at(RUNTIME).exists():
@@ -72,11 +73,12 @@ def _end_service(host: Host) -> None:
     """Stops and disables it first: systemd knows it by its file."""
     where = [] if host.is_real else [f"--root={host.root}"]
     host.must("systemctl", *where, "disable", *(["--now"] if host.is_real else []), s90_service.UNIT)
-    for path in _with_offers(s90_service.UNIT_PATH, s90_service.SLICE_PATH):
+    if host.is_real:
+        # with the proxy, where it is a service of its own; a slice goes on when nothing is left in it
+        host.must("systemctl", "stop", s90_service.SLICE)
+    for path in _with_offers(s90_service.UNIT_PATH, s90_service.PROXY_PATH, s90_service.SLICE_PATH):
         host.at(path).unlink(missing_ok=True)
     if host.is_real:
-        # a slice goes on when nothing is left in it
-        host.must("systemctl", "stop", s90_service.SLICE)
         host.must("systemctl", "daemon-reload")
 
 

@@ -1,11 +1,13 @@
-"""The systemd unit, its slice, and its folder below ``/run``."""
+"""The systemd units, their slice, and their folder below ``/run``."""
 
 from post_install.host import Host, Step, needs_host
 from post_install.record import Default, Record, load
 
 UNIT = "jupyterhub.service"
+PROXY_UNIT = "jupyterhub-proxy.service"
 SLICE = "jupyterhub.slice"
 UNIT_PATH = f"/etc/systemd/system/{UNIT}"
+PROXY_PATH = f"/etc/systemd/system/{PROXY_UNIT}"
 SLICE_PATH = f"/etc/systemd/system/{SLICE}"
 TMPFILES_PATH = "/etc/tmpfiles.d/jupyterhub.conf"
 
@@ -20,7 +22,7 @@ def check(host: Host) -> list[str]:
 
 
 def ensure(host: Host) -> list[str]:
-    """Writes the files, tells systemd, and enables the unit once: an administrator who disables it is obeyed.
+    """Writes the files, tells systemd, and enables the hub's unit once: an administrator who disables it is obeyed.
 
     It is not started: the settings want to be read first.
     """
@@ -44,9 +46,12 @@ def _was_enabled(record: Record) -> bool:
 def _defaults(host: Host) -> list[Default]:
     # `%` starts a specifier in a unit file (systemd.unit(5)).
     env = str(host.env).replace("%", "%%")
-    unit = (host.config / UNIT).read_text().replace("@ENV@", env)
+    units = {UNIT_PATH: UNIT, PROXY_PATH: PROXY_UNIT}
     return [
-        Default(UNIT_PATH, unit.encode()),
+        *(
+            Default(path, (host.config / name).read_text().replace("@ENV@", env).encode())
+            for path, name in units.items()
+        ),
         Default(SLICE_PATH, (host.config / SLICE).read_bytes()),
         Default(TMPFILES_PATH, (host.config / "tmpfiles-jupyterhub.conf").read_bytes()),
     ]

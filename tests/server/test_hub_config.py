@@ -139,6 +139,16 @@ def test_the_proxy_looks_before_it_sends_and_keeps_its_other_options(
     assert "127.0.0.0/8" in os.environ["HUBFORGE_GUARDED"]
 
 
+def test_the_proxy_is_left_to_its_own_service_by_the_hub_of_the_unit_alone(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_uid(monkeypatch, "pam", "local")
+    assert "should_start" not in applied(layout, proxy_service=True).ConfigurableHTTPProxy, "jupyterhub by hand"
+    monkeypatch.setenv("HUBFORGE_UNIT", "jupyterhub.service")
+    assert applied(layout, proxy_service=True).ConfigurableHTTPProxy.should_start is False
+    assert "should_start" not in applied(layout).ConfigurableHTTPProxy
+
+
 def test_local_servers_share_nothing_on_the_loopback_but_their_own_ports(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ def make_host(folder: Path, *, is_root: bool | None = None) -> Host:
     """A host below ``folder`` on which nothing was done yet."""
     config = folder / "config"
     config.mkdir()
-    for name in ("pam-jupyterhub.*", "jupyterhub.s*", "tmpfiles-jupyterhub.conf", "logrotate-jupyterhub"):
+    for name in ("pam-jupyterhub.*", "jupyterhub*.s[el]*", "tmpfiles-jupyterhub.conf", "logrotate-jupyterhub"):
         for file in CONFIG.glob(name):
             (config / file.name).write_bytes(file.read_bytes())
     (config / "hub.yaml").write_text(HUB_YAML)

@@ -24,7 +24,14 @@ def test_every_folder_secret_and_default_is_named() -> None:
     folders = [folder.path for folder in (*s20_folders.FOLDERS, s30_shared.NEW)]
     secrets = [secret.path for secret in s70_secrets.SECRETS]
     defaults = [s50_settings.PATH, f"PREFIX/envs/jupyterhubenv/{s60_prefix.NAME}", s80_pam.PATH]
-    service = [s90_service.UNIT_PATH, s90_service.SLICE_PATH, s90_service.TMPFILES_PATH, s95_logrotate.PATH, removal.RUNTIME]
+    service = [
+        s90_service.UNIT_PATH,
+        s90_service.PROXY_PATH,
+        s90_service.SLICE_PATH,
+        s90_service.TMPFILES_PATH,
+        s95_logrotate.PATH,
+        removal.RUNTIME,
+    ]
     places = [*folders, *secrets, *defaults, *service, s40_tls.KEY, s40_tls.CERTIFICATE, HOST_RECORD]
     assert [place for place in places if f"`{place}`" not in DOCUMENT] == []
 

@@ -34,6 +34,7 @@ PLACES = {
     "/shared/jupyterhub": 0o2775,
     "/etc/pam.d/jupyterhub": 0o644,
     "/etc/systemd/system/jupyterhub.service": 0o644,
+    "/etc/systemd/system/jupyterhub-proxy.service": 0o644,
     "/etc/systemd/system/jupyterhub.slice": 0o644,
     "/etc/tmpfiles.d/jupyterhub.conf": 0o644,
     "/etc/logrotate.d/jupyterhub": 0o644,

@@ -157,8 +157,7 @@ def stop() -> None:
     Example: hubctl stop
     """
     layout = Layout.current()
-    if systemd.runs_the_hub(layout) and systemd.main_process():
-        systemd.systemctl("stop")
+    if systemd.stop(layout):
         print("The hub was stopped by systemd.")
         return
     print("The hub was stopped." if daemon.stop(layout) else "The hub does not run.")

@@ -10,7 +10,7 @@ from typing import Any
 from hubctl import containers, login, offers, pages, servers, shared, tokens
 from hubctl.errors import HubError
 from hubctl.layout import Layout, environment
-from hubctl.proxy import OwnProxy
+from hubctl.proxy import ROUTES_SECONDS, OwnProxy, is_service
 from hubctl.settings import Settings, load
 
 
@@ -97,6 +97,9 @@ def _proxy(c: Any, settings: Settings, layout: Layout) -> None:
     proxy.auth_token = tokens.read_or_make(layout.proxy_token)  # reaches the proxy in its environment, never argv
     layout.runtime.mkdir(parents=True, exist_ok=True)
     proxy.pid_file = str(layout.proxy_pid)
+    if is_service(settings):
+        proxy.should_start = False
+        c.JupyterHub.last_activity_interval = ROUTES_SECONDS  # when it also compares the proxy's routes
 
 
 def _servers(c: Any, settings: Settings, layout: Layout) -> None:

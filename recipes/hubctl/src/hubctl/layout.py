@@ -53,6 +53,11 @@ class Layout:
         return self.below("/etc/systemd/system/jupyterhub.service")
 
     @property
+    def proxy_unit(self) -> Path:
+        """The systemd unit of the proxy, which `proxy_service: true` uses."""
+        return self.below("/etc/systemd/system/jupyterhub-proxy.service")
+
+    @property
     def logrotate(self) -> Path:
         """Tells logrotate of the log, where it is installed."""
         return self.below("/etc/logrotate.d/jupyterhub")
@@ -121,6 +126,11 @@ class Layout:
     def proxy_pid(self) -> Path:
         """The proxy's process, written by JupyterHub."""
         return self.runtime / "proxy.pid"
+
+    @property
+    def proxy_plan(self) -> Path:
+        """How the proxy's own service is to start it (0600)."""
+        return self.runtime / "proxy.json"
 
     @property
     def start_lock(self) -> Path:

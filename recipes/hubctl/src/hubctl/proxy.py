@@ -1,14 +1,30 @@
 """configurable-http-proxy as a child of the hub."""
 
+import os
+
 import jupyterhub.proxy
 from jupyterhub.objects import Server
 from jupyterhub.proxy import ConfigurableHTTPProxy
 
 from hubctl.layout import Layout, environment
 from hubctl.processes import is_proxy
+from hubctl.settings import Settings
 
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where this host reaches its own server that listens on all addresses."""
+
+
+ROUTES_SECONDS = 30
+"""How soon a proxy that the hub has not started, and that crashed, has its routes again. JupyterHub's own 300 are long
+for users; the proxy that it has started, it starts again with its routes."""
+
+
+def is_service(settings: Settings) -> bool:
+    """Whether jupyterhub-proxy.service runs the proxy: where the setting says so, for the hub of jupyterhub.service.
+
+    Whoever runs ``jupyterhub`` by hand gets a proxy as ever.
+    """
+    return settings.proxy_service and "HUBFORGE_UNIT" in os.environ
 
 
 class LocalServer(Server):

@@ -305,6 +305,10 @@ class Settings(_Section):
     mounts: list[Mount] = Field(default=[], description="Paths of the host inside the containers.")
     pyspark: PySpark = Field(default=PySpark(), description="Kernels with Spark.")
     idle_culler: IdleCuller = Field(default=IdleCuller(), description="Ends servers that nobody uses.")
+    proxy_service: bool = Field(
+        default=False,
+        description="Where systemd runs: the proxy as a service of its own. Connections outlive a restart of the hub.",
+    )
     named_servers: int = Field(default=0, ge=0, description="Servers a user may have beside the first.")
     internal_ports: InternalPorts = Field(default=InternalPorts(), description="Ports that only this host uses.")
 

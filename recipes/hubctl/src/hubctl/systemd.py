@@ -10,6 +10,7 @@ from hubctl.layout import Layout
 from hubctl.settings import Settings
 
 UNIT = "jupyterhub.service"
+PROXY_UNIT = "jupyterhub-proxy.service"
 
 
 def runs_the_hub(layout: Layout) -> bool:
@@ -17,15 +18,15 @@ def runs_the_hub(layout: Layout) -> bool:
     return layout.is_server and Path("/run/systemd/system").is_dir() and layout.unit.exists()
 
 
-def systemctl(verb: str) -> None:
-    """``systemctl VERB jupyterhub.service``.
+def systemctl(verb: str, unit: str = UNIT) -> None:
+    """``systemctl VERB UNIT``.
 
     Raises:
         HubError: it failed; systemctl's own words have been printed.
     """
-    code = subprocess.run(["systemctl", verb, UNIT]).returncode
+    code = subprocess.run(["systemctl", verb, unit]).returncode
     if code:
-        raise HubError(f"`systemctl {verb} {UNIT}` ended with exit code {code}", "`hubctl logs` shows why")
+        raise HubError(f"`systemctl {verb} {unit}` ended with exit code {code}", "`hubctl logs` shows why")
 
 
 def start(settings: Settings, layout: Layout) -> None:
@@ -45,6 +46,22 @@ def start(settings: Settings, layout: Layout) -> None:
         time.sleep(0.2)
 
 
+def stop(layout: Layout) -> bool:
+    """Stops the hub, then the proxy's own service, which the hub still speaks to when it ends.
+
+    Returns:
+        Whether anything had to be stopped.
+
+    Raises:
+        HubError: it failed; systemctl's own words have been printed.
+    """
+    units = (UNIT, PROXY_UNIT) if runs_the_hub(layout) else ()
+    running = [unit for unit in units if main_process(unit)]
+    for unit in running:
+        systemctl("stop", unit)
+    return bool(running)
+
+
 def _has_ended() -> bool:
     """Whether the unit has failed, or waits to be started again (``systemctl show``, org.freedesktop.systemd1(5))."""
     command = ["systemctl", "show", "--property=SubState", "--value", UNIT]
@@ -58,13 +75,14 @@ def _last_words() -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
-def main_process() -> int | None:
-    """The pid of the unit's main process, when it runs."""
-    command = ["systemctl", "show", "--property=MainPID", "--value", UNIT]
+def main_process(unit: str = UNIT) -> int | None:
+    """The pid of a unit's main process, when it runs."""
+    command = ["systemctl", "show", "--property=MainPID", "--value", unit]
     pid = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     return int(pid) if pid.isdigit() and pid != "0" else None
 
 
 def journal(follow: bool, lines: int) -> list[str]:
-    """The command that shows the unit's journal."""
-    return ["journalctl", f"--unit={UNIT}", f"--lines={lines}", *(["--follow"] if follow else ["--no-pager"])]
+    """The command that shows the units' journal."""
+    units = [f"--unit={unit}" for unit in (UNIT, PROXY_UNIT)]
+    return ["journalctl", *units, f"--lines={lines}", *(["--follow"] if follow else ["--no-pager"])]

@@ -99,7 +99,7 @@ go_back() {
         fail
     fi
     [ ! -f "$state/replaced.json" ] || mv "$state/replaced.json" "$state/installed.json" || fail
-    rm -rf "$state/before" "$state/installing" || fail
+    rm -rf "$state/before" "$state/before.partial" "$state/installing" || fail
     die 4 gone_back "$prefix"
 }
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,12 +39,6 @@ while True:
 
 WRITTEN_BY_CONDA = re.compile(r"(^|/)conda-meta/|\.pyc$|(^|/)bin/(idna|cull_idle_servers\.py|jupyterhub-idle-culler)$")
 """What conda writes itself when it links a package: records, byte code of pure Python, programs of entry points."""
-
-
-@pytest.fixture(scope="session")
-def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The installer of the release before."""
-    return older_release.older_installer(tmp_path_factory.mktemp("older"))
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +191,18 @@ def differences(found: dict[str, str], expected: dict[str, str]) -> set[str]:
     return {name for name, _ in found.items() ^ expected.items()}
 
 
+POINTS: dict[str, Callable[[Path], bool]] = {
+    "conda has begun": lambda folder: (folder / ".condatmp").exists(),
+    "a record is gone": lambda folder: not any(folder.glob(f"conda-meta/hubctl-{NEW}-*.json")),
+    "other files are there": lambda folder: (folder / "share/only-before").exists(),
+    "a record was begun": lambda folder: any(folder.glob(f"conda-meta/*-{OLD}-*.json")),
+}
+"""How far conda is on its way back, by what can be seen of it; each stays true to the end."""
+
+VARIABLES = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+"""Byte code that Python writes when root runs it is nobody's."""
+
+
 class Trial:
     """One prefix, upgraded again and again."""
 
@@ -221,6 +227,28 @@ class Trial:
         shutil.rmtree(self.prefix)
         self.run(self.older)
 
+    @property
+    def environment(self) -> Path:
+        """The hub's."""
+        return self.prefix / "envs/jupyterhubenv"
+
+    def going_back(self) -> list[str]:
+        """``hubctl rollback``, beside which this machine stays as it is."""
+        root = self.prefix.parent / "root"
+        root.mkdir(exist_ok=True)
+        return [str(self.environment / "bin/hubctl"), f"--root={root}", "rollback", "--yes"]
+
+    def kill_where(self, command: list[str], point: str) -> str:
+        """Ends ``command`` by SIGKILL as soon as the hub's environment is at a point of POINTS; what it has said."""
+        reached = POINTS[point]
+        with subprocess.Popen(
+            command, start_new_session=True, stdout=subprocess.PIPE, text=True, env=VARIABLES
+        ) as process:
+            while not reached(self.environment):
+                assert process.poll() is None, f"ended before this: {point}"
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.communicate()[0]
+
     def kill_after(self, part: float) -> None:
         """Ends ``-u`` by SIGKILL when this part of its time is over."""
         with subprocess.Popen(
@@ -243,11 +271,9 @@ def test_an_upgraded_prefix_is_that_of_a_new_installation(trial: Trial) -> None:
 
 def test_condas_own_revision_gives_back_every_file(trial: Trial) -> None:
     conda = str(trial.prefix / "bin/conda")
-    # Byte code that Python writes when root runs it is nobody's.
-    variables = {"HOME": str(trial.prefix.parent), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
     for environment in ("jupyterhubenv", "base"):
         command = [conda, "install", "-q", "-y", "--offline", "-n", environment, "--revision", "0"]
-        subprocess.run(command, check=True, env=variables)
+        subprocess.run(command, check=True, env=VARIABLES)
     changed = differences(tree(trial.prefix), trial.before)
     assert {name for name in changed if not WRITTEN_BY_CONDA.search(name)} == set()
     trial.run(trial.installer, "-u")
@@ -266,3 +292,53 @@ def test_killed_the_same_command_finishes(trial: Trial, part: float) -> None:
     trial.run(trial.installer, "-u")
     assert differences(tree(trial.prefix), trial.expected) == set()
     assert {path.name for path in (trial.prefix / ".hubforge").iterdir()} == {"installed.json"}
+
+
+# ---- conda, killed while it goes back ----
+
+
+@pytest.fixture(scope="module")
+def gone_back(trial: Trial) -> dict[str, str]:
+    """The files after a ``hubctl rollback`` that nobody disturbed."""
+    trial.reset()
+    trial.run(trial.installer, "-u")
+    subprocess.run(trial.going_back(), check=True, env=VARIABLES)
+    return tree(trial.prefix)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_rollback_that_was_killed_is_finished_by_the_same_command(
+    trial: Trial, gone_back: dict[str, str], point: str
+) -> None:
+    trial.reset()
+    trial.run(trial.installer, "-u")
+    said = trial.kill_where(trial.going_back(), point)
+    first = next(line.strip() for line in said.splitlines() if "conda install" in line)
+    if not (trial.environment / "bin/hubctl").exists():
+        subprocess.run([*first.split(), "--yes"], check=True, env=VARIABLES)
+    done = subprocess.run(trial.going_back(), capture_output=True, text=True, env=VARIABLES)
+    assert done.returncode == 0, done.stderr
+    assert "Going on with the way back to revision 0" in done.stdout
+    changed = differences(tree(trial.prefix), gone_back)
+    assert {name for name in changed if not WRITTEN_BY_CONDA.search(name)} == set()
+    assert {path.name for path in (trial.prefix / ".hubforge").iterdir()} == {"installed.json"}
+
+
+def test_after_a_rollback_the_installer_of_that_release_is_no_downgrade(trial: Trial) -> None:
+    trial.reset()
+    trial.run(trial.installer, "-u")
+    done = subprocess.run(trial.going_back(), check=True, capture_output=True, text=True, env=VARIABLES)
+    assert "base stays as it is" in done.stdout
+    trial.run(trial.older, "-u")
+    base = trial.prefix / "conda-meta"
+    assert any(base.glob(f"idna-{older_release.CHANGED['idna']}-*.json")), "base went back, too"
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_u_mends_an_environment_in_which_conda_was_killed(trial: Trial, point: str) -> None:
+    trial.reset()
+    trial.run(trial.installer, "-u")
+    conda = str(trial.prefix / "bin/conda")
+    trial.kill_where([conda, "install", "-y", "--offline", "-n", "jupyterhubenv", "--revision", "0"], point)
+    trial.run(trial.installer, "-u")
+    assert differences(tree(trial.prefix), trial.expected) == set()

@@ -568,7 +568,7 @@ def filling(tmp_path_factory: pytest.TempPathFactory) -> Releases:
 
 
 @pytest.mark.parametrize("task", ["plan", "link"])
-@pytest.mark.parametrize("left", [0, 64, 96, 128, 160, 192])
+@pytest.mark.parametrize("left", [0, 64, 184, 208, 216, 224])
 def test_a_full_disk_leaves_the_old_release_whole_or_the_same_command_resumes(
     filling: Releases, tmp_path: Path, task: str, left: int
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from conftest import ServerRoot, self_signed
 
 from tests.terminal import Terminal
-from tests.waiting import wait_for
+from tests.waiting import is_running, wait_for
 
 
 def shown(root: ServerRoot) -> str:
@@ -72,6 +72,18 @@ def test_half_a_file_is_refused_and_what_is_put_there_then_is_taken(hub: ServerR
     assert hub.hubctl("reload").returncode == 0
     assert shown(hub) == hub.certificate.read_text() != before
     assert terminal.double(21) == 42
+
+
+def test_a_proxy_of_an_older_release_is_left_alone(server_root: ServerRoot) -> None:
+    folder = server_root.path / "etc/jupyterhub/jupyterhub_config.d"
+    folder.mkdir()
+    (folder / "10-older.py").write_text("import os\nos.environ['NODE_OPTIONS'] = ''\n")
+    assert server_root.hubctl("start").returncode == 0
+    proxy = (server_root.path / "run/jupyterhub/proxy.pid").read_text()
+    done = server_root.hubctl("reload")
+    assert done.returncode == 1
+    assert "of an older release" in done.stderr
+    assert is_running(int(proxy))
 
 
 def test_without_a_hub_there_is_nothing_to_reload(server_root: ServerRoot) -> None:

@@ -119,6 +119,16 @@ def is_proxy(pid: int, environment: Path, root: Path) -> bool:
     return ours and Layout.of(variables).root == root
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process does something of its own on the signal (proc(5), status, SigCgt); False when it has ended."""
+    try:
+        status = (PROC / str(pid) / "status").read_text(errors="replace")
+    except OSError:
+        return False
+    masks = dict(line.partition(":\t")[::2] for line in status.splitlines())
+    return bool(int(masks["SigCgt"], 16) >> (number - 1) & 1)
+
+
 def services(folder: Path) -> list[Process]:
     """The services of a hub that runs in ``folder``, or ran there and was killed: they run where it does, and each has
     its name in a variable."""

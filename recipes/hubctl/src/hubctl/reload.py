@@ -10,6 +10,7 @@ from hubctl import settings as hub_settings
 from hubctl.daemon import proxy_process
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.processes import catches
 from hubctl.settings import Settings
 
 SHOWN_SECONDS = 10
@@ -40,6 +41,8 @@ def renew_certificate(settings: Settings, layout: Layout) -> None:
     proxy = proxy_process(layout)
     if proxy is None:
         raise HubError("The hub's proxy does not run", "`hubctl start` takes the certificate that is there")
+    if not catches(proxy.pid, signal.SIGHUP):  # it would end on it
+        raise HubError("The proxy that runs is of an older release", "`hubctl stop` and `hubctl start` renew it")
     proxy.signal(signal.SIGHUP)  # it looks at the pair itself, and logs what it thinks of it
     _check_pair(layout.below(settings.tls.key), layout.below(settings.tls.cert))
     deadline = time.monotonic() + SHOWN_SECONDS

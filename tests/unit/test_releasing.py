@@ -36,7 +36,6 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(tmp_path, "add", "--all")
     git(tmp_path, "commit", "--quiet", "--message=all")
     monkeypatch.setattr(releasing, "ROOT", tmp_path)
-    monkeypatch.setattr(releasing, "LOCKFILES", tmp_path / "lockfiles")
     monkeypatch.setattr(locks, "LOCKFILES", tmp_path / "lockfiles")
     monkeypatch.setattr(locking, "DIST", tmp_path / "dist")
     monkeypatch.setattr(releasing, "CONSTRUCT", tmp_path / "construct.yaml")

@@ -175,8 +175,11 @@ async def link(
         requested_specs=[MatchSpec(spec)._match_spec for spec in environment.specs],
         show_progress=False,
     )
-    # rattler marks what it makes as a cache, which backups leave out: an installation is none.
-    (folder / "CACHEDIR.TAG").unlink(missing_ok=True)
+    # rattler marks what it makes as a cache, which backups leave out: an installation is none. A rattler that failed or
+    # was killed before may have left the files that it tried links with and began records in.
+    for pattern in ("CACHEDIR.TAG", "symtest_*", "conda-meta/prefix_record_*"):
+        for path in folder.glob(pattern):
+            path.unlink()
     # Its records are readable by their owner alone, but conda wants to read them for every user.
     for path in (folder / "conda-meta").glob("*.json"):
         path.chmod(0o644)

@@ -54,7 +54,7 @@ async def bring(place: Place, relink: bool, command: str) -> None:
     replaced = place.release_before()
     for new in targets:
         environment = new.environment
-        print(f"  {environment.name}: {len(new.stems)} packages", flush=True)
+        print(f"  {environment.name}: {len(new.stems)}", flush=True)
         await change(place, new, relink, resumed)
         asked = replaced.get("environments", {}).get(environment.name, {}).get("specs", ())
         wanted = {MatchSpec(spec).name.normalized for spec in environment.specs}

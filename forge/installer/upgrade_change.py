@@ -4,6 +4,7 @@ import shutil
 
 from link import link, marker, read_release, replace, stem_of, write_cache_records, write_condarc, write_history  # type: ignore[import-not-found]
 from rattler import MatchSpec
+from upgrade_aside import put_back, set_aside  # type: ignore[import-not-found]
 from upgrade_mend import mend_records, sweep, sweep_after_conda, unfinished, was_killed  # type: ignore[import-not-found]
 from upgrade_state import Place, earlier, read_records  # type: ignore[import-not-found]
 from upgrade_target import Target, target  # type: ignore[import-not-found]
@@ -48,6 +49,9 @@ async def bring(place: Place, relink: bool, command: str) -> None:
         mend_records(environment.folder(place.prefix), place.before, environment.name)
     present = {item.name: read_records(item.folder(place.prefix)) for item in release.environments}
     targets = [await target(place, release, item, present[item.name]) for item in release.environments]
+    if not place.before.has_attempts():  # else what is there may be our own, from a run that was killed
+        for new in targets:
+            set_aside(place, new.environment.folder(place.prefix), new.packages)
     place.before.add_attempt({new.environment.name: sorted(new.stems) for new in targets})
     if relink or any(was_killed(item.folder(place.prefix)) for item in release.environments):
         place.before.add_attempt({})  # which keeps nothing as it is: going back links all of it again, too
@@ -88,3 +92,4 @@ async def back(place: Place) -> None:
             path.unlink()
         for path in (before.folder / environment.name).iterdir():
             shutil.copy2(path, meta)
+    put_back(place)

@@ -86,6 +86,10 @@ class Before:
         """The packages of every set that was to replace this one."""
         return [set(attempt.get(environment, ())) for attempt in self._attempts()]
 
+    def has_attempts(self) -> bool:
+        """Whether a run may have begun to link."""
+        return bool(self._attempts())
+
     def _attempts(self) -> list[dict[str, list[str]]]:
         found: list[dict[str, list[str]]] = json.loads((self.folder / "attempts.json").read_text())
         return found

@@ -71,6 +71,23 @@ def test_in_folders_that_both_used_only_what_was_installed_goes(installer: Path,
     assert stub.tree(prefix) == before
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_file_that_was_in_the_way_is_set_aside_and_comes_back(installer: Path, tmp_path: Path, shell: str) -> None:
+    prefix = tmp_path / "prefix"
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "bin/conda").write_text("mine\n")
+    before = stub.tree(prefix)
+    done = run(installer, "-bsf", "-p", prefix, shell=shell)
+    assert done.returncode == 0
+    assert f"{prefix}/bin/conda was here before; it is conda.before-hubforge now" in done.stdout
+    assert (prefix / "bin/conda").read_text() != "mine\n"
+    assert (prefix / "bin/conda.before-hubforge").read_text() == "mine\n"
+    assert run(installer, "-bsf", "-p", prefix, shell=shell).returncode == 0
+    assert (prefix / "bin/conda.before-hubforge").read_text() == "mine\n", "our own file is not set aside"
+    assert run(installer, "--uninstall", "-b", "-p", prefix).returncode == 0
+    assert stub.tree(prefix) == before
+
+
 def test_the_log_that_was_asked_for_says_what_went(installer: Path, prefix: Path, tmp_path: Path) -> None:
     done = run(installer, "--uninstall", "-b", "-p", prefix, "--log", tmp_path / "log")
     assert done.returncode == 0

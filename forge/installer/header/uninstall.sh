@@ -10,6 +10,7 @@ host_removal() {
 
 # Everything below the prefix goes, but for what somebody had there before the installation.
 remove_installed() {
+    put_back || return 1
     found=$state/found
     [ -f "$found" ] || found=/dev/null
     paths_below "$prefix" >"$work/now" || return 1
@@ -30,6 +31,14 @@ remove_named() {
         [ $# -lt 200 ] || { rm -rf "$@" && set --; } || return 1
     done
     [ $# -eq 0 ] || rm -rf "$@"
+}
+
+# Files of somebody's that were where packages have theirs get their names back (upgrade_aside.py).
+put_back() {
+    [ -f "$state/set-aside" ] && [ -f "$state/found" ] || return 0
+    while read -r name; do
+        [ ! -e "$prefix/$name.before-hubforge" ] || mv -f "$prefix/$name.before-hubforge" "$prefix/$name" || return 1
+    done <"$state/set-aside"
 }
 
 # The names in the prefix that were there before the installation, on one line.

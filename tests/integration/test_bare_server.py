@@ -138,7 +138,7 @@ def test_without_root_the_host_steps_are_skipped_and_said(bare: Container) -> No
     report = bare.shell(f"{as_nobody} {ENVIRONMENT}/bin/hubctl setup").splitlines()
     skipped = [line for line in report if line.endswith(": skipped: needs root")]
     assert [line.partition(":")[0] for line in skipped] == [
-        "group", "folders", "shared", "tls", "settings", "kernels", "secrets", "pam", "service",
+        "group", "folders", "shared", "tls", "settings", "kernels", "secrets", "pam", "service", "logrotate",
     ]  # fmt: skip
     assert report[-1] == "nothing changed"
 

@@ -113,7 +113,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All packages are there; the installer's helper remains to be compiled, out of ``demo``."""
     plan = installer_stub.plan(tmp_path / "packages")
-    monkeypatch.setattr(build, "_make_channel", lambda plan, frozen: None)
+    monkeypatch.setattr(build, "_make_packages", lambda plan, frozen: None)
     monkeypatch.setattr(build, "_environment", lambda name, specs: plan.environments[0])
     monkeypatch.setattr(build, "_installer_plan", lambda *_: plan)
     monkeypatch.setattr(build, "DIST", tmp_path)

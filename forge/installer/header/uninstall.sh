@@ -72,7 +72,10 @@ list_removals() {
 uninstall() {
     settle_prefix
     check_prefix_name
-    [ -d "$state" ] || die 1 "not_installed${purge:+_purge}" "$prefix"
+    if [ ! -d "$state" ]; then
+        [ -z "$purge" ] || die 1 not_installed_purge "$prefix"
+        die 1 not_installed "$prefix"
+    fi
     [ -w "$state" ] || die 1 not_writable "$state"
     begin_work
     [ -z "$wanted_log" ] || { choose_log && begin_log; }

@@ -164,7 +164,7 @@ Installs %s %s.
   -t            run the tests that packages carry, when all is installed
   -c            set up the shell (conda init), so that "conda activate" works
   -k            keep the package cache: always done. The cache and the environments are hard links
-                of the same files, so it takes some 5 % more space, and "conda create --offline"
+                of the same files, so it takes a twentieth more space, and "conda create --offline"
                 works from it; but a file that is edited in place is edited in all of them
   -m            no menu entries: there are none, accepted as in other installers
   --log FILE    where to keep what was said (default /var/log/hubforge-install.log; for others

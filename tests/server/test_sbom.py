@@ -36,7 +36,7 @@ def records() -> dict[tuple[str, ...], Mapping[str, Any]]:
     """What the channel says of its packages, by all that a package URL names."""
     found = {}
     for subdir in ("linux-64", "noarch"):
-        repodata = json.loads((DIST / "channel" / subdir / "repodata.json").read_text())
+        repodata = json.loads((DIST / "packages" / subdir / "repodata.json").read_text())
         for record in repodata["packages.conda"].values():
             found[(record["name"], record["version"], record["build"], subdir)] = record
     return found
@@ -86,7 +86,7 @@ def test_hashes_are_those_of_the_packages(components: dict[str, dict[str, Any]])
     wrong = []
     for purl, component in components.items():
         name, version, build, subdir = identity(purl)
-        data = (DIST / "channel" / subdir / f"{name}-{version}-{build}.conda").read_bytes()
+        data = (DIST / "packages" / subdir / f"{name}-{version}-{build}.conda").read_bytes()
         if component["hashes"] != [{"alg": "SHA-256", "content": hashlib.sha256(data).hexdigest()}]:
             wrong.append(purl)
     assert wrong == []

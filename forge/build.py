@@ -248,6 +248,7 @@ def _installer_inputs(plan: Construct, carried: Iterable[Environment]) -> str:
     files = sorted({path for environment in carried for path in environment.packages})
     lines = [
         tree_digest(ROOT / "forge" / "installer", INDEXER, CONSTRUCT, plan.license_file, plan.post_install),
+        construct.condarc_text(plan),
         *(f"{environment.name} {environment.specs} {len(environment.packages)}" for environment in carried),
         *(f"{path.name} {sha256_of(path)}" for path in files),
     ]

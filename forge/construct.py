@@ -98,12 +98,12 @@ def read(path: Path) -> Construct:
 
 
 def condarc_text(construct: Construct) -> str:
-    """The ``.condarc`` of the base prefix, as YAML."""
+    """The ``.condarc`` of the base prefix, byte for byte as constructor writes it, so that ``-u`` finds none edited."""
     stream = StringIO()
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.dump(dict(construct.condarc), stream)
-    return stream.getvalue()
+    return f"{stream.getvalue()}\n"
 
 
 def _rendered(path: Path) -> str:

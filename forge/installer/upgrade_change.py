@@ -49,9 +49,11 @@ async def bring(place: Place, relink: bool, command: str) -> None:
         mend_records(environment.folder(place.prefix), place.before, environment.name)
     present = {item.name: read_records(item.folder(place.prefix)) for item in release.environments}
     targets = [await target(place, release, item, present[item.name]) for item in release.environments]
-    if not place.before.has_attempts():  # else what is there may be our own, from a run that was killed
-        for new in targets:
-            set_aside(place, new.environment.folder(place.prefix), new.packages)
+    for new in targets:
+        folder = new.environment.folder(place.prefix)
+        # Else what nobody's package owns may be ours or conda's, from a run that was killed.
+        if not place.before.has_attempts() and not was_killed(folder):
+            set_aside(place, folder, new.packages)
     place.before.add_attempt({new.environment.name: sorted(new.stems) for new in targets})
     if relink or any(was_killed(item.folder(place.prefix)) for item in release.environments):
         place.before.add_attempt({})  # which keeps nothing as it is: going back links all of it again, too

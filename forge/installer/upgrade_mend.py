@@ -20,6 +20,8 @@ def mend_records(folder: Path, before: Before, environment: str) -> None:
     """Takes away conda's records that a killed run has left half-written; those of the set before come back."""
     for path in (folder / "conda-meta").glob("prefix_record_*"):  # rattler's, before it has its name
         path.unlink()
+    if (folder / CONDAS_OWN).is_dir() and not was_killed(folder):  # before it had begun
+        (folder / CONDAS_OWN).rmdir()
     for path in sorted((folder / "conda-meta").glob("*.json")):
         if readable(path):
             continue

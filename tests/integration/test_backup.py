@@ -13,7 +13,7 @@ from tests.product import ENVIRONMENT, PREFIX
 
 HUBCTL = f"{ENVIRONMENT}/bin/hubctl"
 USER, PASSWORD = "alice", "correct-horse"
-FILE = "/root/hub.tar.gz"
+FILE = "/srv/hub.tar.gz"
 
 LOG_IN = """
 import http.cookiejar, json, sys, urllib.request
@@ -21,7 +21,7 @@ sys.path.append("/tests")
 import login
 session = login.Session("https://localhost:8000")
 session.log_in("alice", "correct-horse")
-kept = http.cookiejar.LWPCookieJar("/root/cookies")
+kept = http.cookiejar.LWPCookieJar("/srv/cookies")
 for cookie in session.cookies:
     kept.set_cookie(cookie)
 kept.save(ignore_discard=True)
@@ -37,7 +37,7 @@ import http.cookiejar, json, sys, urllib.request
 sys.path.append("/tests")
 import login
 session = login.Session("https://localhost:8000")
-kept = http.cookiejar.LWPCookieJar("/root/cookies")
+kept = http.cookiejar.LWPCookieJar("/srv/cookies")
 kept.load(ignore_discard=True)
 for cookie in kept:
     session.cookies.set_cookie(cookie)
@@ -80,7 +80,7 @@ def test_restored_hub_is_the_same_for_its_users(servers: tuple[Container, Contai
     token = old.run(f"{ENVIRONMENT}/bin/python", "-B", "-c", LOG_IN).stdout.strip()
     old.shell(f"{HUBCTL} backup {FILE}")  # while it runs
     assert old.shell(f"stat -c %a {FILE}") == "600\n"
-    for path in (FILE, "/root/cookies"):
+    for path in (FILE, "/srv/cookies"):
         carry(old, bare, path)
 
     bare.shell(f"{HUBCTL} restore {FILE}; {HUBCTL} setup; {HUBCTL} start")

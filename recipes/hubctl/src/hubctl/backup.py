@@ -4,7 +4,6 @@ Users' files are not in it, nor the packages: the installer brings these, and th
 """
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from typing import IO
 from hubctl import __version__
 from hubctl import layout as places
 from hubctl import settings as hub_settings
+from hubctl.checksum import sha256_of
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -145,6 +145,7 @@ def _secrets(layout: Layout) -> list[Path]:
         layout.cookie_secret,
         layout.proxy_token,
         layout.hubctl_token,
+        layout.metrics_token,
         layout.shared_password,
         layout.shared_admin_password,
     ]
@@ -217,9 +218,3 @@ def write_new(content: IO[bytes], path: Path, mode: int) -> None:
         os.fchmod(file.fileno(), mode)
         file.flush()
         os.fsync(file.fileno())
-
-
-def sha256_of(path: Path) -> str:
-    """In hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,7 +19,7 @@ def backup(
     The lists of installed packages are in it, too. Users' files and the packages themselves are not. Whoever has the
     file can act as any user: it is for root alone (0600).
 
-    Example: hubctl backup /root/hub-2026-11-30.tar.gz
+    Example: hubctl backup hub-2026-11-30.tar.gz
     """
     manifest = backups.write(file, Layout.current())
     print(f"{file}: {len(manifest.sums)} files of release {manifest.release}, {say_memory(file.stat().st_size)}")
@@ -33,7 +33,7 @@ def restore(
 
     The file is checked as a whole before anything changes. What is there now is backed up before.
 
-    Example: hubctl restore /root/hub-2026-11-30.tar.gz
+    Example: hubctl restore hub-2026-11-30.tar.gz
     """
     layout = Layout.current()
     if layout.database.exists() and not yes:

@@ -49,7 +49,7 @@ def set_address(
 
     A password goes to `~/.netrc` of whoever runs this, and nowhere else; one that stands there already is used.
 
-    Example: hubctl channel set https://mirror.example.com/hubforge --ca /root/ca.crt
+    Example: hubctl channel set https://mirror.example.com/hubforge --ca site-ca.crt
     """
     layout = Layout.current()
     address, login = _split(address)

@@ -18,7 +18,7 @@ from typing import Any
 from packaging.version import Version
 from pydantic import TypeAdapter
 
-from hubctl import backup, daemon, systemd
+from hubctl import backup, checksum, daemon, systemd
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl.backup import DATABASE, DROP_INS, FORMAT, MANIFEST, PYTHON, SETTINGS, Manifest, Place
@@ -88,7 +88,7 @@ def read(file: Path, work: Path) -> tuple[Manifest, dict[str, Path]]:
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise HubError(f"{file} is damaged, or no backup: {error}", "take another copy of it") from None
     for member, path in found.items():
-        if manifest.sums.get(member) != backup.sha256_of(path):
+        if manifest.sums.get(member) != checksum.sha256_of(path):
             raise HubError(f"{file} is damaged: {member} is not what was backed up", "take another copy of it")
     if missing := sorted(manifest.sums.keys() - found.keys()):
         raise HubError(f"{file} is damaged: {missing[0]} is missing", "take another copy of it")

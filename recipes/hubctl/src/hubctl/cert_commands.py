@@ -11,11 +11,12 @@ import typer
 
 from hubctl import layout as places
 from hubctl import tlspair
-from hubctl.config_commands import say_restart
+from hubctl.daemon import proxy_process
 from hubctl.doctor.command import say
 from hubctl.doctor.finding import State
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.reload import renew_certificate
 from hubctl.settings import Settings, load
 from hubctl.tlspair import Files
 
@@ -61,13 +62,14 @@ def install(
     Example: hubctl cert install site.key site-and-chain.crt
     """
     layout = Layout.current()
-    target = _in_place(load(layout.settings), layout)
+    settings = load(layout.settings)
+    target = _in_place(settings, layout)
     warnings, kept = tlspair.install(Files(key, cert), target, _names(host))
     for finding in warnings:
         say("certificate", finding)
     print(f"{target.cert} and {target.key} are the new ones.")
     _say_kept(kept)
-    say_restart(layout)
+    _show(settings, layout)
 
 
 @app.command("self-signed")
@@ -95,7 +97,14 @@ def self_signed() -> None:
             dated.replace(path)
         raise typer.Exit(code)
     _say_kept(kept)
-    say_restart(layout)
+    _show(settings, layout)
+
+
+def _show(settings: Settings, layout: Layout) -> None:
+    """Lets a hub that runs take the new pair up; users' connections go on."""
+    if proxy_process(layout):
+        renew_certificate(settings, layout)
+        print("The hub that runs shows it to new connections from now on.")
 
 
 def _make(layout: Layout) -> int:

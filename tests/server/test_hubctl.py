@@ -364,15 +364,6 @@ def test_start_in_the_foreground_is_the_hub_itself(server_root: ServerRoot) -> N
         process.wait(timeout=30)
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["setup"], ["start"], ["stop"], ["status"], ["logs"], ["config", "validate"], ["config", "show"]]
-)
-def test_help_has_an_example(server_root: ServerRoot, command: list[str]) -> None:
-    done = server_root.hubctl(*command, "--help")
-    assert done.returncode == 0
-    assert f"Example: hubctl {' '.join(command)}".rstrip() in done.stdout
-
-
 def test_the_exit_codes_are_in_the_help(server_root: ServerRoot) -> None:
     assert "Exit codes: 0 done; 1 failed" in server_root.hubctl("--help").stdout
     assert server_root.hubctl("no-such-command").returncode == 2

@@ -76,7 +76,7 @@ errors_logged() {
     {
         {
             "$@" 2>&1 >&3 3>&-
-            echo $? >"$work/status"
+            { echo $? >"$work/status"; } 2>/dev/null
         } | tee -a "$log" >&2 3>&-
     } 3>&1
     status_of_last

@@ -96,11 +96,12 @@ remove_empty() {
     done
 }
 
-# Whatever happened: no temporary files stay, and when nothing was begun, no new folders either.
+# Whatever happened: no temporary files stay, and when nothing was begun, no new folders either. A disk that takes
+# nothing any more lets nothing be removed: why this run ends has been said by then.
 # shellcheck disable=SC2317  # called by the trap
 clean_up() {
-    [ -z "$work" ] || rm -rf "$work"
-    [ -z "$lock" ] || rm -f "$lock"
+    [ -z "$work" ] || rm -rf "$work" 2>/dev/null
+    [ -z "$lock" ] || rm -f "$lock" 2>/dev/null
     [ -n "$begun" ] || [ -z "$made" ] || remove_empty "$made" "$made_below"
 }
 

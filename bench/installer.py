@@ -1,7 +1,6 @@
-"""What installing costs: against the floor, and against what conda's own `constructor` makes of the same packages.
+"""What installing costs, against the floor.
 
-The floor is `zstd -dc | tar x` of the tree that the installer makes. Both go to a file system that was made for this
-one run, an ext4 in a file on the disk of /var/tmp: what was there before, or was just deleted, has no part in it. The
+The floor is `zstd -dc | tar x` of the tree that the installer makes. The
 installer ends when all is on the disk, since its marker must not outlive a power cut that its files do not; so the
 floor is taken with a `sync` behind it, and without, where the kernel writes when it likes.
 """
@@ -13,29 +12,22 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
+from bench import constructor
 from bench.measure import Cost, Figure, cost
+from bench.scratch import ROUNDS, fresh_file_system, install, ratio
 from forge import build, condapkg, differences
 from forge.errors import ForgeError
 from forge.installer import build_helper
-from forge.paths import BUILDS, CHANNEL, ROOT
+from forge.paths import BUILDS
 from forge.progress import say
-from tests.product import constructed
-
-ROUNDS = 5
-FILE_SYSTEM = 6 * 2**30
-"""Bytes of the file systems that are installed into."""
-
-SMALL = ROOT / "bench" / "small" / "construct.yaml"
-"""What constructor is raced with beside the whole."""
 
 COMMANDS = {"jupyterhub": "envs/jupyterhubenv/bin/jupyterhub", "conda": "bin/conda"}
 
-FLOOR, OURS, PEER = "zstd | tar, then sync, wall", "install, wall", "constructor's install, then sync, wall"
-"""The figures that the picture shows, in seconds."""
+FLOOR, OURS = "zstd | tar, then sync, wall", "install, wall"
+"""Figures that the picture shows, in seconds."""
 
 
 def measure() -> list[Figure]:
@@ -49,41 +41,15 @@ def measure() -> list[Figure]:
     installer = build.make_installer()
     with tempfile.TemporaryDirectory(prefix="hubforge-bench-", dir=BUILDS) as name:
         folder = Path(name)
-        (folder / "ours").mkdir()
         archive = _tree(installer, folder)
         return [
             *_against_the_floor(installer, archive, folder),
             *_phases(installer, folder),
             *_hash_check(installer, folder),
             *_first_starts(installer, folder),
-            *_against_constructor(installer, folder),
-            Figure("installer's size", _size(installer) / 1e6, "MB"),
+            *constructor.race(installer, folder),
+            Figure("installer's size", installer.stat().st_size / 1e6, "MB"),
         ]
-
-
-@contextmanager
-def fresh_file_system(folder: Path) -> Iterator[Path]:
-    """An empty ext4 in a file below ``folder``, for the block; all that was to be written before has been."""
-    image, point = folder / "image", folder / "mounted"
-    point.mkdir()
-    with image.open("wb") as file:
-        file.truncate(FILE_SYSTEM)
-    # what a first mount would do in the background is done now
-    made_now = ["-E", "lazy_itable_init=0,lazy_journal_init=0"]
-    subprocess.run(["mkfs.ext4", "-q", *made_now, str(image)], check=True)
-    subprocess.run(["mount", "-o", "loop", str(image), str(point)], check=True)
-    os.sync()
-    try:
-        yield point
-    finally:
-        subprocess.run(["umount", str(point)], check=True)
-        point.rmdir()
-        image.unlink()
-
-
-def install(installer: Path, place: Path) -> list[str]:
-    """The command that installs below ``place`` and leaves the host alone."""
-    return ["bash", str(installer), "-b", "-s", "-p", f"{place}/prefix", "--log", "/dev/null"]
 
 
 def _tree(installer: Path, folder: Path) -> Path:
@@ -108,9 +74,9 @@ def _against_the_floor(installer: Path, archive: Path, folder: Path) -> list[Fig
     with fresh_file_system(folder) as place:
         peak = cost(install(installer, place), interval=0.02).peak
     return [
-        Figure("install, wall, to zstd | tar, then sync", _ratio(pairs, lambda one: one.wall), "ratio", 1),
-        Figure("the same on one processor", _ratio(alone, lambda one: one.wall), "ratio", 1.2),
-        Figure("install, CPU, to zstd | tar", _ratio(pairs, lambda one: one.cpu), "ratio"),
+        Figure("install, wall, to zstd | tar, then sync", ratio(pairs, lambda one: one.wall), "ratio", 1),
+        Figure("the same on one processor", ratio(alone, lambda one: one.wall), "ratio", 1.2),
+        Figure("install, CPU, to zstd | tar", ratio(pairs, lambda one: one.cpu), "ratio"),
         Figure(
             "install, wall, to zstd | tar that the kernel has yet to write",
             statistics.median(ours.wall / unwritten.wall for ours, _, unwritten in rounds),
@@ -134,10 +100,6 @@ def _rounds(installer: Path, archive: Path, folder: Path, wrapper: Sequence[str]
         with fresh_file_system(folder):
             rounds.append((ours, synced, cost([*wrapper, "sh", "-c", floor])))
     return rounds
-
-
-def _ratio(pairs: Sequence[tuple[Cost, Cost]], part: Callable[[Cost], float]) -> float:
-    return statistics.median(part(ours) / part(theirs) for ours, theirs in pairs)
 
 
 def _phases(installer: Path, folder: Path) -> list[Figure]:
@@ -174,7 +136,7 @@ def _hash_check(installer: Path, folder: Path) -> list[Figure]:
         pairs.append((ours, cost(["dd", f"if={installer}", "of=/dev/null", "bs=1M", "status=none"])))
     warm = [cost(check) for _ in range(ROUNDS)]
     return [
-        Figure("hash check from the disk, wall, to reading the file", _ratio(pairs, lambda one: one.wall), "ratio"),
+        Figure("hash check from the disk, wall, to reading the file", ratio(pairs, lambda one: one.wall), "ratio"),
         Figure("hash check from memory", len(parts["payload"]) / 1e6 / min(one.wall for one in warm), "MB/s"),
         Figure("processors at work in it", statistics.median(one.cpu / one.wall for one in warm), ""),
     ]
@@ -202,43 +164,3 @@ def _first_starts(installer: Path, folder: Path) -> list[Figure]:
                 seconds = statistics.median(cost([f"{place}/prefix/{path}", "--version"]).wall for _ in range(ROUNDS))
                 figures.append(Figure(f"{name} --version{how}", seconds, "s"))
     return figures
-
-
-def _against_constructor(installer: Path, folder: Path) -> list[Figure]:
-    """The same environments, packages and byte code, by the installer of `constructor`, where that is on PATH.
-
-    Of all that the installer carries, and of SMALL, on which constructor was measured first.
-    """
-    if not shutil.which("constructor"):
-        say("no constructor on PATH: the floor stands alone")
-        return []
-    say("against constructor's installer")
-    theirs = constructed(CHANNEL, folder)
-    wall, peer = _race(installer, theirs, folder)
-    small = build.make_installer_of(SMALL, folder / "ours")
-    small_theirs = constructed(CHANNEL, folder / "theirs", SMALL)
-    small_wall, small_peer = _race(small, small_theirs, folder)
-    return [
-        Figure("install, wall, to constructor's", wall, "ratio"),
-        Figure(PEER, peer, "s"),
-        Figure("installer's size to constructor's", _size(installer) / _size(theirs), "ratio"),
-        Figure("two small environments, wall, to constructor's", small_wall, "ratio", 1 / 15),
-        Figure("two small environments by constructor's, then sync, wall", small_peer, "s"),
-        Figure("their installer's size to constructor's", _size(small) / _size(small_theirs), "ratio", 0.8),
-    ]
-
-
-def _race(ours: Path, theirs: Path, folder: Path) -> tuple[float, float]:
-    """In turn, ROUNDS times: the ratio of the wall times, and constructor's in seconds."""
-    pairs = []
-    for _ in range(ROUNDS):
-        with fresh_file_system(folder) as place:
-            mine = cost(install(ours, place))
-        with fresh_file_system(folder) as place:
-            command = f"bash {theirs} -b -s -p {place}/prefix && sync -f {place}"
-            pairs.append((mine, cost(["sh", "-c", command])))
-    return _ratio(pairs, lambda one: one.wall), statistics.median(peer.wall for _, peer in pairs)
-
-
-def _size(file: Path) -> int:
-    return file.stat().st_size

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from bench.installer import FLOOR, OURS, PEER
+from bench.constructor import PEER
+from bench.installer import FLOOR, OURS
 
 BARS = {
     FLOOR: ("zstd -dc | tar x of the same files", "#9aa5b1"),

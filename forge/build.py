@@ -79,15 +79,15 @@ def installer_of(plan: Construct, carried: tuple[Environment, ...], frozen: bool
     return target
 
 
-def make_installer_of(file: Path, folder: Path) -> Path:
-    """An installer of what another ``construct.yaml`` asks for, out of the channel as it is, in ``folder``.
+def make_installer_of(file: Path, packages: Path, folder: Path) -> Path:
+    """An installer of what another ``construct.yaml`` asks for, out of the channel ``packages``, in ``folder``.
 
     Raises:
         ForgeError: the file can't be used, the channel can't fulfil it, or the installer can't be put together.
     """
     plan = construct.read(file)
     target = folder / plan.filename
-    records = {spec: environments.solve(spec.specs, [CHANNEL]) for spec in plan.environments}
+    records = {spec: environments.solve(spec.specs, [packages]) for spec in plan.environments}
     carried = tuple(_carried(spec.name, spec.specs, found) for spec, found in records.items())
     assemble(_installer_plan(plan, carried), target)
     return target

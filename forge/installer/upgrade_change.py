@@ -11,11 +11,17 @@ from upgrade_target import Target, target  # type: ignore[import-not-found]
 
 
 async def change(place: Place, new: Target, relink: bool, resumed: bool) -> None:
-    """Makes one environment hold its target."""
+    """Makes one environment hold its target.
+
+    One that does already is left as it is, down to what conda or constructor's installer has noted in its records.
+    """
     environment, before = new.environment, place.before
     folder = environment.folder(place.prefix)
     packages = {package.name for package in new.packages}
     after_conda = was_killed(folder)
+    present = read_records(folder)
+    if {stem_of(record) for record in present} == new.stems and not (relink or resumed or after_conda):
+        return
     untouched = before.untouched(environment.name)
     anew = {package.name for package in new.packages if package.stem not in untouched}
     await link(
@@ -23,7 +29,7 @@ async def change(place: Place, new: Target, relink: bool, resumed: bool) -> None
         folder,
         [package.linkable(place.cache) for package in new.packages],
         cache=place.cache,
-        present=read_records(folder),
+        present=present,
         ignored={record.name.normalized for record in new.kept},
         anew=packages if relink or after_conda else anew if resumed else (),
     )

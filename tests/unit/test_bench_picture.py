@@ -4,7 +4,8 @@ import re
 from xml.etree import ElementTree
 
 from bench import picture
-from bench.installer import FLOOR, OURS, PEER
+from bench.constructor import PEER
+from bench.installer import FLOOR, OURS
 
 
 def bars(**seconds: float) -> list[float]:

@@ -1,14 +1,16 @@
 """``make lint`` and ``make test``: every check and test, with what they need set up before and taken down after."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 from forge import build, processes
 from forge.errors import ForgeError
@@ -19,6 +21,12 @@ PYTHON_CODE = ("forge", "post_install", "recipes", "config", "tests", "bench")
 TYPED = ("forge", "post_install", "bench", "tests/unit", "tests/integration", "tests/e2e")
 SERVER_CODE = ("recipes/hubctl/src", "recipes/jupyterhub-kerberos/src")
 SERVER_TESTS = "tests/server"
+
+LANES = (("tests/unit", "tests/integration"), (SERVER_TESTS, "tests/e2e"))
+"""The suites. Those of a lane run one after the other, the lanes at the same time, since tests mostly wait.
+
+What needs this machine for itself (its accounts, its PAM, a hub with containers of its users) is in the second lane.
+"""
 
 _TEARDOWN = 60.0
 """Seconds that interrupted tests have to stop what they have started."""
@@ -52,27 +60,63 @@ def test(arguments: Sequence[str]) -> None:
             python = ["--python-executable", str(environment / "bin" / "python")]
             _check("mypy, server", sys.executable, "-m", "mypy", "--no-error-summary", *python, *SERVER_CODE)
         with docker_engine():
-            failed = [suite for suite in _suites(arguments) if not _pytest(suite, arguments, environment)]
+            failed = _selected(arguments, environment) if arguments else _all(environment)
     if failed:
         raise ForgeError(f"tests failed: {', '.join(failed)}", "What pytest printed above says which and why.")
 
 
-def _suites(arguments: Sequence[str]) -> list[str]:
-    """``tests/server`` runs in our own environment, the others on the build machine."""
-    if not arguments:
-        return ["tests/unit", SERVER_TESTS, "tests/integration", "tests/e2e"]
-    return [SERVER_TESTS if any(SERVER_TESTS in argument for argument in arguments) else "tests"]
+def _selected(arguments: Sequence[str], environment: Path) -> list[str]:
+    """Runs what ``arguments`` of pytest select; names it when it failed."""
+    say(f"pytest {' '.join(arguments)}")
+    server = any(SERVER_TESTS in argument for argument in arguments)
+    with _pytest(arguments, environment if server else None) as running:
+        return [SERVER_TESTS if server else "tests"] if running.wait() else []
 
 
-def _pytest(suite: str, arguments: Sequence[str], environment: Path) -> bool:
-    """Runs one suite; says whether it passed."""
-    python = environment / "bin" / "python" if suite == SERVER_TESTS else Path(sys.executable)
-    say(f"pytest {suite}" if not arguments else f"pytest {' '.join(arguments)}")
-    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *(arguments or ["--no-skips", suite])]
+def _all(environment: Path) -> list[str]:
+    """Runs every suite; names those that failed. What the second lane prints comes in one piece, after the first."""
+    failed: list[str] = []
+    with tempfile.NamedTemporaryFile("w") as kept, Path(kept.name).open("rb") as said, ExitStack() as stack:
+        first, second = _lane(LANES[0], environment, failed), _lane(LANES[1], environment, failed, kept)
+        stack.callback(shutil.copyfileobj, said, sys.stdout.buffer)
+        for lane in (first, second):
+            stack.callback(lane.close)
+        running = [first, second]
+        while running:
+            time.sleep(0.5)
+            running = [lane for lane in running if next(lane, False)]
+            if first not in running:
+                shutil.copyfileobj(said, sys.stdout.buffer)
+                sys.stdout.flush()
+    return failed
+
+
+def _lane(
+    suites: Sequence[str], environment: Path, failed: list[str], output: IO[str] | None = None
+) -> Generator[bool, None, None]:
+    """Runs ``suites``, one after the other, and yields for as long as one runs; adds those that fail to ``failed``."""
+    for suite in suites:
+        print(f"pytest {suite}", file=output or sys.stderr, flush=True)
+        with _pytest(["--no-skips", suite], environment if suite == SERVER_TESTS else None, output) as running:
+            while running.poll() is None:
+                yield True
+        if running.returncode:
+            failed.append(suite)
+
+
+@contextmanager
+def _pytest(
+    arguments: Sequence[str], environment: Path | None, output: IO[str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """pytest as it runs: in our own ``environment``, as tests of the server need it, else on the build machine."""
+    python = environment / "bin" / "python" if environment else Path(sys.executable)
+    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     search_path = f"{python.parent}:{os.environ['PATH']}"
     variables = {**os.environ, "PATH": search_path, "PYTHONDONTWRITEBYTECODE": "1"}
-    result = processes.run(command, grace=_TEARDOWN, sign=signal.SIGINT, cwd=ROOT, env=variables, stdin=None)
-    return result.returncode == 0
+    errors = subprocess.STDOUT if output else None
+    started = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=errors, start_new_session=True)
+    with processes.ending(started, grace=_TEARDOWN, sign=signal.SIGINT):
+        yield started
 
 
 @contextmanager

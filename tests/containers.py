@@ -1,5 +1,6 @@
 """Bare servers: Debian root file systems from the machine's own mirror, as containers without network."""
 
+import fcntl
 import hashlib
 import ipaddress
 import json
@@ -43,13 +44,15 @@ def base_image(suite: str, packages: Sequence[str] = ()) -> str:
     """The Docker image of a minimal Debian ``suite`` and ``packages``; made once, then kept in the cache."""
     name = hashlib.sha256(" ".join([suite, *sorted(packages)]).encode()).hexdigest()[:16]
     tag = f"hubforge-test:{suite}-{name}"
-    if subprocess.run(["docker", "image", "inspect", tag], capture_output=True).returncode == 0:
-        return tag
     archive = cache_dir("rootfs") / f"{suite}-{name}.tar"
-    if not archive.exists():
-        with replacing(archive) as temporary:
-            _bootstrap(suite, packages, temporary)
-    subprocess.run(["docker", "import", str(archive), tag], check=True, stdout=subprocess.DEVNULL)
+    with archive.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another suite may want it at the same time
+        if subprocess.run(["docker", "image", "inspect", tag], capture_output=True).returncode == 0:
+            return tag
+        if not archive.exists():
+            with replacing(archive) as temporary:
+                _bootstrap(suite, packages, temporary)
+        subprocess.run(["docker", "import", str(archive), tag], check=True, stdout=subprocess.DEVNULL)
     return tag
 
 

@@ -39,8 +39,8 @@ def come_at_once(server: RealmServer, users: Sequence[str]) -> list[Visit]:
         return list(pool.map(lambda user: _visit(server, user, ready), users))
 
 
-def containers_made(since: float) -> list[str]:
-    """The names of the containers that Docker has made since then, in their order; one that was replaced counts twice.
+def containers_made(since: float, users: Sequence[str]) -> list[str]:
+    """The users for whom Docker has made a container since then, in that order; one that was replaced counts twice.
 
     Args:
         since: seconds since 1970.
@@ -48,7 +48,8 @@ def containers_made(since: float) -> list[str]:
     span = [f"--since={since:.3f}", f"--until={time.time():.3f}"]
     shown = ["--filter=event=create", "--format={{.Actor.Attributes.name}}"]
     told = subprocess.run(["docker", "events", *span, *shown], check=True, capture_output=True, text=True)
-    return told.stdout.split()
+    names = {f"jupyter-{user}": user for user in users}
+    return [names[name] for name in told.stdout.split() if name in names]
 
 
 def _visit(server: RealmServer, user: str, ready: threading.Barrier) -> Visit:

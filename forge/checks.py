@@ -25,7 +25,7 @@ SERVER_TESTS = "tests/server"
 LANES = (("tests/unit", "tests/integration"), (SERVER_TESTS, "tests/e2e"))
 """The suites. Those of a lane run one after the other, the lanes at the same time, since tests mostly wait.
 
-What needs this machine for itself (its accounts, its PAM, a hub with containers of its users) is in the second lane.
+What needs this machine for itself (its /etc, addresses of Docker's bridge, users' servers) is in the second lane.
 """
 
 _TEARDOWN = 60.0

@@ -127,7 +127,7 @@ def test_what_analysts_import_works_for_a_user_whom_nobody_knows_and_without_a_h
 def test_every_package_of_the_image_has_its_licence_in_it(notebook_image: str) -> None:
     script = "cd /opt/notebook/share/licenses && find . -type f -size +0 | cut -d / -f 2 | sort -u"
     listed = subprocess.run(
-        ["docker", "run", "--rm", notebook_image, "sh", "-c", script], capture_output=True, text=True
+        ["docker", "run", "--rm", "--network=none", notebook_image, "sh", "-c", script], capture_output=True, text=True
     )
     assert set(locks.read(image.LOCK)) - set(listed.stdout.split()) <= WITHOUT_FILES
 

@@ -52,11 +52,10 @@ def server(installer: Path) -> Iterator[Container]:
 
 
 @pytest.fixture
-def service(server: Container) -> Iterator[Container]:
-    """The same, with a hub that answers."""
+def service(server: Container) -> Container:
+    """The same, with a hub that answers; it runs on for the next test."""
     server.shell(f"systemctl reset-failed {UNIT}; {HUBCTL} start")
-    yield server
-    server.shell(f"{HUBCTL} stop")
+    return server
 
 
 def wait_for_boot(server: Container) -> None:
@@ -121,7 +120,7 @@ def test_a_user_logs_in_at_the_service_and_its_journal_says_so_without_the_passw
 
 def test_start_says_why_the_hub_ended(server: Container) -> None:
     broken = "/etc/jupyterhub/jupyterhub_config.d/10-broken.py"
-    server.shell(f"echo 'raise RuntimeError(\"no such thing\")' >{broken}")
+    server.shell(f"{HUBCTL} stop; echo 'raise RuntimeError(\"no such thing\")' >{broken}")
     started = server.run(HUBCTL, "start", check=False)
     server.shell(f"rm {broken}; {HUBCTL} stop")
     assert started.returncode == 1
@@ -161,7 +160,8 @@ def proxied(server: Container) -> Iterator[Container]:
     Containers do so by themselves; there is no Docker in this server, so the hub's processes are made to.
     """
     server.shell(
-        "sed -i 's/^proxy_service: false/proxy_service: true/' /etc/jupyterhub/hub.yaml"
+        f"{HUBCTL} stop"
+        "; sed -i 's/^proxy_service: false/proxy_service: true/' /etc/jupyterhub/hub.yaml"
         f"; mkdir -p /etc/systemd/system/{UNIT}.d"
         f"; printf '[Service]\\nKillMode=process\\n' >/etc/systemd/system/{UNIT}.d/keep.conf; systemctl daemon-reload"
         "; echo 'c.JupyterHub.cleanup_servers = False' >/etc/jupyterhub/jupyterhub_config.d/10-keep.py"
@@ -206,7 +206,7 @@ def test_a_proxy_that_crashes_is_started_again_and_gets_its_routes_back(proxied:
     log_in(proxied)
     hub, proxy = main_process(proxied), main_process(proxied, PROXY)
     proxied.shell(f"kill -KILL {proxy}")
-    wait_for(proxied, f"test $(systemctl show --property=MainPID --value {PROXY}) -gt {proxy}")
+    wait_for(proxied, f"systemctl show --property=MainPID --value {PROXY} | grep -vqx -e 0 -e {proxy}")
     wait_for_hub(proxied)
     assert log_in(proxied).startswith("2.")
     assert main_process(proxied) == hub
@@ -245,7 +245,7 @@ def test_both_proxies_are_started_in_the_same_way_and_the_setting_changes_from_o
 def test_a_hub_that_crashes_is_started_again_by_systemd(service: Container) -> None:
     crashed = main_process(service)
     service.shell(f"kill -KILL {crashed}")
-    wait_for(service, f"test $(systemctl show --property=MainPID --value {UNIT}) -gt {crashed}")
+    wait_for(service, f"systemctl show --property=MainPID --value {UNIT} | grep -vqx -e 0 -e {crashed}")
     wait_for_hub(service)
     assert log_in(service).startswith("2.")
 

@@ -128,5 +128,6 @@ def _root(user: HubUser) -> Iterator[ServerRoot]:
     try:
         yield root
     finally:
-        root.hubctl("stop")
+        if (path / "run/jupyterhub").exists():  # else no hub was started
+            root.hubctl("stop")
         shutil.rmtree(path)

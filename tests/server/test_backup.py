@@ -206,23 +206,33 @@ def another_archive(file: Path) -> None:
     rewritten(file, lambda entry, data: None if entry.name == "manifest.json" else (entry, data))
 
 
+@pytest.fixture(scope="module")
+def backup_of_a_hub(module_root: ServerRoot) -> Path:
+    """A backup of a hub that has run."""
+    assert module_root.hubctl("start").returncode == 0
+    file = backup(module_root)
+    assert module_root.hubctl("stop").returncode == 0
+    return file
+
+
 @pytest.mark.parametrize(
     "damage",
     [cut_short, one_byte_other, other_check_sum, other_settings, without_settings, no_archive, another_archive],
     ids=lambda damage: damage.__name__.replace("_", " "),
 )
 def test_damaged_file_changes_nothing(
-    server_root: ServerRoot, bare: ServerRoot, damage: Callable[[Path], None]
+    server_root: ServerRoot, backup_of_a_hub: Path, damage: Callable[[Path], None]
 ) -> None:
-    assert server_root.hubctl("start").returncode == 0
-    file = backup(server_root)
+    file = server_root.path / "hub.tar.gz"
+    shutil.copy2(backup_of_a_hub, file)
     damage(file)
-    before = content(bare)
-    done = bare.hubctl("restore", str(file))
+    os.chown(file, server_root.user.uid, server_root.user.gid)
+    before = content(server_root)
+    done = server_root.hubctl("restore", str(file))
     assert done.returncode == 1
     assert done.stderr.startswith(f"hubctl: {file} is ") or done.stderr.startswith("hubctl: The backup has no settings")
     assert "Traceback" not in done.stderr
-    assert content(bare) == before
+    assert content(server_root) == before
 
 
 def sealed(file: Path, name: str, data: bytes, kind: bytes = tarfile.REGTYPE, link: str = "") -> None:

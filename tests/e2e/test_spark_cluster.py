@@ -33,13 +33,12 @@ finally:
     manager.shutdown_kernel(now=True)
 """
 
-# Users' servers on the host's network have ports that no other suite's hub gives at the same time.
 SETTINGS = """\
 auth: shared-password
 spawner: docker
 bind: 127.0.0.1
 port: {ports[0]}
-internal_ports: {{hub: {ports[1]}, proxy_api: {ports[2]}, servers: {{first: 30000, last: 30999}}}}
+internal_ports: {{hub: {ports[1]}, proxy_api: {ports[2]}}}
 docker: {{network: {network}, images: [{{name: Notebook, image: hubforge/notebook}}]}}
 """
 

@@ -14,6 +14,7 @@ from forge.condapkg import Index, Member
 from forge.paths import ROOT
 from tests.containers import Container, base_image, running
 from tests.product import ENVIRONMENT, PREFIX
+from tests.waiting import wait_for
 
 HUBCTL = f"{ENVIRONMENT}/bin/hubctl"
 CONDA = f"{PREFIX}/bin/conda"
@@ -154,7 +155,9 @@ def test_an_address_without_a_channel_is_refused_and_the_one_before_stays(server
 @pytest.mark.parametrize("address", ["file:///srv/www/hubforge", "http://channel.test:8000/hubforge"])
 def test_any_folder_and_any_web_server_will_do(server: Container, address: str) -> None:
     if address.startswith("http:"):
-        server.shell(f"{PREFIX}/bin/python -m http.server --directory /srv/www >/dev/null 2>&1 & sleep 1")
+        server.shell(f"{PREFIX}/bin/python -m http.server --directory /srv/www >/dev/null 2>&1 &")
+        answers = f"{PREFIX}/bin/python -c 'import urllib.request as r; r.urlopen(\"http://channel.test:8000\")'"
+        wait_for("the web server", lambda: server.run("sh", "-c", answers, check=False).returncode == 0)
     server.shell(f"{HUBCTL} channel set {address}")
     assert made_from_the_channel(server, "site-tool")["url"] == f"{address}/noarch/site-tool-1.0-0.conda"
 

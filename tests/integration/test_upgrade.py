@@ -246,6 +246,7 @@ class Trial:
         ) as process:
             while not reached(self.environment):
                 assert process.poll() is None, f"ended before this: {point}"
+                time.sleep(0.002)
             os.killpg(process.pid, signal.SIGKILL)
             return process.communicate()[0]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from jupyterhub_kerberos import KerberosPAMAuthenticator
@@ -212,8 +212,8 @@ class Clock(datetime):
     ahead = timedelta()
 
     @classmethod
-    def now(cls, tz: Any = None) -> datetime:
-        return datetime.now(tz) + cls.ahead
+    def now(cls, tz: Any = None) -> Self:
+        return cls.fromtimestamp((datetime.now(tz) + cls.ahead).timestamp(), tz)
 
 
 def refresh(auth: KerberosPAMAuthenticator, handler: Any = None) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hub_config_support import ME, no_engine, scratch_layout, settings  # noqa: F401  # fixtures
-from hubctl import containers, homes, kernels, krb5conf, names
+from hubctl import containers, homes, kernels, krb5conf
 from hubctl.layout import Layout
 
 
@@ -138,7 +138,7 @@ def test_kernelspecs_are_mounted_read_only(layout: Layout, monkeypatch: pytest.M
 def test_names_of_the_user_and_of_the_host_are_known_inside(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     values = settings(auth="pam", spawner="docker")
     group = SimpleNamespace(gr_name="analysts", gr_mem=["alice", "bob"])
-    monkeypatch.setattr(names.grp, "getgrgid", lambda gid: group)
+    monkeypatch.setattr("grp.getgrgid", lambda gid: group)
     account = homes.Account("alice", 60123, 60124, (), "/home/alice", Path("/home/alice/work"), Path("/home/alice"))
     monkeypatch.setattr(containers, "account", lambda *_: account)
     binds = containers.host_config(spawner(), settings=values, layout=layout)["binds"]

@@ -222,7 +222,8 @@ def test_foreign_listener_on_a_running_servers_port_ends_its_route(world: World)
         "import os, socket, time\n"
         "host, port = os.environ['JUPYTERHUB_SERVICE_URL'].split('/')[2].split(':')\n"
         "s = socket.create_server((host, int(port)))\n"
-        "time.sleep(2)\n"
+        "while not os.path.exists('/tmp/enough'):\n"
+        "    time.sleep(0.1)\n"
         "s.close()\n"
         "time.sleep(600)\n"
     )
@@ -230,6 +231,7 @@ def test_foreign_listener_on_a_running_servers_port_ends_its_route(world: World)
     async def run() -> Any:
         spawner = world.spawner("alice", cmd=["python3", "-c", script])
         _, port = await spawner.start()
+        world.client.exec_start(world.client.exec_create(spawner.container_id, ["touch", "/tmp/enough"]))
         while await spawner._find_listener(await spawner.get_object()) is not None:
             await asyncio.sleep(0.05)
         assert await spawner.poll() is None

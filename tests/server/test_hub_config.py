@@ -91,9 +91,9 @@ def test_every_option_that_is_set_exists(
     assert unknown == []
 
 
-@pytest.mark.parametrize("auth", ["kerberos", "pam", "shared-password"])
-def test_authenticators_are_entry_points(auth: str) -> None:
-    assert login.AUTHENTICATORS[auth] in entry_points(group="jupyterhub.authenticators").names
+@pytest.mark.parametrize("name", login.AUTHENTICATORS.values(), ids=login.AUTHENTICATORS)
+def test_authenticators_are_entry_points(name: str) -> None:
+    assert name in entry_points(group="jupyterhub.authenticators").names
 
 
 def test_a_shared_password_for_processes_of_root_is_refused(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,8 +215,8 @@ def test_stop_ends_hub_proxy_and_local_servers_and_nothing_else(server_root: Ser
         session.get(f"{server_root.url}/hub/spawn/bob")
         wait_for("bob's server", lambda: session.get(f"{server_root.url}/user/bob/api").ok)
         found = status(server_root)
+        wait_for("proxy, idle culler, bob's server", lambda: len(children(found["hub_pid"])) == 3)
         owned = children(found["hub_pid"])
-        assert len(owned) == 3, "proxy, idle culler, bob's server"
         done = server_root.hubctl("stop")
         assert (done.returncode, done.stdout) == (0, "The hub was stopped.\n")
         assert not any(map(is_running, [*owned, int(str(found["hub_pid"]))]))

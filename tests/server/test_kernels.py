@@ -11,7 +11,7 @@ from hubctl import images, kernels, offers
 from hubctl.images import Facts
 from hubctl.layout import Layout
 from hubctl.settings import Image, Settings, load
-from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 

@@ -34,7 +34,7 @@ def components(text: str) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def records() -> dict[tuple[str, ...], Mapping[str, Any]]:
     """What the channel says of its packages, by all that a package URL names."""
-    found = {}
+    found: dict[tuple[str, ...], Mapping[str, Any]] = {}
     for subdir in ("linux-64", "noarch"):
         repodata = json.loads((DIST / "packages" / subdir / "repodata.json").read_text())
         for record in repodata["packages.conda"].values():
@@ -44,7 +44,7 @@ def records() -> dict[tuple[str, ...], Mapping[str, Any]]:
 
 def identity(purl: str) -> tuple[str, ...]:
     parsed = PackageURL.from_string(purl)
-    return (parsed.name, parsed.version, parsed.qualifiers["build"], parsed.qualifiers["subdir"])
+    return (parsed.name, parsed.version or "", parsed.qualifiers["build"], parsed.qualifiers["subdir"])
 
 
 def test_it_is_valid_by_cyclonedxs_own_schema(text: str) -> None:

@@ -9,7 +9,6 @@ import pytest
 from docker_support import OwnEngine, connect, own_engine
 from spawn_support import (
     ADMINISTRATION,
-    PREFIX,
     Browser,
     Hub,
     Page,
@@ -20,6 +19,7 @@ from spawn_support import (
     small_run,
 )
 
+from tests.spawn_site import PREFIX
 from tests.waiting import wait_for
 
 pytest_plugins = ["docker_support"]

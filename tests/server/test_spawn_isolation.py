@@ -16,8 +16,9 @@ import docker
 import pytest
 from account_support import UIDS, make_account_root
 from hubctl.processes import descendants, read_pid_file
-from spawn_support import PREFIX, Browser, Hub, docker_settings, open_folder, running_hub
+from spawn_support import Browser, Hub, docker_settings, open_folder, running_hub
 
+from tests.spawn_site import PREFIX
 from tests.waiting import wait_for
 
 pytest_plugins = ["docker_support"]

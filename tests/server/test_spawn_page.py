@@ -12,7 +12,6 @@ import pytest
 from docker_support import IMAGE
 from spawn_support import (
     ADMINISTRATION,
-    PREFIX,
     SPARK_IMAGE,
     Browser,
     Hub,
@@ -21,6 +20,8 @@ from spawn_support import (
     open_folder,
     running_hub,
 )
+
+from tests.spawn_site import PREFIX
 
 pytest_plugins = ["docker_support"]
 

@@ -10,12 +10,24 @@ host_removal() {
 
 # Everything below the prefix goes, but for what somebody had there before the installation.
 remove_installed() {
+    if [ ! -f "$state/found" ]; then
+        remove_all
+        return
+    fi
     put_back || return 1
-    found=$state/found
-    [ -f "$found" ] || found=/dev/null
     paths_below "$prefix" >"$work/now" || return 1
     # of the paths, those that are there but once: not among the found ones, which are there twice and more
-    LC_ALL=C sort "$found" "$found" "$work/now" | uniq -u | remove_named
+    LC_ALL=C sort "$state/found" "$state/found" "$work/now" | uniq -u | remove_named
+}
+
+# Everything in the prefix but our own state: to look at each of many thousand paths takes longer than to remove them.
+remove_all() {
+    for path in "$prefix"/* "$prefix"/.*; do
+        case ${path##*/} in
+        . | .. | .hubforge) ;;
+        *) rm -rf "$path" || return 1 ;;
+        esac
+    done
 }
 
 # Removes the paths, below the prefix, that standard input names; what lies below one that was named goes with it.
@@ -35,7 +47,7 @@ remove_named() {
 
 # Files of somebody's that were where packages have theirs get their names back (upgrade_aside.py).
 put_back() {
-    [ -f "$state/set-aside" ] && [ -f "$state/found" ] || return 0
+    [ -f "$state/set-aside" ] || return 0
     while read -r name; do
         [ ! -e "$prefix/$name.before-hubforge" ] || mv -f "$prefix/$name.before-hubforge" "$prefix/$name" || return 1
     done <"$state/set-aside"

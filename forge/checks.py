@@ -22,10 +22,10 @@ TYPED = ("forge", "post_install", "bench", "tests/unit", "tests/integration", "t
 SERVER_CODE = ("recipes/hubctl/src", "recipes/jupyterhub-kerberos/src")
 SERVER_TESTS = "tests/server"
 
-LANES = (("tests/unit", "tests/integration"), (SERVER_TESTS, "tests/e2e"))
+LANES = (("tests/unit", SERVER_TESTS, "tests/e2e"), ("tests/integration",))
 """The suites. Those of a lane run one after the other, the lanes at the same time, since tests mostly wait.
 
-What needs this machine for itself (its /etc, addresses of Docker's bridge, users' servers) is in the second lane.
+What needs this machine for itself (its /etc, addresses of Docker's bridge, users' servers) is in the first lane.
 """
 
 _TEARDOWN = 60.0

@@ -1,6 +1,7 @@
 """A release before the one that is built: the same packages, but for a few small ones of another version."""
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,30 @@ SETTINGS = "share/hubforge/config/hub.yaml"
 """The default of a settings file, which differs."""
 
 
-def older_installer(folder: Path) -> Path:
+NOTEBOOKS = (
+    *("babel", "configurable-http-proxy", "debugpy", "ipython", "jedi", "jupyter_server", "jupyterlab"),
+    *("jupyterlab_server", "nbconvert", "nodejs", "notebook", "prompt-toolkit"),
+)
+"""Packages of the hub's environment alone, without which hubctl and conda can still change it: half of its bytes."""
+
+
+def smaller_installer(folder: Path, left_out: Collection[str]) -> Path:
+    """Writes the installer of the release that is built to ``folder``, without some packages."""
+    plan = construct.read(CONSTRUCT)
+    carried = []
+    for spec in plan.environments:
+        records = [r for r in environments.solve(spec.specs, [CHANNEL]) if r.name.normalized not in left_out]
+        files = {record.name.normalized: environments.package_file(record) for record in records}
+        if release.METAPACKAGE in files:
+            pinned = [record for record in records if record.name.normalized != release.METAPACKAGE]
+            files[release.METAPACKAGE] = release.metapackage(plan.version, pinned)
+        carried.append(Environment(spec.name, spec.specs, tuple(files.values())))
+    target = folder / "smaller-installer.sh"
+    assemble(build._installer_plan(plan, tuple(carried)), target)
+    return target
+
+
+def older_installer(folder: Path, left_out: Collection[str] = ()) -> Path:
     """Writes the installer of the older release to ``folder``, its packages beside it."""
     plan = replace(construct.read(CONSTRUCT), version=VERSION)
     dropped = condapkg.write(
@@ -30,7 +54,7 @@ def older_installer(folder: Path) -> Path:
     )
     carried = []
     for spec in plan.environments:
-        records = environments.solve(spec.specs, [CHANNEL])
+        records = [r for r in environments.solve(spec.specs, [CHANNEL]) if r.name.normalized not in left_out]
         files = {record.name.normalized: environments.package_file(record) for record in records}
         files |= {name: _changed(folder, files[name], version) for name, version in CHANGED.items() if name in files}
         specs = spec.specs

@@ -210,11 +210,14 @@ class Trial:
         self.prefix, self.older, self.installer = folder / "prefix", older, installer
         self.run(installer)
         self.expected = tree(self.prefix)
-        self.reset()
+        shutil.rmtree(self.prefix)
+        self.run(older)
         self.before = tree(self.prefix)
+        self._keep(OLD)
         started = time.monotonic()
         self.run(installer, "-u")
         self.seconds = time.monotonic() - started
+        self._keep(NEW)
 
     def command(self, file: Path, *arguments: str) -> list[str]:
         return ["bash", str(file), "-bs", *arguments, "-p", str(self.prefix), "--log", "/dev/null"]
@@ -222,10 +225,17 @@ class Trial:
     def run(self, file: Path, *arguments: str) -> None:
         subprocess.run(self.command(file, *arguments), check=True, stdout=subprocess.DEVNULL)
 
-    def reset(self) -> None:
-        """The older release, installed into nothing."""
+    def reset(self, version: str) -> None:
+        """The older release as it was installed into nothing, or the newer one as that was upgraded to it."""
         shutil.rmtree(self.prefix)
-        self.run(self.older)
+        self._copy(self.prefix.with_name(version), self.prefix)
+
+    def _keep(self, version: str) -> None:
+        self._copy(self.prefix, self.prefix.with_name(version))
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """With the hard links between the package cache and the environments, which an installation makes."""
+        subprocess.run(["cp", "--archive", str(source), str(target)], check=True)
 
     @property
     def environment(self) -> Path:
@@ -260,8 +270,11 @@ class Trial:
 
 
 @pytest.fixture(scope="module")
-def trial(older: Path, installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+def trial(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    """Both releases without notebooks, since they are laid down so often."""
     folder = tmp_path_factory.mktemp("trial")
+    made = (older_release.older_installer, older_release.smaller_installer)
+    older, installer = (write(folder, older_release.NOTEBOOKS) for write in made)
     yield Trial(folder, older, installer)
     shutil.rmtree(folder)
 
@@ -283,7 +296,7 @@ def test_condas_own_revision_gives_back_every_file(trial: Trial) -> None:
 
 @pytest.mark.parametrize("part", [0.2, 0.45, 0.6, 0.7, 0.8, 0.9, 0.97])
 def test_killed_the_same_command_finishes(trial: Trial, part: float) -> None:
-    trial.reset()
+    trial.reset(OLD)
     trial.kill_after(part)
     marker = trial.prefix / ".hubforge/installed.json"
     if marker.exists():
@@ -301,8 +314,7 @@ def test_killed_the_same_command_finishes(trial: Trial, part: float) -> None:
 @pytest.fixture(scope="module")
 def gone_back(trial: Trial) -> dict[str, str]:
     """The files after a ``hubctl rollback`` that nobody disturbed."""
-    trial.reset()
-    trial.run(trial.installer, "-u")
+    trial.reset(NEW)
     subprocess.run(trial.going_back(), check=True, env=VARIABLES)
     return tree(trial.prefix)
 
@@ -311,8 +323,7 @@ def gone_back(trial: Trial) -> dict[str, str]:
 def test_a_rollback_that_was_killed_is_finished_by_the_same_command(
     trial: Trial, gone_back: dict[str, str], point: str
 ) -> None:
-    trial.reset()
-    trial.run(trial.installer, "-u")
+    trial.reset(NEW)
     said = trial.kill_where(trial.going_back(), point)
     first = next(line.strip() for line in said.splitlines() if "conda install" in line)
     if not (trial.environment / "bin/hubctl").exists():
@@ -326,8 +337,7 @@ def test_a_rollback_that_was_killed_is_finished_by_the_same_command(
 
 
 def test_after_a_rollback_the_installer_of_that_release_is_no_downgrade(trial: Trial) -> None:
-    trial.reset()
-    trial.run(trial.installer, "-u")
+    trial.reset(NEW)
     done = subprocess.run(trial.going_back(), check=True, capture_output=True, text=True, env=VARIABLES)
     assert "base stays as it is" in done.stdout
     trial.run(trial.older, "-u")
@@ -337,8 +347,7 @@ def test_after_a_rollback_the_installer_of_that_release_is_no_downgrade(trial: T
 
 @pytest.mark.parametrize("point", POINTS)
 def test_u_mends_an_environment_in_which_conda_was_killed(trial: Trial, point: str) -> None:
-    trial.reset()
-    trial.run(trial.installer, "-u")
+    trial.reset(NEW)
     conda = str(trial.prefix / "bin/conda")
     trial.kill_where([conda, "install", "-y", "--offline", "-n", "jupyterhubenv", "--revision", "0"], point)
     trial.run(trial.installer, "-u")

@@ -58,11 +58,11 @@ def test_the_lanes_run_at_the_same_time_and_the_output_of_each_is_whole(
 ) -> None:
     meet = "Path('{own}').touch()\nwait_for('{other}')\n"
     suite("tests/unit", meet.format(own="one", other="two"))
-    suite("tests/server", meet.format(own="two", other="one"))
-    suite("tests/integration", "wait_for('last')\n")
-    suite("tests/e2e", "Path('last').touch()\nassert False, 'a fault'\n")
+    suite("tests/integration", meet.format(own="two", other="one") + "wait_for('last')\n")
+    suite("tests/server", "assert False, 'a fault'\n")
+    suite("tests/e2e", "Path('last').touch()\n")
     monkeypatch.setattr(checks, "ROOT", tmp_path)
-    assert checks._all(environment) == ["tests/e2e"]
+    assert checks._all(environment) == ["tests/server"]
     said = capfd.readouterr().out
     places = [said.index(f"{name}/test_{name.rpartition('/')[2]}.py") for lane in checks.LANES for name in lane]
     assert places == sorted(places)
@@ -73,7 +73,7 @@ def test_ctrl_c_ends_the_tests_of_both_lanes_which_clean_up(
     suite: Callable[[str, str], None], environment: Path, tmp_path: Path
 ) -> None:
     work = "Path('{name}').write_text('at work')\ntry:\n    time.sleep(600)\nfinally:\n    Path('{name}').unlink()\n"
-    for name in ("unit", "server"):
+    for name in ("unit", "integration"):
         suite(f"tests/{name}", work.format(name=name))
     process = start_command(f"""
         from pathlib import Path
@@ -81,9 +81,9 @@ def test_ctrl_c_ends_the_tests_of_both_lanes_which_clean_up(
         checks.ROOT = Path({str(tmp_path)!r})
         checks._all(Path({str(environment)!r}))
     """)
-    for name in ("unit", "server"):
+    for name in ("unit", "integration"):
         once_written(tmp_path / name)
     code, said = ctrl_c(process)
     assert code == interruption.EXIT_CODE, said
     assert not (tmp_path / "unit").exists()
-    assert not (tmp_path / "server").exists()
+    assert not (tmp_path / "integration").exists()

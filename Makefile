@@ -1,7 +1,7 @@
 # Every target runs one command of the build tool; `make hub` is the way in. See README.md.
 FORGE = sh forge/bootstrap.sh
 
-.PHONY: help hub hub-stop test lock channel installer release image reproduce bench lint clean
+.PHONY: help hub hub-stop test lock channel installer release image reproduce bench pictures lint clean
 
 help:
 	@echo 'make hub         build everything, install it into a scratch prefix, start the hub'
@@ -14,6 +14,7 @@ help:
 	@echo 'make image       build dist/hub-notebook-image.tar.zst, and load it where Docker runs'
 	@echo 'make reproduce   build twice, in two folders with cold caches, and say what differs'
 	@echo 'make bench       measure what the README quotes, or a part of it: make bench ONLY=hub'
+	@echo 'make pictures    take the pictures of the pages for docs/pictures again'
 	@echo 'make lint        format, types and shell checks alone'
 	@echo 'make clean       remove what is in dist/, but for dist/channel (the cache stays)'
 
@@ -22,6 +23,9 @@ hub hub-stop test reproduce lint:
 
 bench:
 	@$(FORGE) $@ $(ONLY)
+
+pictures:
+	@$(FORGE) test tests/e2e/test_quick_start.py --pictures docs/pictures
 
 channel installer image:
 	@$(FORGE) $@ $(if $(FROZEN),--frozen)

@@ -10,6 +10,7 @@ import typer
 from hubctl import kernels
 from hubctl.cli import app
 from hubctl.layout import Layout
+from settings_reference import page as settings_page
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -34,11 +35,20 @@ def test_reference_of_the_commands_is_what_the_commands_say(tmp_path: Path) -> N
     """Typer writes it from the code, without colours as in a pipe."""
     arguments = ["hubctl.cli", "utils", "docs", "--name", "hubctl", "--title", "Reference of `hubctl`"]
     written = subprocess.run([sys.executable, "-m", "typer", *arguments], capture_output=True, text=True, check=True)
-    reference = CHECKOUT / "docs/hubctl.md"
-    if reference.read_text() != written.stdout:
-        fresh = tmp_path / "hubctl.md"
-        fresh.write_text(written.stdout)
-        raise AssertionError(f"{reference} is behind; mv {fresh} {reference}")
+    check_reference("hubctl.md", written.stdout, tmp_path)
+
+
+def test_reference_of_the_settings_is_what_their_types_say(tmp_path: Path) -> None:
+    check_reference("settings.md", settings_page(), tmp_path)
+
+
+def check_reference(name: str, written: str, folder: Path) -> None:
+    """Leaves the page as it should be in ``folder``, where it differs."""
+    page = CHECKOUT / "docs" / name
+    if page.read_text() != written:
+        fresh = folder / name
+        fresh.write_text(written)
+        raise AssertionError(f"{page} is behind; mv {fresh} {page}")
 
 
 def help_texts(command: Any, words: str) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,70 @@
+"""A page of the documentation: its links, the anchors of its headings, and the command lines that it shows."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_BETWEEN = re.compile(r"&&|\|\||[;|]")
+"""What ends a command in a line of the shell."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A Markdown file."""
+
+    path: Path
+
+    @cached_property
+    def _tokens(self) -> list[Token]:
+        return MarkdownIt("commonmark").enable("table").parse(self.path.read_text())
+
+    def _inline(self) -> Iterator[Token]:
+        for token in self._tokens:
+            yield from token.children or ()
+
+    @property
+    def links(self) -> list[str]:
+        """Where links and pictures lead, as written."""
+        return [str(token.attrs[name]) for token in self._inline() for name in ("href", "src") if name in token.attrs]
+
+    @cached_property
+    def anchors(self) -> set[str]:
+        """What stands behind ``#`` in links to the headings, as GitHub forms it."""
+        found: set[str] = set()
+        for opening, inline in zip(self._tokens, self._tokens[1:], strict=False):
+            if opening.type == "heading_open":
+                words = "".join(token.content for token in inline.children or ())
+                slug = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
+                repeated = sum(anchor == slug or anchor.startswith(f"{slug}-") for anchor in found)
+                found.add(f"{slug}-{repeated}" if slug in found else slug)
+        return found
+
+    def commands(self, program: str) -> Iterator[list[str]]:
+        """The words after ``program``, wherever it is called in a block or named with words after it in the text."""
+        for line in self._shown():
+            for part in _BETWEEN.split(line):
+                words = _words(part.removeprefix("$ "))
+                for place, word in enumerate(words):
+                    if Path(word).name == program:
+                        yield words[place + 1 :]
+                        break
+
+    def _shown(self) -> Iterator[str]:
+        """The lines of code blocks, a continued one as one line, and the pieces of code in the text."""
+        for token in self._tokens:
+            if token.type in ("fence", "code_block"):
+                yield from token.content.replace("\\\n", " ").splitlines()
+        yield from (token.content for token in self._inline() if token.type == "code_inline" and "…" not in token.content)
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError:  # an apostrophe: what a program says, no command
+        return []

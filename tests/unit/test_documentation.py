@@ -1,0 +1,89 @@
+"""README.md and docs/: links lead somewhere, and what is to be typed exists."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from forge.paths import ROOT
+
+from .markdown_page import Page
+
+DOCS = ROOT / "docs"
+PAGES = {str(path.relative_to(ROOT)): Page(path) for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))}
+REFERENCE = DOCS / "hubctl.md"
+"""Written from the code: tests/server/test_documentation.py."""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_leads_to_a_file_and_a_heading(name: str) -> None:
+    page = PAGES[name]
+    wrong = []
+    for link in page.links:
+        if link.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.path.parent / file).resolve() if file else page.path
+        if not target.exists() or (anchor and anchor not in Page(target).anchors):
+            wrong.append(link)
+    assert wrong == []
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = Page(DOCS / "README.md")
+    reached = {(DOCS / link.partition("#")[0]).resolve() for link in index.links}
+    assert {path.name for path in DOCS.glob("*.md")} - {path.name for path in reached} == {"README.md"}
+
+
+def options_of_hubctl() -> dict[tuple[str, ...], set[str]]:
+    """The options of each command, and of each group of commands, as the reference has them."""
+    found: dict[tuple[str, ...], set[str]] = {(): set()}
+    command: tuple[str, ...] = ()
+    for line in REFERENCE.read_text().splitlines():
+        if heading := re.match(r"#+ `hubctl (.*)`", line):
+            command = tuple(heading[1].split())
+            found[command] = set()
+        elif line.startswith("* `-"):
+            found[command] |= {word for word in re.split("[ ,]+", line.split("`")[1]) if word.startswith("-")}
+    return found
+
+
+def unknown_to_hubctl(words: Sequence[str], known: dict[tuple[str, ...], set[str]]) -> Iterator[str]:
+    """What hubctl would not understand of its words."""
+    if words[:1] == ["--root"]:
+        words = words[2:]
+    command: tuple[str, ...] = ()
+    while (*command, *words[len(command) : len(command) + 1]) in known and len(command) < len(words):
+        command = (*command, words[len(command)])
+    rest = words[len(command) :]
+    is_group = any(other[:-1] == command for other in known if other)
+    if is_group and rest and not rest[0].startswith("-"):
+        yield f"no command: {rest[0]}"
+    yield from (word for word in rest if word.startswith("-") and word.partition("=")[0] not in known[command])
+
+
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if page.path != REFERENCE])
+def test_every_hubctl_command_that_is_shown_exists_with_its_options(name: str) -> None:
+    known = options_of_hubctl()
+    assert "--check" in known["setup",]
+    shown = PAGES[name].commands("hubctl")
+    assert [(words, wrong) for words in shown if (wrong := [*unknown_to_hubctl(words, known)])] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_flag_of_the_installer_that_is_shown_is_in_its_help(name: str) -> None:
+    helped = (ROOT / "forge/installer/messages/en.sh").read_text().partition("usage) text=")[2]
+    known = set(re.findall(r"^  (--?[a-z-]+)", helped, re.MULTILINE))
+    assert {"-b", "--uninstall"} <= known
+    flags = [word for words in PAGES[name].commands("hub-installer.sh") for word in words if word.startswith("-")]
+    assert [flag for flag in flags if flag.partition("=")[0] not in known] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_target_and_variable_of_make_that_is_shown_is_in_the_makefile(name: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    known = {*re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split()}
+    variables = set(re.findall(r"\$\((?:if \$\(|or \$\()?([A-Z]+)", makefile))
+    words = [word.strip("[]") for words in PAGES[name].commands("make") for word in words]
+    wrong = [word for word in words if word not in known and word.partition("=")[0] not in variables]
+    assert wrong == []

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -37,12 +38,22 @@ class Page:
     def anchors(self) -> set[str]:
         """What stands behind ``#`` in links to the headings, as GitHub forms it."""
         found: set[str] = set()
-        for opening, inline in zip(self._tokens, self._tokens[1:], strict=False):
+        for opening, inline in pairwise(self._tokens):
             if opening.type == "heading_open":
-                words = "".join(token.content for token in inline.children or ())
-                slug = re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-")
+                slug = re.sub(r"[^\w\- ]", "", _plain(inline).lower()).replace(" ", "-")
                 repeated = sum(anchor == slug or anchor.startswith(f"{slug}-") for anchor in found)
                 found.add(f"{slug}-{repeated}" if slug in found else slug)
+        return found
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The rows of all tables, the text of each cell; heads are rows, too."""
+        found: list[tuple[str, ...]] = []
+        for before, token in pairwise(self._tokens):
+            if token.type == "tr_open":
+                found.append(())
+            elif before.type in ("td_open", "th_open"):
+                found[-1] += (_plain(token),)
         return found
 
     def commands(self, program: str) -> Iterator[list[str]]:
@@ -61,6 +72,10 @@ class Page:
             if token.type in ("fence", "code_block"):
                 yield from token.content.replace("\\\n", " ").splitlines()
         yield from (token.content for token in self._inline() if token.type == "code_inline" and "…" not in token.content)
+
+
+def _plain(inline: Token) -> str:
+    return "".join(token.content for token in inline.children or ())
 
 
 def _words(line: str) -> list[str]:

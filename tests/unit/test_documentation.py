@@ -7,6 +7,7 @@ import pytest
 
 from forge.paths import ROOT
 
+from . import doctor_lines
 from .markdown_page import Page
 
 DOCS = ROOT / "docs"
@@ -87,3 +88,21 @@ def test_every_target_and_variable_of_make_that_is_shown_is_in_the_makefile(name
     words = [word.strip("[]") for words in PAGES[name].commands("make") for word in words]
     wrong = [word for word in words if word not in known and word.partition("=")[0] not in variables]
     assert wrong == []
+
+
+def test_every_line_of_the_doctor_has_a_row_with_its_cause_and_its_mend() -> None:
+    rows = [row for row in Page(DOCS / "doctor.md").rows if row[0] != "line"]
+    told = {doctor_lines.Line(text.strip(), state) for text, state, _ in rows}
+    lines = doctor_lines.lines()
+    assert len(lines) > 50
+    assert sorted(lines - told) == []
+    assert sorted(told - lines) == [], "no such line is printed"
+    assert [text for text, state, mend in rows if state != "ok" and not mend] == []
+
+
+def test_every_subject_of_the_doctor_has_a_section() -> None:
+    examination = (ROOT / "recipes/hubctl/src/hubctl/doctor/examination.py").read_text()
+    subjects = re.findall(r'^    Check\("([^"]+)"', examination, re.MULTILINE)
+    assert "kdc" in subjects
+    headings = re.findall("^## (.*)$", (DOCS / "doctor.md").read_text(), re.MULTILINE)
+    assert headings == ["settings", *subjects]

@@ -55,3 +55,10 @@ def test_uninstall_is_the_installers(server_root: ServerRoot) -> None:
     assert (done.returncode, done.stdout) == (4, f"--uninstall -p {sys.prefix}\n")
     done = server_root.hubctl("uninstall", "--purge", "--yes", str(installer))
     assert done.stdout == f"--uninstall -p {sys.prefix} --purge -b\n"
+
+
+def test_the_shell_that_completes_a_word_waits_for_no_slow_library() -> None:
+    slow = ("asyncio", "cryptography", "docker", "jupyterhub", "rich.console", "sqlalchemy", "tornado", "traitlets")
+    code = f"import hubctl.cli, sys; print(*(name for name in {slow} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

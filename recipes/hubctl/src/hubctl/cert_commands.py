@@ -1,16 +1,20 @@
-"""``hubctl cert``: the key and certificate that browsers see."""
+"""``hubctl cert``: the key and certificate that browsers see.
+
+What reads them is loaded by the commands: whoever completes a word on the command line need not wait for it.
+"""
+
+from __future__ import annotations
 
 import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hubctl import layout as places
-from hubctl import tlspair
 from hubctl.daemon import proxy_process
 from hubctl.doctor.command import say
 from hubctl.doctor.finding import State
@@ -18,7 +22,9 @@ from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.reload import renew_certificate
 from hubctl.settings import Settings, load
-from hubctl.tlspair import Files
+
+if TYPE_CHECKING:
+    from hubctl.tlspair import Files
 
 app = typer.Typer(
     help="Checks and replaces the key and certificate that browsers see.\n\nExample: hubctl cert check",
@@ -39,6 +45,8 @@ def check(
 
     Example: hubctl cert check --host hub.example.org
     """
+    from hubctl import tlspair
+
     layout = Layout.current()
     files = _in_place(load(layout.settings), layout)
     found = [*tlspair.examine(files, _names(host)), *tlspair.modes(files)]
@@ -61,10 +69,12 @@ def install(
 
     Example: hubctl cert install site.key site-and-chain.crt
     """
+    from hubctl import tlspair
+
     layout = Layout.current()
     settings = load(layout.settings)
     target = _in_place(settings, layout)
-    warnings, kept = tlspair.install(Files(key, cert), target, _names(host))
+    warnings, kept = tlspair.install(tlspair.Files(key, cert), target, _names(host))
     for finding in warnings:
         say("certificate", finding)
     print(f"{target.cert} and {target.key} are the new ones.")
@@ -80,6 +90,8 @@ def self_signed() -> None:
 
     Example: hubctl cert self-signed
     """
+    from hubctl import tlspair
+
     layout = Layout.current()
     settings = load(layout.settings)
     if settings.tls != Settings().tls:
@@ -115,10 +127,14 @@ def _make(layout: Layout) -> int:
 
 
 def _in_place(settings: Settings, layout: Layout) -> Files:
+    from hubctl.tlspair import Files
+
     return Files(layout.below(settings.tls.key), layout.below(settings.tls.cert))
 
 
 def _names(host: str | None) -> list[str]:
+    from hubctl import tlspair
+
     return [host] if host else tlspair.host_names()
 
 

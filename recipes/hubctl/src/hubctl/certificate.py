@@ -1,12 +1,15 @@
 """The certificate that the hub shows to browsers."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from typing import TYPE_CHECKING
 
 from hubctl.errors import HubError
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 def load(path: Path) -> x509.Certificate:
@@ -24,6 +27,8 @@ def load_chain(path: Path) -> list[x509.Certificate]:
     Raises:
         HubError: there is none.
     """
+    from cryptography import x509  # slow to load, and most commands look at no certificate
+
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
@@ -34,6 +39,8 @@ def load_chain(path: Path) -> list[x509.Certificate]:
 
 def der(path: Path) -> bytes:
     """The certificate as it comes over the wire."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
     return load(path).public_bytes(Encoding.DER)
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from hubctl import (
     __version__,
@@ -25,6 +23,7 @@ from hubctl import (
     revisions,
     serverlog,
     systemd,
+    tables,
     uninstall,
     user_commands,
 )
@@ -222,16 +221,9 @@ def _print_status(found: hub_status.Status) -> None:
         print("\n".join(f"{name}: {value}" for name, value in rows))
         print("".join("server: {} {} {} {}\n".format(*row) for row in servers), end="")
         return
-    console = Console()
-    table = Table(show_header=False, box=None)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    tables.show((), rows)
     if servers:
-        users = Table("user", "server", "state", "last activity", box=None)
-        for entry in servers:
-            users.add_row(*entry)
-        console.print(users)
+        tables.show(("user", "server", "state", "last activity"), servers)
 
 
 @app.command()

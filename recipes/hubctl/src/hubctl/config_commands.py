@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from ruamel.yaml import YAML
 
-from hubctl import daemon, settings_edit, systemd
+from hubctl import daemon, settings_edit, systemd, tables
 from hubctl.layout import Layout
 from hubctl.settings import Settings, load
 from hubctl.settings_errors import dotted
@@ -121,10 +119,7 @@ def diff(as_json: Json = False) -> None:
     elif not sys.stdout.isatty():
         print("\n".join(f"{key}: {_on_a_line(old)} -> {_on_a_line(new)}" for key, old, new in rows))
     else:
-        table = Table("key", "default", "in force", box=None)
-        for key, old, new in rows:
-            table.add_row(key, _on_a_line(old), _on_a_line(new))
-        Console(markup=False).print(table)  # a list such as [alice] is no style
+        tables.show(("key", "default", "in force"), [(key, _on_a_line(old), _on_a_line(new)) for key, old, new in rows])
 
 
 def _differences(default: Any, value: Any, where: tuple[str, ...]) -> Iterator[tuple[str, Any, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hubctl import containers, login, offers, pages, servers, shared, tokens
 from hubctl.errors import HubError
+from hubctl.hostcheck import check
 from hubctl.layout import Layout, environment
 from hubctl.proxy import ROUTES_SECONDS, OwnProxy, is_service
 from hubctl.settings import Settings, load
@@ -41,32 +42,6 @@ def apply(c: Any, settings: Settings, layout: Layout) -> None:
     login.configure(c, settings, layout)
     _servers(c, settings, layout)
     _services(c, settings, layout)
-
-
-def check(settings: Settings, layout: Layout) -> None:
-    """Refuses what would be unsafe or can't work.
-
-    Raises:
-        HubError: names what, and what to do.
-    """
-    root = os.geteuid() == 0
-    if settings.auth == "shared-password" and settings.spawner == "local" and root:
-        raise HubError(
-            "`auth: shared-password` with `spawner: local` would run notebooks as root",
-            "start the hub as an ordinary user, or set `auth: pam` or `spawner: docker` in hub.yaml",
-        )
-    if settings.auth != "shared-password" and settings.spawner == "local" and not root:
-        raise HubError(
-            f"`auth: {settings.auth}` with `spawner: local` starts servers as the users, and only root can",
-            "start the hub as root, or set `auth: shared-password` in hub.yaml to try it",
-        )
-    for path in (layout.below(settings.tls.key), layout.below(settings.tls.cert)):
-        if not os.access(path, os.R_OK):
-            problem = "can't be read" if path.exists() else "is not there"
-            raise HubError(f"{path} {problem}", "`hubctl setup` makes a key and a certificate; `tls:` names others")
-    if not os.access(layout.state, os.W_OK):
-        problem = "can't be written to" if layout.state.exists() else "is not there"
-        raise HubError(f"{layout.state} {problem}", "`hubctl setup` makes it, as the user that the hub runs as")
 
 
 def _hub(c: Any, settings: Settings, layout: Layout) -> None:

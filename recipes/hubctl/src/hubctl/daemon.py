@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from hubctl import api, configuration, logfile
+from hubctl import api, hostcheck, logfile
 from hubctl import layout as places
 from hubctl.errors import HubError
 from hubctl.layout import Layout
@@ -86,12 +86,12 @@ class Daemon:
         Raises:
             HubError: the settings do not fit this host.
         """
-        configuration.check(self.settings, self.layout)
+        hostcheck.check(self.settings, self.layout)
 
     def _check_can_start(self) -> None:
         if hub := running(self.layout):
             raise AlreadyRunningError(hub, api.public_url(self.settings))
-        configuration.check(self.settings, self.layout)
+        hostcheck.check(self.settings, self.layout)
         end(leftovers(self.layout))
         ports = self.settings.internal_ports
         _check_free(str(self.settings.bind), self.settings.port, "port")

@@ -3,8 +3,6 @@
 import platform
 import sys
 
-from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
-
 from hubctl import api, certificate, tokens
 from hubctl import settings as hub_settings
 from hubctl.layout import Layout
@@ -50,6 +48,8 @@ def scrape_configuration(settings: Settings, layout: Layout) -> str:
 
 def _host(settings: Settings, layout: Layout) -> str:
     """The first name that the certificate is for; the machine's own where it names none."""
+    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
+
     shown = certificate.load(layout.below(settings.tls.cert))
     try:
         names = shown.extensions.get_extension_for_class(SubjectAlternativeName).value.get_values_for_type(DNSName)

@@ -5,17 +5,15 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from hubctl import layout as places
+from hubctl import tables
 from hubctl.errors import HubError
 
 METAPACKAGE = re.compile(r"hubforge-(\d[^-]*)-")
@@ -53,13 +51,7 @@ def history(as_json: Annotated[bool, typer.Option("--json", help="For programs."
         print(json.dumps([dataclasses.asdict(revision) for revision in found], indent=2))
         return
     rows = [(str(revision.number), revision.date, revision.release or "-", _words(revision)) for revision in found]
-    if not sys.stdout.isatty():
-        print("\n".join("{} {} {} {}".format(*row) for row in rows))
-        return
-    table = Table("revision", "since", "release", "packages", box=None)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    tables.show(("revision", "since", "release", "packages"), rows)
 
 
 def read(environment: Path) -> list[Revision]:

@@ -4,7 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from hubctl import api, configuration
+from hubctl import api, hostcheck
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -35,7 +35,7 @@ def start(settings: Settings, layout: Layout) -> None:
     Raises:
         HubError: the settings are wrong, or the hub ended or did not answer in time; its last words are in it.
     """
-    configuration.check(settings, layout)
+    hostcheck.check(settings, layout)
     systemctl("start")
     deadline = time.monotonic() + api.READY_SECONDS
     while not api.healthy(settings, layout):

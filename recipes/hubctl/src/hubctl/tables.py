@@ -3,16 +3,16 @@
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
-
 
 def show(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints rows below their heads; in a pipe without heads, with a space between what a row has."""
     if not sys.stdout.isatty():
         print("".join(f"{' '.join(row)}\n" for row in rows), end="")
         return
-    table = Table(*heads, box=None)
+    from rich.console import Console  # a pipe, and the shell that completes a word, need not wait for it
+    from rich.table import Table
+
+    table = Table(*heads, box=None, show_header=bool(heads))
     for row in rows:
         table.add_row(*row)
     Console(markup=False).print(table)  # a list such as [alice] is no style

@@ -1,6 +1,5 @@
 """Users' Kerberos tickets, as the hub keeps them."""
 
-import asyncio
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +43,8 @@ def find(settings: Settings, layout: Layout, user: str | None = None) -> list[Ti
         HubError: there is no realm.
     """
     # loaded here: hubs without Kerberos need not have it
+    import asyncio
+
     from jupyterhub_kerberos.cache import CACHE_NAME
 
     if not layout.tickets.is_dir():
@@ -54,6 +55,8 @@ def find(settings: Settings, layout: Layout, user: str | None = None) -> list[Ti
 
 
 async def _look(settings: Settings, layout: Layout, names: list[str]) -> list[Ticket]:
+    import asyncio
+
     from jupyterhub_kerberos.cache import TicketFolders
     from jupyterhub_kerberos.tickets import TicketOffice
 

@@ -6,7 +6,6 @@ Users' files are not in it, nor the packages: the installer brings these, and th
 import errno
 import json
 import os
-import shutil
 import socket
 import sqlite3
 import tarfile
@@ -15,9 +14,8 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
-from hubctl import __version__
+from hubctl import __version__, wholefile
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl.checksum import sha256_of
@@ -109,9 +107,9 @@ def _collect(layout: Layout, work: Path) -> dict[str, Path]:
 
     for member, place in known_places(settings, layout).items():
         if place.path.is_file() and member != DATABASE:
-            copy(place.path, new(member), 0o600)
+            wholefile.copy(place.path, new(member), 0o600)
     if layout.database.is_file():
-        _snapshot(layout.database, new(DATABASE))
+        snapshot(layout.database, new(DATABASE))
     for prefix in (places.base_prefix(), places.environment()):
         if (prefix / "conda-meta").is_dir():
             name = "base" if prefix == places.base_prefix() != places.environment() else "jupyterhubenv"
@@ -167,7 +165,7 @@ def _is_edited(path: Path) -> bool:
     return path.is_file() and not (shipped.is_file() and shipped.read_bytes() == path.read_bytes())
 
 
-def _snapshot(database: Path, copy: Path) -> None:
+def snapshot(database: Path, copy: Path) -> None:
     """The database as it is at one moment, whatever is written meanwhile (sqlite.org, Online Backup API)."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source, closing(sqlite3.connect(copy)) as to:
         try:
@@ -203,18 +201,3 @@ def _pack(packed: Path, manifest: Manifest, members: dict[str, Path]) -> None:
                     archive.addfile(entry, file)
         raw.flush()
         os.fsync(raw.fileno())
-
-
-def copy(source: Path, path: Path, mode: int) -> None:
-    """Copies a file, as ``write_new`` does."""
-    with source.open("rb") as content:
-        write_new(content, path, mode)
-
-
-def write_new(content: IO[bytes], path: Path, mode: int) -> None:
-    """A new file; never one that is there, or that a link leads to."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
-        shutil.copyfileobj(content, file)
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())

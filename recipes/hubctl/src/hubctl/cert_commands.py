@@ -74,7 +74,7 @@ def install(
     layout = Layout.current()
     settings = load(layout.settings)
     target = _in_place(settings, layout)
-    warnings, kept = tlspair.install(tlspair.Files(key, cert), target, _names(host))
+    warnings, kept = tlspair.install(tlspair.Files(key, cert), target, _names(host), layout)
     for finding in warnings:
         say("certificate", finding)
     print(f"{target.cert} and {target.key} are the new ones.")

@@ -20,6 +20,7 @@ from hubctl import (
     config_commands,
     daemon,
     image_commands,
+    onestep,
     revisions,
     serverlog,
     systemd,
@@ -96,6 +97,19 @@ def _options(
 ) -> None:
     if root is not None:
         os.environ["HUBFORGE_ROOT"] = str(root.absolute())
+    _finish(Layout.current())
+
+
+def _finish(layout: Layout) -> None:
+    """What a command was killed at comes first, so that no other one meets half of it."""
+    try:
+        finished = onestep.finish(layout)
+    except OSError as error:
+        what = f"An interrupted command can't be finished: {error.filename or layout.state}: {error.strerror}"
+        raise HubError(what, "mend that, then any hubctl command finishes it") from None
+    if finished:
+        names = ", ".join(map(str, finished))
+        print(f"hubctl: a command before this one was interrupted; it is finished now: {names}", file=sys.stderr)
 
 
 @app.command()

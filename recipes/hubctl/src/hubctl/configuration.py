@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hubctl import containers, login, offers, pages, servers, shared, tokens
+from hubctl import containers, login, offers, onestep, pages, servers, shared, tokens
 from hubctl.errors import HubError
 from hubctl.hostcheck import check
 from hubctl.layout import Layout, environment
@@ -22,12 +22,21 @@ def configure(c: Any) -> None:
     """
     layout = Layout.current()
     try:
+        _finish(layout)
         settings = load(layout.settings)
         apply(c, settings, layout)
         for path in sorted(layout.config_folder.glob("*.py")):
             _execute(path, c)
     except HubError as error:
         raise SystemExit(f"hubctl: {error}") from None
+
+
+def _finish(layout: Layout) -> None:
+    try:
+        onestep.finish(layout)
+    except OSError as error:
+        what = f"An interrupted command can't be finished: {error.filename or layout.state}: {error.strerror}"
+        raise HubError(what, "mend that, then start the hub again") from None
 
 
 def apply(c: Any, settings: Settings, layout: Layout) -> None:

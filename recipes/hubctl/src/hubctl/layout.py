@@ -103,6 +103,11 @@ class Layout:
         return self.state / "shared_admin_password"
 
     @property
+    def journal(self) -> Path:
+        """What a command that changes several files in one step has still to do (0600)."""
+        return self.state / "unfinished.json"
+
+    @property
     def homes(self) -> Path:
         """Homes of users who have no account on the host (``auth: shared-password``)."""
         return self.state / "homes"

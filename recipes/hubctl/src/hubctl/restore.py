@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import secrets
+import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -18,7 +19,7 @@ from typing import Any
 from packaging.version import Version
 from pydantic import TypeAdapter
 
-from hubctl import backup, checksum, daemon, systemd
+from hubctl import backup, checksum, daemon, onestep, systemd, wholefile
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl.backup import DATABASE, DROP_INS, FORMAT, MANIFEST, PYTHON, SETTINGS, Manifest, Place
@@ -58,6 +59,8 @@ def restore(file: Path, layout: Layout) -> Restored:
         try:
             layout.state.mkdir(mode=0o700, parents=True, exist_ok=True)
             _refuse_links(layout.database, layout)
+            for left in (*layout.state.glob(".restore-*"), *layout.state.glob(".before-restore-*")):
+                shutil.rmtree(left)  # of a command that was killed
             with tempfile.TemporaryDirectory(prefix=".restore-", dir=layout.state) as work:
                 manifest, members = read(file, Path(work))
                 _check_release(manifest)
@@ -112,7 +115,7 @@ def _unpack(archive: tarfile.TarFile, entry: tarfile.TarInfo, work: Path, file: 
     if content is None:
         raise HubError(f"{file} is no backup of this program: {entry.name!r} is no file")
     path = work / secrets.token_hex(8)
-    backup.write_new(content, path, 0o600)
+    wholefile.write_new(content, path, 0o600)
     return path
 
 
@@ -184,25 +187,16 @@ def _before(layout: Layout) -> Path | None:
 
 
 def _replace(targets: dict[Path, Place], layout: Layout) -> list[Path]:
-    """Everything is there under another name before the first file gets its own."""
-    fresh: list[tuple[Path, Place]] = []
-    try:
-        for source, place in targets.items():
-            _make_folder(place)
-            temporary = place.path.with_name(f".{place.path.name}.{secrets.token_hex(4)}")
-            fresh.append((temporary, place))
-            backup.copy(source, temporary, place.mode)
-        for suffix in ("-journal", "-wal", "-shm"):  # would be applied to another database than they are of
-            layout.database.with_name(f"{layout.database.name}{suffix}").unlink(missing_ok=True)
-        for temporary, place in fresh:
-            temporary.replace(place.path)
-    finally:
-        for temporary, _ in fresh:
-            temporary.unlink(missing_ok=True)
-    wanted = {place.path for place in targets.values()}
-    others = [path for path in sorted(layout.config_folder.glob("*.py")) if path not in wanted]
-    for path in others:  # the hub would go on executing them; they are in the backup of what was there
-        path.rename(path.with_name(f"{path.name}.before-restore"))
+    """Changes all of it in one step; gives the Python files that were put aside."""
+    for place in targets.values():
+        _make_folder(place)
+    new = {place.path: onestep.New(source, place.mode) for source, place in targets.items()}
+    # the hub would go on executing them; they are in the backup of what was there
+    others = [path for path in sorted(layout.config_folder.glob("*.py")) if path not in new]
+    aside = {path: path.with_name(f"{path.name}.before-restore") for path in others}
+    # would be applied to another database than they are of
+    journals = [layout.database.with_name(f"{layout.database.name}{suffix}") for suffix in ("-journal", "-wal", "-shm")]
+    onestep.change(layout, new, aside, gone=journals)
     return others
 
 

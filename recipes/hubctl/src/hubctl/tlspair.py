@@ -1,8 +1,5 @@
 """The hub's key and certificate: judged as browsers would, put in place whole, the pair before kept."""
 
-import os
-import secrets
-import shutil
 import socket
 import ssl
 import stat
@@ -17,9 +14,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from hubctl import certificate
+from hubctl import certificate, onestep
 from hubctl.doctor.finding import Finding, State, fault, ok, warning
 from hubctl.errors import HubError
+from hubctl.layout import Layout
 
 LAST_DAYS = 30
 """`hubctl setup` makes its own certificate anew when so many are left."""
@@ -71,8 +69,8 @@ def modes(files: Files) -> Iterator[Finding]:
             yield fault(f"{path} is open to others than its owner (mode {mode:04o})", f"chmod 600 {path.resolve()}")
 
 
-def install(new: Files, target: Files, names: Sequence[str]) -> tuple[list[Finding], dict[Path, Path]]:
-    """Puts a pair in the place of another, which keeps the date in its name.
+def install(new: Files, target: Files, names: Sequence[str], layout: Layout) -> tuple[list[Finding], dict[Path, Path]]:
+    """Puts a pair in the place of another in one step; that one keeps the date in its name.
 
     Returns:
         Warnings about the new pair, and where each of the old files is now.
@@ -90,34 +88,22 @@ def install(new: Files, target: Files, names: Sequence[str]) -> tuple[list[Findi
                 "remove the link, or let `tls.key` and `tls.cert` of hub.yaml name the new files",
             )
     try:
-        return [finding for finding in found if finding.state == State.WARNING], _replace(new, target)
+        return [finding for finding in found if finding.state == State.WARNING], _replace(new, target, layout)
     except OSError as error:
         do = "run this as the owner of that folder: root"
         raise HubError(f"{error.filename or target.cert.parent} can't be written: {error.strerror}", do) from None
 
 
-def _replace(new: Files, target: Files) -> dict[Path, Path]:
-    pairs = [(new.key, target.key), (new.cert, target.cert)]
-    fresh = [_copy(source, path) for source, path in pairs]
+def _replace(new: Files, target: Files, layout: Layout) -> dict[Path, Path]:
+    kept = keep(target)
     try:
-        kept = keep(target)
-        for temporary, (_, path) in zip(fresh, pairs, strict=True):
-            temporary.replace(path)
-    finally:
-        for temporary in fresh:
-            temporary.unlink(missing_ok=True)
+        onestep.change(layout, {target.key: onestep.New(new.key, 0o600), target.cert: onestep.New(new.cert, 0o600)})
+    except OSError:
+        if not layout.journal.exists():
+            for dated in kept.values():
+                dated.unlink()
+        raise
     return kept
-
-
-def _copy(source: Path, path: Path) -> Path:
-    """A new file beside ``path``, which only its owner can read."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with source.open("rb") as content, os.fdopen(handle, "wb") as file:
-        shutil.copyfileobj(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    return temporary
 
 
 def keep(target: Files) -> dict[Path, Path]:

@@ -3,8 +3,10 @@
 import contextlib
 import os
 import secrets
+import shutil
 import stat
 from pathlib import Path
+from typing import IO
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
@@ -46,3 +48,18 @@ def rewrite(path: Path, text: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def copy(source: Path, path: Path, mode: int) -> None:
+    """Copies a file, as ``write_new`` does."""
+    with source.open("rb") as content:
+        write_new(content, path, mode)
+
+
+def write_new(content: IO[bytes], path: Path, mode: int) -> None:
+    """A new file; never one that is there, or that a link leads to."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
+        shutil.copyfileobj(content, file)
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())

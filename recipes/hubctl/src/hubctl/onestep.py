@@ -1,0 +1,131 @@
+"""Several files changed as one: after a kill or a power cut all of them are the new ones, or all are as they were.
+
+rename(2) is atomic for one file. So the new files are written beside their places first, then a journal says which is
+to get which name, then they get them. What was killed before the journal was there has changed nothing; what was
+killed after it is finished by the next ``hubctl``, whichever command, or by the next start of the hub.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hubctl import wholefile
+from hubctl.layout import Layout
+
+
+@dataclass(frozen=True)
+class New:
+    """What a file is to hold.
+
+    Attributes:
+        source: a file with that content, which stays.
+        mode: of the new file.
+    """
+
+    source: Path
+    mode: int
+
+
+def change(
+    layout: Layout, new: Mapping[Path, New], aside: Mapping[Path, Path] | None = None, gone: Sequence[Path] = ()
+) -> None:
+    """Puts new files in place, gives others another name, removes others: all of it, or nothing.
+
+    Args:
+        layout: whose state folder holds the journal meanwhile.
+        new: by their places, whose folders are there.
+        aside: files and the names that they are to have; none of them is among the new.
+        gone: files to be removed, where they are there.
+
+    Raises:
+        OSError: before anything was changed; or in the midst of it, and then the next command goes on.
+    """
+    with _alone(layout):
+        _carry_out(layout)
+        staged: dict[Path, Path] = {}
+        try:
+            for target, wanted in new.items():
+                temporary = target.with_name(f".{target.name}.hubctl")
+                temporary.unlink(missing_ok=True)  # of a command that was killed
+                staged[temporary] = target
+                wholefile.copy(wanted.source, temporary, wanted.mode)
+            names = {**(aside or {}), **staged}
+            _note(layout, {"gone": [*map(str, gone)], "names": {str(old): str(name) for old, name in names.items()}})
+        except BaseException:
+            for temporary in staged:
+                temporary.unlink(missing_ok=True)
+            raise
+        _carry_out(layout)
+
+
+def finish(layout: Layout) -> list[Path]:
+    """Carries out what a killed command has left to do; nothing where it may not, as for users who are not root.
+
+    Returns:
+        The files that are the new ones now.
+
+    Raises:
+        OSError: it can't be done still.
+    """
+    try:
+        is_ours = layout.journal.stat().st_uid == os.geteuid()
+    except OSError:
+        return []
+    if not is_ours:  # whoever else could write it may not say what this user's rights do
+        return []
+    with _alone(layout):
+        return _carry_out(layout)
+
+
+def _carry_out(layout: Layout) -> list[Path]:
+    """What the journal says; each part of it that was done already stays as it is."""
+    try:
+        todo: dict[str, Any] = json.loads(layout.journal.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    for path in todo["gone"]:
+        Path(path).unlink(missing_ok=True)
+    names = {Path(old): Path(name) for old, name in todo["names"].items()}
+    for old, name in names.items():
+        with contextlib.suppress(FileNotFoundError):
+            old.replace(name)
+    for folder in {name.parent for name in names.values()}:
+        _to_disk(folder)
+    layout.journal.unlink()
+    return [*names.values()]
+
+
+def _note(layout: Layout, todo: dict[str, Any]) -> None:
+    """Writes the journal whole."""
+    temporary = layout.journal.with_name(f".{layout.journal.name}")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
+        json.dump(todo, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(layout.journal)
+    _to_disk(layout.state)
+
+
+def _to_disk(folder: Path) -> None:
+    """The names in a folder, as fsync(2) has it for folders."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """One change at a time (flock(2) of the state folder, which ends with the process)."""
+    handle = os.open(layout.state, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -126,7 +126,10 @@ def _make_packages(plan: Construct, frozen: bool) -> None:
     unpinned = work_dir("channel-unpinned")
     channel.publish(packages, unpinned)
     pins = environments.solve(release.requirements(), [unpinned])
-    channel.publish([*packages, release.metapackage(plan.version, pins)], CHANNEL)
+    base = [spec for spec in plan.environments[0].specs if spec.split()[0] != release.BASE]
+    base_pins = environments.solve(base, [unpinned])
+    metapackages = release.metapackage(plan.version, pins), release.base_metapackage(plan.version, base_pins)
+    channel.publish([*packages, *metapackages], CHANNEL)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A release: the metapackage that pins every package of the hub's environment."""
+"""A release: the metapackages that pin every package of the hub's environment, and of base."""
 
 import datetime
 import hashlib
@@ -16,6 +16,9 @@ from forge.errors import ForgeError
 from forge.paths import RECIPES, ROOT, cache_dir
 
 METAPACKAGE = "hubforge"
+
+BASE = "hubforge-base"
+"""The metapackage of conda's own environment, for servers that go to a release without its installer."""
 
 
 def epoch(version: str) -> int:
@@ -55,21 +58,30 @@ def requirements() -> list[str]:
 
 
 def metapackage(version: str, records: Sequence[rattler.RepoDataRecord]) -> Path:
-    """The metapackage that pins ``records``, in the cache."""
+    """The metapackage of the hub's environment, which pins ``records``, in the cache."""
+    tests = json.dumps(_recipe()["tests"], indent=2) + "\n"  # which is YAML, too
+    return _pinning(METAPACKAGE, "the hub", version, records, tests)
+
+
+def base_metapackage(version: str, records: Sequence[rattler.RepoDataRecord]) -> Path:
+    """The metapackage of base, which pins ``records``, in the cache."""
+    return _pinning(BASE, "base", version, records, "")
+
+
+def _pinning(name: str, what: str, version: str, records: Sequence[rattler.RepoDataRecord], tests: str) -> Path:
     pins = tuple(f"{record.name.normalized} =={record.version} {record.build}" for record in records)
     index = condapkg.Index(
-        name=METAPACKAGE,
+        name=name,
         version=version,
         build="0",
         depends=pins,
         noarch="generic",
         license="BSD-3-Clause",
     )
-    about = condapkg.About(summary=f"Hubforge {version}: every package of the hub, pinned", license="BSD-3-Clause")
+    about = condapkg.About(summary=f"Hubforge {version}: every package of {what}, pinned", license="BSD-3-Clause")
     licenses = {"LICENSE": (ROOT / "LICENSE").read_bytes()}
-    tests = json.dumps(_recipe()["tests"], indent=2) + "\n"  # which is YAML, too
     # two checkouts may pin different packages for one version
-    key = hashlib.sha256("\n".join((METAPACKAGE, version, *pins, tests)).encode()).hexdigest()
+    key = hashlib.sha256("\n".join((name, version, *pins, tests)).encode()).hexdigest()
     folder = cache_dir("packages") / key
     return condapkg.write(folder, index, [], epoch=epoch(version), about=about, licenses=licenses, tests=tests)
 

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         root=options.root.resolve(),
         auth=options.auth,
         spawner=options.spawner,
+        show_differences=options.diff,
     )
     steps = [step for step in STEPS if options.only in ("", step.name)]
     if options.check:
@@ -148,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         "--prefix", type=Path, default=base, metavar="BASE", help="the base prefix (default: the one this runs from)"
     )
     parser.add_argument("--check", action="store_true", help="only say what is missing (exit code 1); change nothing")
+    parser.add_argument("--diff", action="store_true", help="show what edited files and their new defaults differ in")
     parser.add_argument("--only", choices=[step.name for step in STEPS], default="", help="this step and no other")
     parser.add_argument("--remove", action="store_true", help="take the service and the shell's setup off the host")
     parser.add_argument("--list-removals", action="store_true", help="only say what --remove would take")

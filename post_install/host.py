@@ -68,6 +68,8 @@ class Host:
         is_root: whether owners can be changed (uid 0).
         auth: the authenticator that the caller insists on, empty: what was chosen before, else what the host has.
         spawner: the same for the spawner.
+        show_differences: print what an edited file and its changed default differ in; that may be a secret, so it is
+            done for whoever is at the terminal, and not for a log.
         run: runs a command; the tests replace it.
     """
 
@@ -77,6 +79,7 @@ class Host:
     is_root: bool = field(default_factory=lambda: os.geteuid() == 0)
     auth: str = ""
     spawner: str = ""
+    show_differences: bool = False
     run: Runner = run_command
 
     @property

@@ -1,5 +1,6 @@
 """What was written by us: how an administrator's edit is told from a default that we may replace."""
 
+import difflib
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
@@ -94,12 +95,20 @@ class Default:
             write(host, f"{self.path}.new", self.data, self.mode)
             entry.offered = sha256(self.data)
             lines = [f"{self.path} is edited and stays; the changed default is in {self.path}.new"]
+            if host.show_differences:
+                self._show_difference(host)
         elif state in ("missing", "outdated"):
             write(host, self.path, self.data, self.mode)
             lines = [f"wrote {self.path}" if state == "missing" else f"{self.path}: new default"]
         if state not in ("edited", "collides"):
             entry.written = sha256(self.data)
         return lines + [f"{self.path}: repaired {problem}" for problem in self._access(host, mend=True)]
+
+    def _show_difference(self, host: Host) -> None:
+        """Prints what leads from the administrator's file to the default, as `diff -u` does."""
+        names = self.path, f"{self.path}.new"
+        edited, default = (host.at(name).read_text(errors="replace").splitlines() for name in names)
+        print("\n".join(difflib.unified_diff(edited, default, *names, lineterm="")), flush=True)
 
     def _state(self, host: Host, record: Record) -> str:
         """One of: missing, current, outdated (ours, unedited), edited, collides (edited, and the default moved on)."""

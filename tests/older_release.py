@@ -63,6 +63,10 @@ def older_installer(folder: Path, left_out: Collection[str] = ()) -> Path:
             pinned = [_record(folder, path) for name, path in files.items() if name != release.METAPACKAGE]
             files[release.METAPACKAGE] = release.metapackage(VERSION, pinned)
             specs = (f"{release.METAPACKAGE} {VERSION}",)
+        if release.BASE in files:
+            pinned = [_record(folder, path) for name, path in files.items() if name != release.BASE]
+            files[release.BASE] = release.base_metapackage(VERSION, pinned)
+            specs = (*(one for one in specs if one.split()[0] != release.BASE), f"{release.BASE} {VERSION}")
         carried.append(Environment(spec.name, specs, tuple(files.values())))
     target = folder / "older-installer.sh"
     assemble(build._installer_plan(plan, tuple(carried)), target)

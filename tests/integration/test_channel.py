@@ -253,7 +253,7 @@ def test_a_tar_of_a_channel_joins_what_is_there_and_old_builds_stay(server: Cont
 
 def test_single_packages_and_folders_of_them_can_be_added(server: Container) -> None:
     server.shell(f"{HUBCTL} channel add /dist/hub-installer.sh")
-    server.shell("rm -rf /tmp/some; mkdir /tmp/some; cp /srv/www/hubforge/noarch/hubforge-*.conda /tmp/some")
+    server.shell("rm -rf /tmp/some; mkdir /tmp/some; cp /srv/www/hubforge/noarch/hubforge-2*.conda /tmp/some")
     assert "1 packages added" in server.shell(f"{HUBCTL} channel add /srv/www/hubforge/noarch/site-tool-1.0-0.conda")
     assert "1 packages added, 1 were there already" in server.shell(f"{HUBCTL} channel add /tmp/some")
     assert NEXT in releases(server)

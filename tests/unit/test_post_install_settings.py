@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,24 @@ def test_an_edited_file_stays_and_the_changed_default_arrives_beside_it(
     new.unlink()  # taken over by hand
     assert ensure(host, "again") == 0 and check(host) == 0
     assert not new.exists(), "what was offered once is not offered again"
+
+
+def test_what_the_changed_default_differs_in_is_shown_where_that_is_asked_for(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The installer does not ask: what it says goes into a log that everybody can read."""
+    ensure(host, "again")
+    host.at(SETTINGS).write_text(host.at(SETTINGS).read_text().replace("port: 8000", "port: 443"))
+    ship(host, "hub.yaml", "named_servers: 0\n")
+    capsys.readouterr()
+    ensure(replace(host, show_differences=True), "again")
+    shown = capsys.readouterr().out.splitlines()
+    assert f"+++ {SETTINGS}.new" in shown
+    assert {"-port: 443", "+port: 8000", "+named_servers: 0"} <= set(shown)
+
+    ship(host, "hub.yaml", "named_servers: 1\n")
+    ensure(host, "again")
+    assert "port: 443" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["hub.yaml", "jupyterhub_config.py"])

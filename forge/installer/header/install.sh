@@ -96,7 +96,7 @@ mark_installed() {
     wait "$writing" || fail
     errors_logged "$helper" sync "$prefix/pkgs" || fail
     mv "$work/installed.json" "$state/installed.json" || fail
-    rm -rf "$state/replaced.json" "$state/before" "$state/rollback" || fail
+    rm -rf "$state/replaced.json" "$state/before" "$state/rollback" "$state/upgrade" || fail
 }
 
 # Where SELinux labels files, they get the labels that the policy has for their places.

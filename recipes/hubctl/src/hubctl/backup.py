@@ -10,7 +10,6 @@ import socket
 import sqlite3
 import tarfile
 import tempfile
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.status import versions
+from hubctl.upgrading.database import snapshot
 
 FORMAT = 1
 """Of the file: a tar with gzip, whose first member is the manifest."""
@@ -109,7 +109,10 @@ def _collect(layout: Layout, work: Path) -> dict[str, Path]:
         if place.path.is_file() and member != DATABASE:
             wholefile.copy(place.path, new(member), 0o600)
     if layout.database.is_file():
-        snapshot(layout.database, new(DATABASE))
+        try:
+            snapshot(layout.database, new(DATABASE))
+        except sqlite3.Error as error:
+            raise HubError(f"{layout.database} can't be copied: {error}") from None
     for prefix in (places.base_prefix(), places.environment()):
         if (prefix / "conda-meta").is_dir():
             name = "base" if prefix == places.base_prefix() != places.environment() else "jupyterhubenv"
@@ -163,15 +166,6 @@ def _is_edited(path: Path) -> bool:
     """Whether it is the administrator's; the shipped one is brought by the release that is there."""
     shipped = places.shipped("config") / path.name
     return path.is_file() and not (shipped.is_file() and shipped.read_bytes() == path.read_bytes())
-
-
-def snapshot(database: Path, copy: Path) -> None:
-    """The database as it is at one moment, whatever is written meanwhile (sqlite.org, Online Backup API)."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as source, closing(sqlite3.connect(copy)) as to:
-        try:
-            source.backup(to)
-        except sqlite3.Error as error:
-            raise HubError(f"{database} can't be copied: {error}") from None
 
 
 def _lock(prefix: Path) -> str:

@@ -27,8 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RELEASE = "noarch/hubforge-"
-"""How the place of the package that is a release begins."""
+RELEASE = re.compile(r"noarch/hubforge-(\d[^-]*)-")
+"""The place of the package that is a release."""
 
 
 @app.command("set")
@@ -60,10 +60,10 @@ def set_address(
             if login:
                 condaconfig.remember(login)
             condaconfig.write(source, layout)
-            releases = _releases(address)
+            there = releases(address)
     except OSError as error:
         raise HubError(f"{error.filename} can't be written: {error.strerror}", "run this as root") from None
-    print(f"conda installs from {address}; releases there: {', '.join(releases) or 'none'}")
+    print(f"conda installs from {address}; releases there: {', '.join(there) or 'none'}")
 
 
 @app.command()
@@ -83,8 +83,8 @@ def add(
     condaconfig.write(condaconfig.read(layout), layout)
     print(f"{layout.channel}: {len(added.new)} packages added, {len(added.known)} were there already")
     for place in added.new:
-        if place.startswith(RELEASE):
-            version = place.removeprefix(RELEASE).split("-")[0]
+        if release := RELEASE.match(place):
+            version = release[1]
             print(f"Release {version} can be installed: {_conda()} install -n jupyterhubenv hubforge={version}")
 
 
@@ -101,8 +101,8 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
     user = condaconfig.login_of(host) if host else None
     words = " and ".join(found)
     if as_json:
-        releases = _releases(words) if found else []
-        document = {"addresses": found, "ca": str(source.ca) if source.ca else None, "user": user, "releases": releases}
+        there = releases(words) if found else []
+        document = {"addresses": found, "ca": str(source.ca) if source.ca else None, "user": user, "releases": there}
         print(json.dumps(document, indent=2))
         return
     if not found:
@@ -113,7 +113,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
         print(f"certificates: {source.ca}")
     if user:
         print(f"login: {user}, from {condaconfig.netrc_file()}")
-    print(f"releases: {', '.join(_releases(words)) or 'none'}")
+    print(f"releases: {', '.join(releases(words)) or 'none'}")
 
 
 def _split(text: str) -> tuple[str, Login | None]:
@@ -169,7 +169,7 @@ def _conda() -> Path:
     return places.base_prefix() / "bin" / "conda"
 
 
-def _releases(channel: str) -> list[str]:
+def releases(channel: str) -> list[str]:
     """The releases that conda finds, the oldest first; asked anew, whatever conda remembers.
 
     Raises:

@@ -26,7 +26,9 @@ from hubctl import (
     systemd,
     tables,
     uninstall,
+    upgrade,
     user_commands,
+    verify,
 )
 from hubctl import layout as places
 from hubctl import settings as hub_settings
@@ -71,6 +73,8 @@ app.command()(reload)
 app.command()(revisions.history)
 app.command()(rollback)
 app.command()(uninstall.uninstall)
+app.command()(upgrade.upgrade)
+app.command()(verify.verify)
 
 
 def main() -> None:

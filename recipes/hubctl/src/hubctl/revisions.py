@@ -60,7 +60,7 @@ def read(environment: Path) -> list[Revision]:
     Raises:
         HubError: conda can't tell them.
     """
-    command = conda("list", "--revisions", "--json")
+    command = conda("list", "--revisions", "--json", prefix=environment)
     done = subprocess.run(command, env=surroundings(), capture_output=True, text=True)
     if done.returncode:
         raise HubError(f"conda can't tell the revisions of {environment}", done.stderr.strip() or done.stdout.strip())
@@ -86,8 +86,8 @@ def _words(revision: Revision) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none changed"
 
 
-def conda(*arguments: str) -> list[str]:
-    """base's conda, for the environment that this program runs from.
+def conda(*arguments: str, prefix: Path | None = None) -> list[str]:
+    """base's conda, for the environment that this program runs from, or for another ``prefix``.
 
     Raises:
         HubError: there is none.
@@ -96,7 +96,7 @@ def conda(*arguments: str) -> list[str]:
     if not program.exists():
         raise HubError(f"{program} is not there", "this environment is not one of an installation with conda")
     verb, *rest = arguments
-    return [str(program), verb, "--prefix", str(places.environment()), *rest]
+    return [str(program), verb, "--prefix", str(prefix or places.environment()), *rest]
 
 
 def surroundings() -> dict[str, str]:

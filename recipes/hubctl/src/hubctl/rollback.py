@@ -4,7 +4,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -12,10 +12,10 @@ from hubctl import layout as places
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.revisions import Revision, conda, read, surroundings
+from hubctl.upgrade import embark, folder
+from hubctl.upgrading import journal
+from hubctl.upgrading.prefix import FailedError, note_wanted, remove_half_records
 from hubctl.wholefile import write
-
-ASK_FOR = "import sys; from conda.history import History; History(sys.argv[1]).write_specs(update_specs=sys.argv[2:])"
-"""For base's Python: notes in conda's history what was asked for in the last revision."""
 
 
 def rollback(
@@ -31,6 +31,8 @@ def rollback(
 
     Example: hubctl rollback --to 0
     """
+    if upgrade := journal.read(folder()):
+        _undo(upgrade, to, yes)
     found = read(places.environment())
     begun = _begun()
     if to is None and begun is not None:
@@ -50,6 +52,19 @@ def rollback(
     print("A hub that runs takes it up with `hubctl stop` and `hubctl start`.")
 
 
+def _undo(upgrade: journal.Journal, to: int | None, yes: bool) -> NoReturn:
+    """Back from an upgrade that was interrupted."""
+    if to not in (None, upgrade.hub.revision):
+        raise HubError(
+            f"An upgrade to release {upgrade.release} was interrupted",
+            "`hubctl upgrade` goes on with it, `hubctl rollback` goes back; then any revision can be gone to",
+        )
+    print(f"The upgrade to release {upgrade.release} was interrupted.", flush=True)
+    if not yes:
+        typer.confirm(f"Go back to release {upgrade.release_before}?", default=True, abort=True)
+    embark("--back")
+
+
 def _go_back(revision: Revision, yes: bool) -> None:
     """conda's own way back.
 
@@ -58,7 +73,7 @@ def _go_back(revision: Revision, yes: bool) -> None:
     """
     command = conda("install", "--offline", "--revision", str(revision.number))
     try:
-        _remove_half_records()
+        remove_half_records(places.environment())
     except OSError as error:
         raise _unwritable(error) from None
     if not yes:
@@ -101,30 +116,24 @@ def _begun() -> int | None:
         return None
 
 
-def _remove_half_records() -> None:
-    """A killed conda leaves the record half-written that it was at; with it, conda would not begin."""
-    for path in (places.environment() / "conda-meta").glob("*.json"):
-        try:
-            json.loads(path.read_text())
-        except ValueError:
-            path.unlink()
-
-
 def _ask_for(revision: Revision) -> None:
     """Notes which release is wanted: conda, which does not, would bring the newer one with the next package."""
     if not revision.release:
         return
     python, environment = places.base_prefix() / "bin" / "python", places.environment()
-    command = [str(python), "-c", ASK_FOR, str(environment), f"hubforge {revision.release}"]
-    if subprocess.run(command, env=surroundings()).returncode:
+    try:
+        note_wanted(str(python), environment, f"hubforge {revision.release}", surroundings())
+    except FailedError:
         do = f"`conda install --prefix {environment} hubforge={revision.release}` does"
-        raise HubError("The environment went back, but conda did not note which release is wanted", do)
+        raise HubError("The environment went back, but conda did not note which release is wanted", do) from None
 
 
 def _earlier(found: Sequence[Revision], wanted: int | None) -> Revision:
     """The revision to go back to."""
     last = found[-1].number if found else 0
-    number = last - 1 if wanted is None else wanted
+    # A revision without a release is what a killed conda has left.
+    whole = [revision.number for revision in found[:-1] if revision.release]
+    number = max(whole, default=last - 1) if wanted is None else wanted
     if last == 0 or number == last:
         raise HubError("There is no earlier revision" if last == 0 else f"This is revision {last} already")
     for revision in found:

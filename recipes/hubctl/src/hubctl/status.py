@@ -60,9 +60,7 @@ class Status:
 
 def gather(settings: Settings, layout: Layout) -> Status:
     """Looks at processes, port, certificate, and asks the hub for the users' servers."""
-    hub = running(layout)
-    pid = systemd.main_process() if systemd.runs_the_hub(layout) else None
-    pid = pid or (hub.pid if hub else None)
+    pid = hub_pid(layout)
     proxy = proxy_process(layout)
     answers = pid is not None and api.healthy(settings, layout)
     return Status(
@@ -78,6 +76,13 @@ def gather(settings: Settings, layout: Layout) -> Status:
         spawner=settings.spawner,
         versions=versions(),
     )
+
+
+def hub_pid(layout: Layout) -> int | None:
+    """The hub's process, whoever has started it; None when it does not run."""
+    hub = running(layout)
+    pid = systemd.main_process() if systemd.runs_the_hub(layout) else None
+    return pid or (hub.pid if hub else None)
 
 
 def versions() -> dict[str, str]:

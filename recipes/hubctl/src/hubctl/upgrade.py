@@ -1,0 +1,198 @@
+"""``hubctl upgrade``: another release, for the hub's environment and for base; all of it, or nothing."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from packaging.version import InvalidVersion, Version
+
+from hubctl import condaconfig, revisions, tables
+from hubctl import layout as places
+from hubctl import status as hub_status
+from hubctl.channel_commands import releases
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+from hubctl.revisions import conda, surroundings
+from hubctl.upgrading import database, journal, lifeboat
+from hubctl.upgrading.journal import Before, Journal
+from hubctl.upgrading.lock import alone
+from hubctl.upgrading.prefix import FailedError
+from hubctl.verify import wrong_files
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of one package; ``before`` or ``after`` is ``-`` where it is not there."""
+
+    environment: str
+    package: str
+    before: str
+    after: str
+
+
+def upgrade(
+    to: Annotated[
+        str | None, typer.Option("--to", help="A release of the channel; the newest when left out.", metavar="RELEASE")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="At the end, start a hub that runs again.")] = False,
+) -> None:
+    """Bring the hub's environment and base to a newer release of the channel, or leave all as it is.
+
+    What changes is shown first. The hub and users' servers run on meanwhile. After a failure everything goes back,
+    database included. When this was interrupted, the same command goes on, and `hubctl rollback` goes back.
+
+    Example: hubctl upgrade --to 2026.12 --restart
+    """
+    if begun := journal.read(folder()):
+        if dry_run or to not in (None, begun.release):
+            raise HubError(
+                f"An upgrade to release {begun.release} was interrupted",
+                "`hubctl upgrade` goes on with it, `hubctl rollback` goes back",
+            )
+        print(f"Going on with the upgrade to release {begun.release}, which was interrupted.", flush=True)
+        embark()
+    layout = Layout.current()
+    wanted = _wanted(to)
+    changes = [
+        *_changes(places.environment(), "jupyterhubenv", f"hubforge=={wanted}"),
+        *_changes(places.base_prefix(), "base", f"hubforge-base=={wanted}"),
+    ]
+    if not changes:
+        print(f"Release {wanted} is there, and the channel has nothing newer.")
+        return
+    print(f"Release {wanted} changes these packages:")
+    rows = [(change.environment, change.package, change.before, change.after) for change in changes]
+    tables.show(("environment", "package", "from", "to"), rows)
+    if dry_run:
+        return
+    runs = hub_status.hub_pid(layout) is not None
+    if not yes:
+        typer.confirm("Go on?", default=True, abort=True)
+        restart = restart or (runs and typer.confirm("Start the hub, which runs, again at the end?", default=False))
+    _prepare(layout, wanted, restart and runs)
+    embark()
+
+
+def folder() -> Path:
+    """Where an upgrade keeps what it needs, until it is done."""
+    return places.base_prefix() / ".hubforge" / "upgrade"
+
+
+def embark(*arguments: str) -> NoReturn:
+    """Becomes the program that goes on with the upgrade whose journal is there, or with ``--back`` undoes it."""
+    os.execv(folder() / "finish", [str(folder() / "finish"), *arguments])
+
+
+# ---- which release ----
+
+
+def _wanted(to: str | None) -> str:
+    """The release to go to: one that the channel has, and that is not older than what is there."""
+    layout = Layout.current()
+    found = condaconfig.addresses(condaconfig.read(layout), layout)
+    known = sorted(releases(" and ".join(found)), key=_number) if found else []
+    if not known:
+        raise HubError(
+            "The channel has no release",
+            "add one: hubctl channel add hub-installer.sh; or name a channel that has some",
+        )
+    if to is not None and to not in known:
+        raise HubError(f"The channel has no release {to}", f"it has {', '.join(known)}")
+    wanted, present = to or known[-1], journal.release_of(_packages(places.environment()))
+    if present and _number(wanted) < _number(present):
+        if to is None:
+            print(f"Release {present} is there, and the channel has nothing newer.")
+            raise typer.Exit
+        raise HubError(
+            f"Release {to} is older than {present}, which is there",
+            "`hubctl rollback` goes back to what was there before; the installer of that release does, with "
+            "-u --allow-downgrade",
+        )
+    return wanted
+
+
+def _number(release: str) -> Version:
+    try:
+        return Version(release)
+    except InvalidVersion:
+        return Version("0")
+
+
+# ---- what would change ----
+
+
+def _changes(prefix: Path, name: str, spec: str) -> list[Change]:
+    """What conda would do to an environment.
+
+    Raises:
+        HubError: it can't; its reason is given.
+    """
+    command = conda("install", "--dry-run", "--json", spec, prefix=prefix)
+    done = subprocess.run(command, env=surroundings(), capture_output=True, text=True)
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        raise HubError(f"conda fails: {(done.stderr or done.stdout).strip()[-1000:]}") from None
+    if not answer.get("success"):
+        reason = str(answer.get("message") or answer.get("error")).strip()
+        conflict = answer.get("exception_name") == "UnsatisfiableError"
+        do = "`conda remove` what is in the way, and add another version of it afterwards" if conflict else ""
+        raise HubError(f"conda can't bring {spec} into {name}:\n{reason}", do)
+    actions = answer.get("actions", {})
+    before = {package["name"]: package for package in actions.get("UNLINK", ())}
+    after = {package["name"]: package for package in actions.get("LINK", ())}
+    names = sorted(before.keys() | after.keys())
+    return [Change(name, one, *_versions(before.get(one), after.get(one))) for one in names]
+
+
+def _versions(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tuple[str, str]:
+    """As people tell them apart: with the build where the version is the same."""
+    same = before and after and before["version"] == after["version"]
+
+    def words(package: dict[str, Any] | None) -> str:
+        if package is None:
+            return "-"
+        return f"{package['version']}={package['build_string']}" if same else str(package["version"])
+
+    return words(before), words(after)
+
+
+# ---- before anything changes ----
+
+
+def _prepare(layout: Layout, wanted: str, restart: bool) -> None:
+    """A copy of the database, what going on after a kill needs, and last the journal, which says that it has begun."""
+    try:
+        folder().parent.mkdir(exist_ok=True)
+        with alone(folder().parent / "lock"):
+            shutil.rmtree(folder(), ignore_errors=True)
+            lifeboat.launch(places.base_prefix(), folder())
+            if layout.database.is_file():
+                database.snapshot(layout.database, layout.database.with_name(database.BEFORE))
+            hub, base = _before(places.environment()), _before(places.base_prefix())
+            Journal(str(layout.root), wanted, hub, base, wrong_files(), restart).write(folder())
+    except FailedError as error:
+        raise HubError(str(error)) from None
+    except (OSError, sqlite3.Error) as error:
+        raise HubError(f"The upgrade can't begin: {error}", "run this as root, with space on the disk") from None
+    print(
+        "If this is interrupted, `hubctl upgrade` goes on, and `hubctl rollback` goes back. Should hubctl be gone by "
+        f"then, these do the same:\n  {folder() / 'finish'}\n  {folder() / 'finish'} --back",
+        flush=True,
+    )
+
+
+def _before(prefix: Path) -> Before:
+    return Before(str(prefix), revisions.read(prefix)[-1].number, _packages(prefix))
+
+
+def _packages(prefix: Path) -> list[str]:
+    return sorted(path.stem for path in (prefix / "conda-meta").glob("*.json"))

@@ -1,0 +1,243 @@
+"""The way to another release, step by step, and the way back from wherever it has failed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import database
+from .journal import NAME, Journal, read, release_of
+from .lock import alone
+from .prefix import FailedError, Prefix
+
+SCHEMA = """\
+import sys
+from jupyterhub.orm import DatabaseSchemaMismatch, check_db_revision
+from sqlalchemy import create_engine
+try:
+    check_db_revision(create_engine(f"sqlite:///{sys.argv[1]}"))
+except DatabaseSchemaMismatch:
+    sys.exit(3)
+"""
+"""For the hub's Python: ends with 3 when the database wants `jupyterhub upgrade-db`."""
+
+MOVED = 3
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Course:
+    """An upgrade under way.
+
+    Attributes:
+        folder: where its journal and its copy of conda are.
+        held: the descriptor of its lock.
+    """
+
+    folder: Path
+    journal: Journal
+    held: int
+
+    @property
+    def hub(self) -> Prefix:
+        """The hub's environment."""
+        return self._prefix(self.journal.hub.folder)
+
+    @property
+    def base(self) -> Prefix:
+        """conda's own environment."""
+        return self._prefix(self.journal.base.folder)
+
+    def _prefix(self, folder: str) -> Prefix:
+        program = (str(self.folder / "conda/bin/python"), "-I", "-B")
+        return Prefix(Path(folder), Path(self.journal.base.folder), program, (self.held,))
+
+    @property
+    def database(self) -> Path:
+        """The hub's."""
+        return Path(self.journal.root, "var/lib/jupyterhub/jupyterhub.sqlite")
+
+    @property
+    def copy(self) -> Path:
+        """The database as it was before."""
+        return self.database.with_name(database.BEFORE)
+
+    def noted(self, **changes: bool) -> "Course":
+        """The same, a step further; the journal says so from now on."""
+        return Course(self.folder, self.journal.write(self.folder, **changes), self.held)
+
+
+def main(folder: Path, back: bool) -> int:
+    """Goes on with the upgrade whose journal lies in ``folder``; with ``back``, goes back.
+
+    Returns:
+        0: done; 1: it has failed, and all is as it was before, or one line says what is left to do; 130: interrupted.
+    """
+    try:
+        with alone(folder.parent / "lock") as held:
+            journal = read(folder)
+            if journal is None:
+                raise FailedError("no upgrade is under way")
+            course = Course(folder, journal, held)
+            if back or journal.is_back:
+                _back(course.noted(is_back=True))
+                return 0 if back else 1
+            return _forward(course)
+    except FailedError as error:
+        print(f"hubctl: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"hubctl: interrupted; `hubctl upgrade` goes on, and so does {folder}/finish", file=sys.stderr)
+        return INTERRUPTED
+    return 1
+
+
+def _forward(course: Course) -> int:
+    release = course.journal.release
+    try:
+        _say(f"Bringing the hub's environment to release {release}")
+        course.hub.bring(f"hubforge=={release}")
+        _say(f"Bringing base to release {release}")
+        course.base.bring(f"hubforge-base=={release}")
+        _set_up(course)
+        course = _renew(course)
+        _verify(course)
+    except (FailedError, OSError, database.sqlite3.Error) as error:
+        print(f"hubctl: {error}. Going back to release {course.journal.release_before}", file=sys.stderr, flush=True)
+        _back(Course(course.folder, read(course.folder) or course.journal, course.held).noted(is_back=True))
+        return 1
+    if not course.journal.is_migrated:
+        course.copy.unlink(missing_ok=True)
+    _finish(course)
+    _say(f"Release {release} is there.")
+    return 0
+
+
+def _set_up(course: Course) -> None:
+    """The host's part: the steps of the release that is there now."""
+    _say("Looking at the host (hubctl setup)")
+    arguments = ["--root", course.journal.root, "--prefix", course.journal.base.folder, "--diff"]
+    steps = Path(course.journal.hub.folder, "share/hubforge/post_install")
+    if subprocess.run([_python(course), "-I", "-B", str(steps), *arguments]).returncode:
+        raise FailedError("a step of `hubctl setup` did not succeed")
+
+
+def _renew(course: Course) -> Course:
+    """The database, and the hub that runs: the old one never meets the new schema, nor the new one the old schema."""
+    if course.journal.restart:
+        course = course.noted(is_stopped=True)
+        _hubctl(course, "stop")
+        course = _migrate(course)
+        _hubctl(course, "start")
+    elif not _runs(course):
+        course = _migrate(course)
+    elif _has_moved(course):
+        _say("The database has another schema from the hub's next start on, which changes it after making a copy.")
+    return course
+
+
+def _migrate(course: Course) -> Course:
+    if not _has_moved(course):
+        return course
+    _say(f"Changing the schema of {course.database}")
+    if not course.journal.is_migrated:  # a killed run may have changed it since
+        database.snapshot(course.database, course.copy)
+        course = course.noted(is_migrated=True)
+    programs = Path(course.journal.hub.folder, "bin")
+    config = programs.parent / "jupyterhub_config.py"
+    if not config.exists():
+        config = programs.parent / "share/hubforge/config/jupyterhub_config.py"
+    variables = _surroundings(course) | {"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}"}
+    command = [_python(course), "-m", "jupyterhub", "upgrade-db", "--config", str(config)]
+    if subprocess.run(command, env=variables, cwd=course.database.parent).returncode:
+        raise FailedError("`jupyterhub upgrade-db` did not succeed")
+    return course
+
+
+def _has_moved(course: Course) -> bool:
+    """Whether the database wants another schema."""
+    if not course.database.exists():
+        return False
+    command = [_python(course), "-B", "-c", SCHEMA, str(course.database)]
+    code = subprocess.run(command, env=_surroundings(course)).returncode
+    if code not in (0, MOVED):
+        raise FailedError(f"JupyterHub can't read {course.database}")
+    return code == MOVED
+
+
+def _runs(course: Course) -> bool:
+    shown = subprocess.run(_command(course, "status", "--json"), env=_surroundings(course), stdout=subprocess.PIPE)
+    try:
+        return json.loads(shown.stdout)["hub_pid"] is not None
+    except (ValueError, KeyError):
+        raise FailedError("`hubctl status` does not say whether the hub runs") from None
+
+
+def _verify(course: Course) -> None:
+    """Every file is as its package has it, but for those that were not before; and the hub answers, where it runs."""
+    _say("Checking what is installed (hubctl verify)")
+    command = _command(course, "verify", "--json")
+    shown = subprocess.run(command, env=_surroundings(course), stdout=subprocess.PIPE)
+    try:
+        found = json.loads(shown.stdout)
+    except ValueError:
+        raise FailedError("`hubctl verify` did not succeed") from None
+    if wrong := [line for line in found["files"] if line not in course.journal.altered]:
+        raise FailedError(f"{len(wrong)} files are not as their packages have them, {wrong[0]} first")
+    if found["hub"] == "silent":
+        raise FailedError("the hub runs, but does not answer")
+
+
+def _back(course: Course) -> None:
+    """All as it was before the upgrade began, database included."""
+    journal = course.journal
+    if journal.is_migrated and not course.copy.exists():
+        raise FailedError(f"{course.copy} is not there, and without it the database can't go back")
+    for prefix, before, name in (
+        (course.base, journal.base, "hubforge-base"),
+        (course.hub, journal.hub, "hubforge"),
+    ):
+        prefix.go_back(before.revision, before.packages, f"{name} {release_of(before.packages, name)}")
+    try:
+        _set_up(course)
+    except FailedError as error:
+        print(f"hubctl: {error}; `hubctl setup` does it again", file=sys.stderr)
+    if journal.is_stopped or journal.is_migrated:
+        _hubctl(course, "stop")
+    if journal.is_migrated:
+        database.put_back(course.copy, course.database)
+    if journal.is_stopped:
+        _hubctl(course, "start")
+    course.copy.unlink(missing_ok=True)
+    _finish(course)
+    _say(f"Everything is as before the upgrade, release {journal.release_before}.")
+
+
+def _finish(course: Course) -> None:
+    """No upgrade is under way any more."""
+    (course.folder / NAME).unlink()
+    shutil.rmtree(course.folder, ignore_errors=True)
+
+
+def _python(course: Course) -> str:
+    return str(Path(course.journal.hub.folder, "bin/python"))
+
+
+def _command(course: Course, *arguments: str) -> list[str]:
+    return [_python(course), "-B", "-m", "hubctl", *arguments]
+
+
+def _hubctl(course: Course, verb: str) -> None:
+    if subprocess.run(_command(course, verb), env=_surroundings(course)).returncode:
+        raise FailedError(f"`hubctl {verb}` did not succeed")
+
+
+def _surroundings(course: Course) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return kept | {"HUBFORGE_ROOT": course.journal.root}
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

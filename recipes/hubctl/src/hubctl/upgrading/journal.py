@@ -1,0 +1,80 @@
+"""How far an upgrade has come: a small file in ``PREFIX/.hubforge/upgrade``, which is there while one is under way."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+NAME = "journal.json"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What an environment was before the first change.
+
+    Attributes:
+        revision: conda's number of that state.
+        packages: ``name-version-build`` of each.
+    """
+
+    folder: str
+    revision: int
+    packages: list[str]
+
+
+@dataclass(frozen=True)
+class Journal:
+    """An upgrade that has begun.
+
+    Attributes:
+        root: what stands for ``/``.
+        release: the one that is wanted.
+        hub: the hub's environment.
+        base: conda's own.
+        altered: files that were not as their packages have them before anything was changed.
+        restart: whether the hub, which runs, is to be started again at the end.
+        is_stopped: whether the hub may have been stopped for that.
+        is_migrated: whether its database may have another schema since.
+        is_back: whether it is on its way back.
+    """
+
+    root: str
+    release: str
+    hub: Before
+    base: Before
+    altered: list[str]
+    restart: bool
+    is_stopped: bool = False
+    is_migrated: bool = False
+    is_back: bool = False
+
+    @property
+    def release_before(self) -> str:
+        """The release that the hub's environment held; empty where it held none."""
+        return release_of(self.hub.packages)
+
+    def write(self, folder: Path, **changes: bool) -> "Journal":
+        """Puts this, with what has changed, on the disk; whole or not at all."""
+        journal = replace(self, **changes)
+        temporary = folder / f".{NAME}"
+        with temporary.open("w") as file:
+            json.dump(asdict(journal), file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / NAME)
+        return journal
+
+
+def read(folder: Path) -> Journal | None:
+    """The upgrade that is under way; None where none is."""
+    try:
+        found = json.loads((folder / NAME).read_text())
+    except FileNotFoundError:
+        return None
+    return Journal(**{**found, "hub": Before(**found["hub"]), "base": Before(**found["base"])})
+
+
+def release_of(packages: list[str], metapackage: str = "hubforge") -> str:
+    """The release that one of these packages is; empty where none is."""
+    found = [package.rsplit("-", 2) for package in packages]
+    return next((version for name, version, _ in found if name == metapackage), "")

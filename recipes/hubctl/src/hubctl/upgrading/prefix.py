@@ -1,0 +1,113 @@
+"""One environment, changed by the copy of conda."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class FailedError(Exception):
+    """A step did not succeed. The message is for people."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """An environment of the installation, and the conda that works on it.
+
+    Attributes:
+        folder: of the environment.
+        base: of the installation.
+        program: the beginning of conda's command line.
+        held: descriptors that conda has to inherit.
+    """
+
+    folder: Path
+    base: Path
+    program: tuple[str, ...]
+    held: tuple[int, ...] = ()
+
+    def bring(self, spec: str) -> None:
+        """``conda install SPEC``.
+
+        Raises:
+            FailedError: conda has refused, or failed.
+        """
+        remove_half_records(self.folder)
+        if reason := self._refusal("install", spec):
+            raise FailedError(f"conda did not bring {spec} into {self.folder}: {reason}")
+
+    def go_back(self, revision: int, packages: list[str], wanted: str) -> None:
+        """``conda install --revision``, unless all is as it was; notes what was ``wanted`` then (see ``note_wanted``).
+
+        Raises:
+            FailedError: conda has refused, or failed.
+        """
+        remove_half_records(self.folder)
+        if set(self.packages()) != set(packages) or self._was_killed():
+            back = ("install", "--revision", str(revision))
+            # The packages lie in the cache; where somebody has cleared it, the channel may have them.
+            if self._refusal(*back, "--offline") and (reason := self._refusal(*back)):
+                raise FailedError(f"conda did not bring {self.folder} back to its revision {revision}: {reason}")
+        note_wanted(self.program[0], self.folder, wanted, self._surroundings())
+
+    def packages(self) -> list[str]:
+        """``name-version-build`` of each package that is there."""
+        return sorted(path.stem for path in (self.folder / "conda-meta").glob("*.json"))
+
+    def _was_killed(self) -> bool:
+        """Whether conda was ended while it changed this: it removes what it keeps there when it is done."""
+        leftover = self.folder / ".condatmp"
+        return leftover.is_dir() and any(leftover.iterdir())
+
+    def _refusal(self, verb: str, *arguments: str) -> str:
+        """Runs conda; gives its reason when it did not do what it was told, else nothing."""
+        command = [*self.program, "-m", "conda", verb, "--yes", "--json", "--prefix", str(self.folder), *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        done = subprocess.run(command, env=self._surroundings(), pass_fds=self.held, text=True, **pipes)
+        if done.returncode == 0:
+            return ""
+        try:
+            answer = json.loads(done.stdout)
+            return str(answer.get("message") or answer["error"]).strip()
+        except (ValueError, KeyError, AttributeError):
+            return (done.stderr or done.stdout).strip()[-1000:] or f"it ended with exit code {done.returncode}"
+
+    def _surroundings(self) -> dict[str, str]:
+        """A copy of conda works with the configuration and the package cache of the one that it stands in for."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return {"CONDA_PKGS_DIRS": str(self.base / "pkgs"), **kept, "CONDA_ROOT": str(self.base)}
+
+
+def remove_half_records(folder: Path) -> None:
+    """A killed conda leaves the record half-written that it was at; with it, conda would not begin."""
+    for path in (folder / "conda-meta").glob("*.json"):
+        try:
+            json.loads(path.read_text())
+        except ValueError:
+            path.unlink()
+
+
+NOTE = """\
+import sys
+from conda.history import History
+folder, name, *version = sys.argv[1:]
+wanted = {"update_specs": [" ".join([name, *version])]} if version else {"remove_specs": [name]}
+History(folder).write_specs(**wanted)
+"""
+"""For a Python with conda: notes in conda's history what was asked for in the last revision."""
+
+
+def note_wanted(python: str, folder: Path, wanted: str, surroundings: dict[str, str]) -> None:
+    """Notes which release is wanted: conda does not, and would bring the newer one back with the next package.
+
+    Args:
+        python: one that has conda.
+        wanted: name and version; the name alone when the package is not asked for any more.
+
+    Raises:
+        FailedError: it can't be noted.
+    """
+    command = [python, "-I", "-B", "-c", NOTE, str(folder), *wanted.split()]
+    if subprocess.run(command, env=surroundings).returncode:
+        raise FailedError(f"conda's history of {folder} can't be written")

@@ -46,6 +46,11 @@ class Page:
         return found
 
     @property
+    def pieces(self) -> list[str]:
+        """The pieces of code in the text."""
+        return [token.content for token in self._inline() if token.type == "code_inline"]
+
+    @property
     def rows(self) -> list[tuple[str, ...]]:
         """The rows of all tables, the text of each cell; heads are rows, too."""
         found: list[tuple[str, ...]] = []
@@ -71,7 +76,7 @@ class Page:
         for token in self._tokens:
             if token.type in ("fence", "code_block"):
                 yield from token.content.replace("\\\n", " ").splitlines()
-        yield from (token.content for token in self._inline() if token.type == "code_inline" and "…" not in token.content)
+        yield from (piece for piece in self.pieces if "…" not in piece)
 
 
 def _plain(inline: Token) -> str:

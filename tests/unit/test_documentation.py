@@ -31,9 +31,20 @@ def test_every_link_leads_to_a_file_and_a_heading(name: str) -> None:
 
 
 def test_the_index_leads_to_every_page() -> None:
-    index = Page(DOCS / "README.md")
-    reached = {(DOCS / link.partition("#")[0]).resolve() for link in index.links}
-    assert {path.name for path in DOCS.glob("*.md")} - {path.name for path in reached} == {"README.md"}
+    index = DOCS / "README.md"
+    reached = {(DOCS / link.partition("#")[0]).resolve() for link in Page(index).links}
+    assert sorted(set(DOCS.glob("*.md")) - reached - {index}) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_file_and_every_test_that_is_named_exists(name: str) -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    folders = ("bench/", "config/", "forge/", "images/", "post_install/", "recipes/", "tests/")
+    pieces = [piece.replace("hubctl/", "recipes/hubctl/src/hubctl/", 1) if piece.startswith("hubctl/") else piece for piece in PAGES[name].pieces]
+    files = [piece for piece in pieces if piece.startswith(folders) and not re.search("[A-Z*… ]{2}|[*… ]", piece)]
+    named = [piece for piece in pieces if re.fullmatch(r"test_\w+", piece)]
+    assert [file for file in files if not (ROOT / file).exists()] == []
+    assert [test for test in named if f"def {test}(" not in tests] == []
 
 
 def options_of_hubctl() -> dict[tuple[str, ...], set[str]]:

@@ -294,7 +294,7 @@ def test_condas_own_revision_gives_back_every_file(trial: Trial) -> None:
     assert differences(tree(trial.prefix), trial.expected) == set()
 
 
-@pytest.mark.parametrize("part", [0.2, 0.45, 0.6, 0.7, 0.8, 0.9, 0.97])
+@pytest.mark.parametrize("part", [0.2, 0.35, 0.45, 0.55, 0.6, 0.7, 0.75, 0.8, 0.9, 0.97])
 def test_killed_the_same_command_finishes(trial: Trial, part: float) -> None:
     trial.reset(OLD)
     trial.kill_after(part)

@@ -52,6 +52,12 @@ def test_without_a_number_the_one_before_is_meant(wanted: int | None, number: in
     assert rollback._earlier(list(revisions._revisions(EVENTS)), wanted).number == number
 
 
+def test_what_a_killed_conda_has_left_is_not_gone_back_to() -> None:
+    half = {**EVENTS[1], "rev": 2, "install": [], "remove": ["hubforge-2026.10-0-hubforge/noarch"]}
+    done = {**EVENTS[1], "rev": 3, "install": ["hubforge-2026.12-0-hubforge/noarch"]}
+    assert rollback._earlier(list(revisions._revisions([*EVENTS[:2], half, done])), None).number == 1
+
+
 @pytest.mark.parametrize(
     ("events", "wanted", "said"),
     [(EVENTS, 2, "revision 2 already"), (EVENTS, 9, "from 0 to 2"), (EVENTS[:1], None, "no earlier revision")],
@@ -61,7 +67,7 @@ def test_what_cannot_be_gone_back_to_is_refused(events: list[dict[str, object]],
         rollback._earlier(list(revisions._revisions(events)), wanted)
 
 
-@pytest.mark.parametrize("command", ["history", "rollback"])
+@pytest.mark.parametrize("command", ["history", "rollback", "verify"])
 def test_without_conda_one_line_says_so(command: str) -> None:
     done = subprocess.run([sys.executable, "-m", "hubctl", command], capture_output=True, text=True)
     assert done.returncode == 1

@@ -37,6 +37,14 @@ def test_the_metapackage_pins_what_was_solved_and_carries_its_recipes_tests(
     assert "python -m pip check" in test["script"]
 
 
+def test_the_metapackage_of_base_pins_what_was_solved_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = condapkg.write(tmp_path, Index("conda", "1", "h0_0"), [], epoch=0)
+    channel.publish([made], tmp_path / "channel")
+    package = condapkg.read(release.base_metapackage("2026.11", environments.solve(["conda"], [tmp_path / "channel"])))
+    assert (package.index.stem, package.index.depends) == ("hubforge-base-2026.11-0", ("conda ==1 h0_0",))
+
+
 def test_changes_name_what_came_went_and_moved() -> None:
     before = {"same": "1 0", "gone": "1 0", "moved": "1 0"}
     after = {"same": "1 0", "moved": "2 0", "new": "1 0"}

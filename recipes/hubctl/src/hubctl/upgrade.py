@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -136,7 +137,9 @@ def _changes(prefix: Path, name: str, spec: str) -> list[Change]:
         HubError: it can't; its reason is given.
     """
     command = conda("install", "--dry-run", "--json", spec, prefix=prefix)
-    done = subprocess.run(command, env=surroundings(), capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as cache:  # nothing is written, not even what conda remembers of the channel
+        variables = surroundings() | {"CONDA_PKGS_DIRS": cache}
+        done = subprocess.run(command, env=variables, capture_output=True, text=True)
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except json.JSONDecodeError:
@@ -174,6 +177,7 @@ def _prepare(layout: Layout, wanted: str, restart: bool) -> None:
         folder().parent.mkdir(exist_ok=True)
         with alone(folder().parent / "lock"):
             shutil.rmtree(folder(), ignore_errors=True)
+            folder().with_name("rollback").unlink(missing_ok=True)  # this is another way out of an interrupted one
             lifeboat.launch(places.base_prefix(), folder())
             if layout.database.is_file():
                 database.snapshot(layout.database, layout.database.with_name(database.BEFORE))
@@ -184,10 +188,10 @@ def _prepare(layout: Layout, wanted: str, restart: bool) -> None:
     except (OSError, sqlite3.Error) as error:
         raise HubError(f"The upgrade can't begin: {error}", "run this as root, with space on the disk") from None
     print(
-        "If this is interrupted, `hubctl upgrade` goes on, and `hubctl rollback` goes back. Should hubctl be gone by "
-        f"then, these do the same:\n  {folder() / 'finish'}\n  {folder() / 'finish'} --back",
-        flush=True,
+        "If this is interrupted, `hubctl upgrade` goes on, and `hubctl rollback` goes back. "
+        "Where hubctl does not start by then, these do the same:"
     )
+    print(f"  {folder() / 'finish'}\n  {folder() / 'finish'} --back", flush=True)
 
 
 def _before(prefix: Path) -> Before:

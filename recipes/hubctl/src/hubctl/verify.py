@@ -13,7 +13,7 @@ from hubctl import settings as hub_settings
 from hubctl import status as hub_status
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.revisions import surroundings
+from hubctl.revisions import conda, surroundings
 
 CHECK = """\
 import json, os, sys
@@ -57,13 +57,9 @@ def wrong_files() -> list[str]:
     Raises:
         HubError: conda can't check it.
     """
-    python = places.base_prefix() / "bin" / "python"
-    prefixes: list[Path] = list(dict.fromkeys([places.base_prefix(), places.environment()]))
-    command = [str(python), "-I", "-B", "-c", CHECK, *map(str, prefixes)]
-    try:
-        done = subprocess.run(command, env=surroundings(), capture_output=True, text=True)
-    except FileNotFoundError:
-        raise HubError(f"{python} is not there", "this environment is not one of an installation with conda") from None
+    python = Path(conda("doctor")[0]).with_name("python")
+    command = [str(python), "-I", "-B", "-c", CHECK, str(places.base_prefix()), str(places.environment())]
+    done = subprocess.run(command, env=surroundings(), capture_output=True, text=True)
     if done.returncode:
         raise HubError("conda can't check the files", (done.stderr.strip().splitlines() or ["it says no reason"])[-1])
     found: list[str] = json.loads(done.stdout)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ def main(folder: Path, back: bool) -> int:
     Returns:
         0: done; 1: it has failed, and all is as it was before, or one line says what is left to do; 130: interrupted.
     """
+    os.umask(0o022)  # what conda and the steps make is for every user of the server
     try:
         with alone(folder.parent / "lock") as held:
             journal = read(folder)
@@ -86,8 +88,8 @@ def main(folder: Path, back: bool) -> int:
                 _back(course.noted(is_back=True))
                 return 0 if back else 1
             return _forward(course)
-    except FailedError as error:
-        print(f"hubctl: {error}", file=sys.stderr)
+    except (FailedError, OSError, sqlite3.Error) as error:
+        print(f"hubctl: {error}. The same command goes on from here", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"hubctl: interrupted; `hubctl upgrade` goes on, and so does {folder}/finish", file=sys.stderr)
         return INTERRUPTED
@@ -104,7 +106,7 @@ def _forward(course: Course) -> int:
         _set_up(course)
         course = _renew(course)
         _verify(course)
-    except (FailedError, OSError, database.sqlite3.Error) as error:
+    except (FailedError, OSError, sqlite3.Error) as error:
         print(f"hubctl: {error}. Going back to release {course.journal.release_before}", file=sys.stderr, flush=True)
         _back(Course(course.folder, read(course.folder) or course.journal, course.held).noted(is_back=True))
         return 1
@@ -142,7 +144,9 @@ def _migrate(course: Course) -> Course:
     if not _has_moved(course):
         return course
     _say(f"Changing the schema of {course.database}")
-    if not course.journal.is_migrated:  # a killed run may have changed it since
+    if course.journal.is_migrated:  # a killed run may have left half of the new schema
+        database.put_back(course.copy, course.database)
+    else:
         database.snapshot(course.database, course.copy)
         course = course.noted(is_migrated=True)
     programs = Path(course.journal.hub.folder, "bin")

@@ -1,0 +1,99 @@
+"""Ends a command by SIGKILL as soon as an upgrade has come to a point, which is seen by the files that are there.
+
+As a program, for a server's own Python: `python killing.py PREFIX OLD NEW POINT COMMAND…`; exit code 1 when the command
+ended before it. Only the standard library can be imported here.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+class State:
+    """How far an upgrade from one release to another one is; what is true once, stays true."""
+
+    def __init__(self, prefix: Path, old: str, new: str) -> None:
+        self.hub, self.base = prefix / "envs/jupyterhubenv", prefix
+        self.old, self.new, self.cache = old, new, prefix / "pkgs"
+
+    def begun(self) -> bool:
+        """conda has taken the first package away."""
+        return not (self.hub / f"conda-meta/hubforge-{self.old}-0.json").exists()
+
+    def gone(self) -> bool:
+        """conda has taken all packages away that change."""
+        return self.begun() and not any(self.hub.glob(f"conda-meta/hubctl-{self.old}-*.json"))
+
+    def linked(self, part: float) -> bool:
+        """This part of the new hubctl's files is there: they are links to those of the package cache."""
+        if not self.gone():
+            return False
+        for paths in self.cache.glob(f"hubctl-{self.new}-*/info/paths.json"):
+            names = [entry["_path"] for entry in json.loads(paths.read_text())["paths"]]
+            names = [name for name in names if name.endswith(".py")]
+            there = sum(self._is_link(name, paths.parent.parent) for name in names)
+            return there >= max(1, part * len(names))
+        return False
+
+    def _is_link(self, name: str, folder: Path) -> bool:
+        try:
+            return (self.hub / name).samefile(folder / name)
+        except OSError:
+            return False
+
+    def recorded(self, name: str) -> bool:
+        """conda has noted the new package."""
+        return any(self.hub.glob(f"conda-meta/{name}-{self.new}-*.json"))
+
+    def base_begun(self) -> bool:
+        """The same as ``begun``, of base."""
+        return not (self.base / f"conda-meta/hubforge-base-{self.old}-0.json").exists()
+
+    def base_done(self) -> bool:
+        """base is that of the new release."""
+        return (self.base / f"conda-meta/hubforge-base-{self.new}-0.json").exists()
+
+
+POINTS: dict[str, Callable[[State], bool]] = {
+    "the first package is gone": State.begun,
+    "all packages that change are gone": State.gone,
+    "the first file is there": lambda state: state.linked(0),
+    "a third is there": lambda state: state.linked(0.33),
+    "two thirds are there": lambda state: state.linked(0.66),
+    "all files are there": lambda state: state.linked(1),
+    "the first record is there": lambda state: state.recorded("hubctl"),
+    "the last record is there": lambda state: state.recorded("hubforge"),
+    "base has begun": State.base_begun,
+    "base is done": State.base_done,
+}
+
+
+def kill_at(state: State, point: str, command: list[str]) -> bool:
+    """Runs ``command`` until then; whether it came so far."""
+    reached = POINTS[point]
+    with subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL) as process:
+        while not reached(state):
+            if process.poll() is not None:
+                return False
+        os.killpg(process.pid, signal.SIGKILL)
+    return True
+
+
+def strangers(folder: Path) -> list[str]:
+    """The files of an environment that no package owns, but for byte code."""
+    owned = {name for record in folder.glob("conda-meta/*.json") for name in json.loads(record.read_text())["files"]}
+    others = ("pkgs/", "envs/", ".hubforge/", "conda-meta/")
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()]
+    return sorted({name for name in names if not name.startswith(others) and not name.endswith(".pyc")} - owned)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "strangers":
+        print("\n".join(strangers(Path(sys.argv[2]))))
+        sys.exit()
+    prefix, old, new, point, *command = sys.argv[1:]
+    sys.exit(0 if kill_at(State(Path(prefix), old, new), point, command) else 1)

@@ -38,6 +38,7 @@ from hubctl.doctor.command import doctor
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.metrics import metrics
+from hubctl.oldsite.command import migrate
 from hubctl.reload import reload
 from hubctl.rollback import rollback
 from hubctl.settings import Auth, Spawner
@@ -69,6 +70,7 @@ app.command()(doctor)
 app.command()(backup_commands.backup)
 app.command()(backup_commands.restore)
 app.command()(metrics)
+app.command()(migrate)
 app.command()(reload)
 app.command()(revisions.history)
 app.command()(rollback)

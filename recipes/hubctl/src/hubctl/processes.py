@@ -47,6 +47,11 @@ class Process:
             return "ended"
 
     @property
+    def words(self) -> list[str]:
+        """Its command line; empty when it has ended, or is another user's."""
+        return _strings(self.pid, "cmdline")
+
+    @property
     def alive(self) -> bool:
         """Whether this very process still runs."""
         return Process.of(self.pid) == self
@@ -94,6 +99,13 @@ def descendants(process: Process) -> list[Process]:
             if child := Process.of(pid):
                 found.append(child)
     return found
+
+
+def all_of_the_host() -> Iterator[Process]:
+    """Every process that is there now."""
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and (process := Process.of(int(entry.name))):
+            yield process
 
 
 def wait_ended(processes: Iterable[Process], seconds: float) -> list[Process]:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -195,22 +195,52 @@ class _NotAllowedError(HubError):
     """The settings would not be valid."""
 
 
+def with_values(path: Path, values: Mapping[KeyPath, Any]) -> tuple[str, Settings]:
+    """What the file would be with several keys set, and the settings then; nothing is written.
+
+    Raises:
+        HubError: these settings would not be valid.
+    """
+
+    def put(tree: CommentedMap) -> None:
+        for where, value in values.items():
+            if yamlfile.plain(value_at(tree, where)) != value:
+                yamledit.assign(_section(tree, where), where[-1], _node(value))
+
+    return _altered(yamlfile.read_text(path), path, put)
+
+
+def _node(value: Any) -> Any:
+    """A value as a tree has it: entries on a line each, names side by side."""
+    if not isinstance(value, list):
+        return CommentedMap(value) if isinstance(value, dict) else value
+    items = CommentedSeq(map(_node, value))
+    if not any(isinstance(item, dict) for item in value):
+        items.fa.set_flow_style()
+    return items
+
+
 def _edit(path: Path, where: KeyPath, alter: Callable[[CommentedMap], None]) -> Settings:
-    with _alone(path):
+    with alone(path):
         before = yamlfile.read_text(path)
-        tree = yamlfile.tree(before, path)
-        alter(tree)
-        after = yamledit.dump(tree, before)
-        document = yamlfile.parse(after, path)
-        if document.values != yamlfile.plain(tree):
-            raise HubError(f"{path} can't be changed by a program without harm", "edit it by hand")
-        found, problems = settings.examine(document)
-        if found is None or problems:
-            told = list(dict.fromkeys(f"{dotted(place)}: {text}" for place, text in problems))
-            raise _NotAllowedError("\n".join(told), f"{path} is as it was")
+        after, found = _altered(before, path, alter)
         if after != before:
             _write(path, after)
         return found
+
+
+def _altered(before: str, path: Path, alter: Callable[[CommentedMap], None]) -> tuple[str, Settings]:
+    tree = yamlfile.tree(before, path)
+    alter(tree)
+    after = yamledit.dump(tree, before)
+    document = yamlfile.parse(after, path)
+    if document.values != yamlfile.plain(tree):
+        raise HubError(f"{path} can't be changed by a program without harm", "edit it by hand")
+    found, problems = settings.examine(document)
+    if found is None or problems:
+        told = list(dict.fromkeys(f"{dotted(place)}: {text}" for place, text in problems))
+        raise _NotAllowedError("\n".join(told), f"{path} is as it was")
+    return after, found
 
 
 def _write(path: Path, text: str) -> None:
@@ -221,7 +251,7 @@ def _write(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """One at a time: of two, the later would write what it had read before the earlier one wrote."""
     try:
         folder = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,0 +1,57 @@
+"""A plan carried out: in one step, after a backup of what was there."""
+
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hubctl import backup, daemon, onestep, systemd, tlspair
+from hubctl import settings as hub_settings
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+from hubctl.oldsite import olddatabase
+from hubctl.oldsite.plan import Plan
+from hubctl.onestep import New
+from hubctl.tlspair import Files
+
+
+def refuse_running(plan: Plan, layout: Layout) -> None:
+    """Nothing is carried over under a hub that runs: of either one, something would be lost.
+
+    Raises:
+        HubError: one of the two runs.
+    """
+    if plan.old.running:
+        raise HubError(
+            f"The old hub runs (process {plan.old.running.pid})", f"{plan.old.how_to_stop()}; then try again"
+        )
+    if daemon.running(layout) or (systemd.runs_the_hub(layout) and systemd.main_process()):
+        raise HubError("The hub runs", "`hubctl stop` ends it; then try again")
+
+
+def carry_out(plan: Plan, layout: Layout, work: Path) -> Path:
+    """Puts all of it in place; gives the backup of what was there.
+
+    Raises:
+        HubError: the old database can't be upgraded, or something can't be written: nothing was changed then.
+    """
+    settings = hub_settings.load(layout.settings)
+    new: dict[Path, New] = {}
+    if plan.database:
+        olddatabase.upgrade(plan.database)
+        new[layout.database] = New(plan.database.file, 0o600)
+    if plan.text is not None:
+        place = layout.settings.resolve()
+        (work / "hub.yaml").write_text(plan.text, encoding="utf-8")
+        new[place] = New(work / "hub.yaml", stat.S_IMODE(place.stat().st_mode))
+    before = layout.state / f"before-migrate-{datetime.now(UTC).strftime('%Y-%m-%dT%H%M%S.%fZ')}.tar.gz"
+    try:
+        backup.write(before, layout)
+        if plan.pair:
+            target = Files(layout.below(settings.tls.key), layout.below(settings.tls.cert))
+            tlspair.keep(target)
+            new |= {target.key: New(plan.pair.key, 0o600), target.cert: New(plan.pair.cert, 0o600)}
+        onestep.change(layout, new)
+    except OSError as error:
+        what = f"Not carried over: {error.filename or layout.state}: {error.strerror}"
+        raise HubError(what, "mend it, then run the same command again, as root") from None
+    return before

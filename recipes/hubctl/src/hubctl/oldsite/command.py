@@ -1,0 +1,92 @@
+"""``hubctl migrate``."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hubctl import daemon, settings_edit, tables
+from hubctl.errors import HubError
+from hubctl.layout import Layout
+from hubctl.oldsite import apply as applying
+from hubctl.oldsite import oldhub, plan
+from hubctl.oldsite.plan import Plan
+
+
+def migrate(
+    prefix: Annotated[
+        Path, typer.Option("--from", help="The environment that the old hub was installed in.", metavar="DIR")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Its jupyterhub_config.py, where that is in no usual place.", metavar="FILE"),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; both hubs have to be stopped.")] = False,
+) -> None:
+    """Move in from a hub that was made by hand: show what of it this hub takes over, and what needs a person.
+
+    Without --apply nothing is changed. Settings go to hub.yaml, users to the database, key and certificate to their
+    place; what was there before is kept in a backup. The old hub's files are only read.
+
+    Example: hubctl migrate --from /opt/miniconda3/envs/old
+    """
+    layout = Layout.current()
+    with _alone(layout) as work:
+        old = oldhub.find(prefix, config)
+        found = plan.make(old, layout, work)
+        _show(found, layout)
+        if found.is_done:
+            print("All of it is here already; nothing was changed.")
+        elif not apply:
+            print("Nothing was changed yet; with --apply it is.")
+        else:
+            applying.refuse_running(found, layout)
+            before = applying.carry_out(found, layout, work)
+            print(f"Carried over. What was here before: {before}")
+            print(
+                "Now `hubctl setup` makes the host fit, `hubctl doctor` looks for what is wrong, `hubctl start` starts."
+            )
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[Path]:
+    """A folder to work in, for root alone; nobody else starts the hub or changes hub.yaml meanwhile."""
+    if not layout.state.is_dir():
+        raise HubError(f"{layout.state} is not there", "`hubctl setup` makes it")
+    with daemon.alone(layout), settings_edit.alone(layout.settings):
+        try:
+            for left in layout.state.glob(".migrate-*"):  # of a command that was killed
+                shutil.rmtree(left)
+            with tempfile.TemporaryDirectory(prefix=".migrate-", dir=layout.state) as work:
+                yield Path(work)
+        except OSError as error:
+            raise HubError(f"{error.filename}: {error.strerror}", "run this as root") from None
+
+
+def _show(found: Plan, layout: Layout) -> None:
+    print(f"The old hub: {found.old.config.path}\n")
+    rows = [(f"line {row.carried.line}", row.carried.old, plan.setting(row)) for row in found.rows]
+    if found.database:
+        admins = sum(found.database.users.values())
+        users = f"{len(found.database.users)} users, {admins} of them administrators"
+        rows.append(("database", f"{found.database.source}: {users}", str(layout.database)))
+    if found.pair:
+        rows.append(("TLS", f"{found.pair.key}, {found.pair.cert}", "key and certificate of this hub"))
+    print("Carried over:" if rows else "Nothing is to be carried over.")
+    tables.show(("where", "old hub", "here"), rows)
+    for text in found.stays:
+        print(f"\n{text}")
+    if found.old.running:
+        print(f"\nThe old hub runs (process {found.old.running.pid}): {found.old.how_to_stop()}, before --apply")
+    if found.persons:
+        print("\nNeeds a person:")
+    for person in found.persons:
+        where = f"line {person.line}, " if person.line else ""
+        print(f"  {where}{person.what}: {person.do}")
+    if found.unneeded:
+        print(f"\nThis hub has its own of: {', '.join(sorted(set(found.unneeded)))}")
+    print()

@@ -94,5 +94,8 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"`{value:g}`"
     if isinstance(value, list):  # of entries, what is not left out
-        value = [{name: given for name, given in entry.items() if given} if isinstance(entry, dict) else entry for entry in value]
+        value = [
+            {name: given for name, given in entry.items() if given} if isinstance(entry, dict) else entry
+            for entry in value
+        ]
     return f"`{json.dumps(value).replace(chr(34), '')}`"

@@ -10,14 +10,15 @@ from forge.paths import ROOT
 _SOURCES = ROOT / "recipes/hubctl/src/hubctl"
 _KDC = ROOT / "recipes/jupyterhub-kerberos/src/jupyterhub_kerberos/kdc.py"
 _MODULES = (*sorted((_SOURCES / "doctor").glob("*.py")), _SOURCES / "tlspair.py", _SOURCES / "certificate.py")
-_FUNCTIONS = {_SOURCES / "images.py": "engine", _KDC: "principals"}
+_ONE_OF = {_SOURCES / "images.py": "engine", _KDC: "principals"}
 """Those of other modules whose errors are findings."""
+_OTHER = "install", "_replace", "_copy"
+"""What tlspair does beside looking."""
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _STATES = {"ok": "ok", "warning": "warning", "fault": "fault", "HubError": "fault", "TicketError": "fault"}
 """What is called with a line, and what is told of it; an error ends the check."""
-
-_INSTALLING = "install", "_replace", "_copy"
-"""What tlspair does beside looking."""
 
 
 @dataclass(frozen=True, order=True)
@@ -30,16 +31,18 @@ class Line:
 
 def lines() -> set[Line]:
     """All of them, but for those that are other errors' words, or begin with them."""
-    found: set[Line] = set()
-    for module in (*_MODULES, *_FUNCTIONS):
-        for function in ast.walk(ast.parse(module.read_text())):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name not in _INSTALLING:
-                if function.name == _FUNCTIONS.get(module, function.name):
-                    found |= set(_of(function))
+    found = {line for function in _functions() for line in _of(function)}
     return {line for line in found if line.text != "…" and not line.text.startswith("…;")}
 
 
-def _of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Line]:
+def _functions() -> Iterator[_Function]:
+    for module in (*_MODULES, *_ONE_OF):
+        nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, _Function)]
+        looking = [node for node in nodes if node.name not in _OTHER]
+        yield from (node for node in looking if node.name == _ONE_OF.get(module, node.name))
+
+
+def _of(function: _Function) -> Iterator[Line]:
     """The lines of one function. A name stands for what it is set to before its use."""
     known: dict[str, ast.expr] = {}
     nodes = sorted((node for node in ast.walk(function) if hasattr(node, "lineno")), key=lambda node: node.lineno)
@@ -55,7 +58,7 @@ def _assigned(node: ast.Assign) -> Iterator[tuple[str, ast.expr]]:
         names, values = (target.elts, node.value) if isinstance(target, ast.Tuple) else ([target], node.value)
         each = values.elts if isinstance(values, ast.Tuple) else [values]
         if len(names) == len(each):
-            yield from ((name.id, value) for name, value in zip(names, each) if isinstance(name, ast.Name))
+            yield from ((name.id, value) for name, value in zip(names, each, strict=True) if isinstance(name, ast.Name))
 
 
 def _text(node: ast.expr, known: dict[str, ast.expr]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import pytest
 
@@ -36,15 +37,24 @@ def test_the_index_leads_to_every_page() -> None:
     assert sorted(set(DOCS.glob("*.md")) - reached - {index}) == []
 
 
+@cache
+def names_of_tests() -> set[str]:
+    return {
+        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_file_and_every_test_that_is_named_exists(name: str) -> None:
-    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     folders = ("bench/", "config/", "forge/", "images/", "post_install/", "recipes/", "tests/")
-    pieces = [piece.replace("hubctl/", "recipes/hubctl/src/hubctl/", 1) if piece.startswith("hubctl/") else piece for piece in PAGES[name].pieces]
+    pieces = [
+        piece.replace("hubctl/", "recipes/hubctl/src/hubctl/", 1) if piece.startswith("hubctl/") else piece
+        for piece in PAGES[name].pieces
+    ]
     files = [piece for piece in pieces if piece.startswith(folders) and not re.search("[A-Z*… ]{2}|[*… ]", piece)]
     named = [piece for piece in pieces if re.fullmatch(r"test_\w+", piece)]
     assert [file for file in files if not (ROOT / file).exists()] == []
-    assert [test for test in named if f"def {test}(" not in tests] == []
+    assert [test for test in named if test not in names_of_tests()] == []
 
 
 def options_of_hubctl() -> dict[tuple[str, ...], set[str]]:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -61,22 +61,22 @@ class Page:
                 found[-1] += (_plain(token),)
         return found
 
-    def commands(self, program: str) -> Iterator[list[str]]:
-        """The words after ``program``, wherever it is called in a block or named with words after it in the text."""
-        for line in self._shown():
-            for part in _BETWEEN.split(line):
-                words = _words(part.removeprefix("$ "))
-                for place, word in enumerate(words):
-                    if Path(word).name == program:
-                        yield words[place + 1 :]
-                        break
+    @property
+    def lines(self) -> list[str]:
+        """The lines of code blocks, a continued one as one line."""
+        blocks = [token.content for token in self._tokens if token.type in ("fence", "code_block")]
+        return [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
 
-    def _shown(self) -> Iterator[str]:
-        """The lines of code blocks, a continued one as one line, and the pieces of code in the text."""
-        for token in self._tokens:
-            if token.type in ("fence", "code_block"):
-                yield from token.content.replace("\\\n", " ").splitlines()
-        yield from (piece for piece in self.pieces if "…" not in piece)
+    def commands(self, program: str) -> list[list[str]]:
+        """The words after ``program``, wherever it is called in a block or named with words after it in the text."""
+        return called(program, [*self.lines, *(piece for piece in self.pieces if "…" not in piece)])
+
+
+def called(program: str, lines: Iterable[str]) -> list[list[str]]:
+    """The words after ``program`` in each of the lines that calls it."""
+    parts = (_words(part.removeprefix("$ ")) for line in lines for part in _BETWEEN.split(line))
+    names = [(words, [Path(word).name for word in words]) for words in parts]
+    return [words[found.index(program) + 1 :] for words, found in names if program in found]
 
 
 def _plain(inline: Token) -> str:

@@ -1,7 +1,7 @@
 """README.md and docs/: links lead somewhere, and what is to be typed exists."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 
 import pytest
@@ -9,12 +9,14 @@ import pytest
 from forge.paths import ROOT
 
 from . import doctor_lines
-from .markdown_page import Page
+from .markdown_page import Page, called
 
 DOCS = ROOT / "docs"
 PAGES = {str(path.relative_to(ROOT)): Page(path) for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))}
 REFERENCE = DOCS / "hubctl.md"
-"""Written from the code: tests/server/test_documentation.py."""
+"""Made from the code: tests/server/test_documentation.py."""
+
+WRITTEN = [name for name, page in PAGES.items() if page.path != REFERENCE]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -70,26 +72,43 @@ def options_of_hubctl() -> dict[tuple[str, ...], set[str]]:
     return found
 
 
+def split(words: Sequence[str], known: Collection[tuple[str, ...]]) -> tuple[tuple[str, ...], list[str]]:
+    """The command that the words begin with, and the words after it."""
+    rest = [*words[2:]] if words[:1] == ["--root"] else [*words]
+    command: tuple[str, ...] = ()
+    while rest and (*command, rest[0]) in known:
+        command = (*command, rest.pop(0))
+    return command, rest
+
+
 def unknown_to_hubctl(words: Sequence[str], known: dict[tuple[str, ...], set[str]]) -> Iterator[str]:
     """What hubctl would not understand of its words."""
-    if words[:1] == ["--root"]:
-        words = words[2:]
-    command: tuple[str, ...] = ()
-    while (*command, *words[len(command) : len(command) + 1]) in known and len(command) < len(words):
-        command = (*command, words[len(command)])
-    rest = words[len(command) :]
+    command, rest = split(words, known)
     is_group = any(other[:-1] == command for other in known if other)
     if is_group and rest and not rest[0].startswith("-"):
         yield f"no command: {rest[0]}"
     yield from (word for word in rest if word.startswith("-") and word.partition("=")[0] not in known[command])
 
 
-@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if page.path != REFERENCE])
+@pytest.mark.parametrize("name", WRITTEN)
 def test_every_hubctl_command_that_is_shown_exists_with_its_options(name: str) -> None:
     known = options_of_hubctl()
     assert "--check" in known["setup",]
     shown = PAGES[name].commands("hubctl")
     assert [(words, wrong) for words in shown if (wrong := [*unknown_to_hubctl(words, known)])] == []
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_hubctl_command_to_be_typed_has_the_arguments_that_it_wants(name: str) -> None:
+    usages = re.findall(r"^\$ hubctl (.*?) \[OPTIONS\](.*)$", REFERENCE.read_text(), re.MULTILINE)
+    wanted = {tuple(command.split()): arguments.count("{") for command, arguments in usages}
+    assert wanted["config", "set"] == 2
+    typed = [
+        split(words, wanted.keys() | {command[:1] for command in wanted})
+        for words in called("hubctl", PAGES[name].lines)
+    ]
+    given = [(command, sum(not word.startswith("-") for word in rest)) for command, rest in typed]
+    assert [command for command, number in given if number < wanted.get(command, 0)] == []
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -62,19 +62,26 @@ POINTS: dict[str, Callable[[State], bool]] = {
     "the first package is gone": State.begun,
     "all packages that change are gone": State.gone,
     "the first file is there": lambda state: state.linked(0),
-    "a third is there": lambda state: state.linked(0.33),
-    "two thirds are there": lambda state: state.linked(0.66),
+    "a fifth is there": lambda state: state.linked(0.2),
+    "two fifths are there": lambda state: state.linked(0.4),
+    "three fifths are there": lambda state: state.linked(0.6),
+    "four fifths are there": lambda state: state.linked(0.8),
     "all files are there": lambda state: state.linked(1),
     "the first record is there": lambda state: state.recorded("hubctl"),
     "the last record is there": lambda state: state.recorded("hubforge"),
+}
+"""Of the hub's environment, in their order."""
+
+BASE_POINTS: dict[str, Callable[[State], bool]] = {
     "base has begun": State.base_begun,
     "base is done": State.base_done,
 }
+"""Those of base, which comes afterwards."""
 
 
 def kill_at(state: State, point: str, command: list[str]) -> bool:
     """Runs ``command`` until then; whether it came so far."""
-    reached = POINTS[point]
+    reached = (POINTS | BASE_POINTS)[point]
     with subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL) as process:
         while not reached(state):
             if process.poll() is not None:

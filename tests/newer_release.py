@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,8 +43,9 @@ def upgrade():
 """
 
 
-def publish(folder: Path) -> Path:
-    """Makes a channel of the release that is built and those after it."""
+def publish(folder: Path, before: Path) -> Path:
+    """Makes a channel of the release that is built, those after it, and the one whose installer is ``before``."""
+    subprocess.run(["bash", str(before), "--extract-channel", str(folder / "before")], check=True)
     tool = Index(SITE, "1.0", "0", noarch="generic", depends=("idna",))
     made = [condapkg.write(folder, tool, [Member("share/site-tool", b"1\n")], epoch=0)]
     hub = environments.solve(release.requirements(), [CHANNEL])
@@ -55,7 +57,8 @@ def publish(folder: Path) -> Path:
         jupyterhub = _changed(folder, files["jupyterhub"], version)
         made += [jupyterhub, release.metapackage(version, _with(hub, [idna, jupyterhub]))]
         made.append(release.base_metapackage(version, _with(base, [idna])))
-    channel.add([*CHANNEL.glob("*/*.conda"), idna, *made], folder / "hubforge", {})
+    published = [*(folder / "before").glob("*/*.conda"), *CHANNEL.glob("*/*.conda")]
+    channel.add([*published, idna, *made], folder / "hubforge", {})
     return folder / "hubforge"
 
 

@@ -10,7 +10,7 @@ from forge import construct
 from forge.paths import CONSTRUCT
 from tests import newer_release, older_release
 from tests.containers import Container, base_image, running
-from tests.killing import POINTS
+from tests.killing import BASE_POINTS, POINTS
 from tests.product import ENVIRONMENT, PREFIX
 
 OLD, BUILT = older_release.VERSION, construct.read(CONSTRUCT).version
@@ -28,14 +28,18 @@ USERS = {"alice": "correct-horse", "bob": "battery-staple"}
 UPGRADE = f"{HUBCTL} upgrade --yes --to {BUILT} || exec {FINISH}"
 """What the administrator types again after a kill: the same, or what `hubctl upgrade` has named."""
 
+BY_CONDA = f"{CONDA} install --yes --quiet -n jupyterhubenv hubforge={BUILT} || exec bash /dist/hub-installer.sh -bsu"
+"""The same command again; a record that was half-written conda does not get over, and the installer does."""
+
 BACK = f"{HUBCTL} rollback --yes || exec {FINISH} --back"
 
 
 @pytest.fixture(scope="module")
-def server(older: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+def server(older: Path, installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """A server without network on which the older release runs, and two users. A package of the site's own is added."""
-    published = newer_release.publish(tmp_path_factory.mktemp("newer"))
-    mounts = {older.parent: "/older", published: "/channel", Path(__file__).parents[1]: "/tests"}
+    published = newer_release.publish(tmp_path_factory.mktemp("newer"), older)
+    mounts = {older.parent: "/older", installer.parent: "/dist", published: "/channel"}
+    mounts[Path(__file__).parents[1]] = "/tests"
     with running(base_image("bookworm"), mounts=mounts) as container:
         container.run("bash", f"/older/{older.name}", "-b")
         for user, password in USERS.items():
@@ -109,12 +113,12 @@ def test_a_dry_run_shows_what_would_change_and_writes_nothing(server: Container)
 def test_a_release_that_the_channel_has_not_is_refused_with_those_that_it_has(server: Container) -> None:
     refused = server.run(HUBCTL, "upgrade", "--yes", "--to", "1999.01", check=False)
     assert refused.returncode == 1
-    assert f"{BUILT}, {NEWER}, {BROKEN}" in refused.stderr
+    assert f"{OLD}, {BUILT}, {NEWER}, {BROKEN}" in refused.stderr
 
 
 def test_killed_half_way_it_goes_back_where_that_is_wanted(server: Container) -> None:
     before = processes(server), strangers(server), packages(server), packages(server, "base")
-    kill_at(server, "two thirds are there", UPGRADE)
+    kill_at(server, "three fifths are there", UPGRADE)
     server.shell(BACK)
     assert releases(server) == (OLD, OLD)
     assert (processes(server), strangers(server), packages(server), packages(server, "base")) == before
@@ -122,7 +126,7 @@ def test_killed_half_way_it_goes_back_where_that_is_wanted(server: Container) ->
 
 def test_killed_ten_times_it_arrives_and_users_go_on_working(server: Container) -> None:
     before = processes(server), strangers(server)
-    for point in POINTS:
+    for point in (*POINTS, *BASE_POINTS):
         kill_at(server, point, UPGRADE)
     said = server.shell(UPGRADE)
     assert f"Going on with the upgrade to release {BUILT}" in said
@@ -148,6 +152,17 @@ def test_conda_has_nothing_to_add_to_what_hubctl_did(server: Container) -> None:
     for name, spec in (("jupyterhubenv", f"hubforge=={BUILT}"), ("base", f"hubforge-base=={BUILT}")):
         plan = json.loads(server.shell(f"{CONDA} install --dry-run --json -n {name} {spec}"))
         assert "actions" not in plan
+
+
+def test_conda_killed_ten_times_arrives_too(server: Container) -> None:
+    before = processes(server), strangers(server)
+    server.shell(f"{HUBCTL} rollback --yes")
+    assert packages(server)["hubforge"] == OLD
+    for point in POINTS:
+        kill_at(server, point, BY_CONDA)
+    server.shell(BY_CONDA)
+    assert releases(server) == (BUILT, BUILT)
+    assert (processes(server), strangers(server)) == before
 
 
 def test_an_update_of_all_stays_with_the_release(server: Container) -> None:

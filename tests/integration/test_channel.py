@@ -251,6 +251,33 @@ def test_a_tar_of_a_channel_joins_what_is_there_and_old_builds_stay(server: Cont
     assert made_from_the_channel(server, "site-tool")["url"] == f"file://{LOCAL}/noarch/site-tool-1.0-0.conda"
 
 
+@pytest.mark.parametrize("given", ["hubforge", "hubforge.tar"])
+def test_the_locks_of_a_channel_come_along(server: Container, given: str) -> None:
+    server.shell("tar -C /srv/www -cf /tmp/hubforge.tar hubforge; ln -sfn /srv/www/hubforge /tmp/hubforge")
+    said = server.shell(f"{HUBCTL} channel add /tmp/{given}")
+    assert f"Locks of now are in {LOCAL}/locks" in said
+    server.shell(f"diff -r /srv/www/hubforge/locks {LOCAL}/locks")
+    again = server.shell(f"{HUBCTL} channel add /tmp/{given}")
+    assert "0 packages added" in again
+    assert "Locks" not in again
+
+
+def test_the_lock_of_an_old_release_can_be_installed_without_network(server: Container) -> None:
+    server.shell(f"{HUBCTL} channel add /srv/www/hubforge")
+    create = f"{CONDA} create --yes --quiet -p /tmp/made --file {LOCAL}/locks/now/jupyterhubenv.explicit.txt"
+    server.shell(f"CHANNEL_ROOT={LOCAL} CONDA_PKGS_DIRS=$(mktemp -d) {create}")
+    made = json.loads(server.shell(f"{CONDA} list --json -p /tmp/made"))
+    assert {p["name"]: f"{p['version']} {p['build_string']}" for p in made} == locks.read("jupyterhubenv")
+
+
+def test_a_lock_is_not_rewritten(server: Container) -> None:
+    server.shell(f"mkdir -p {LOCAL}/locks/now; echo another >{LOCAL}/locks/now/jupyterhubenv.explicit.txt")
+    refused = server.run(HUBCTL, "channel", "add", "/srv/www/hubforge", check=False)
+    assert refused.returncode == 1
+    assert "locks/now/jupyterhubenv.explicit.txt is in" in refused.stderr
+    assert server.shell(f"cat {LOCAL}/locks/now/*; find {LOCAL} -type f | wc -l") == "another\n1\n"
+
+
 def test_single_packages_and_folders_of_them_can_be_added(server: Container) -> None:
     server.shell(f"{HUBCTL} channel add /dist/hub-installer.sh")
     server.shell("rm -rf /tmp/some; mkdir /tmp/some; cp /srv/www/hubforge/noarch/hubforge-2*.conda /tmp/some")

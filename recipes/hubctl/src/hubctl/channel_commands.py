@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import typer
 
-from hubctl import checksum, condaconfig, localchannel, wholefile
+from hubctl import checksum, condaconfig, condapackages, localchannel, wholefile
 from hubctl import layout as places
 from hubctl.condaconfig import Login, Source
 from hubctl.errors import HubError
@@ -82,6 +82,9 @@ def add(
     added = localchannel.add(source, layout.channel)
     condaconfig.write(condaconfig.read(layout), layout)
     print(f"{layout.channel}: {len(added.new)} packages added, {len(added.known)} were there already")
+    if added.locks:
+        versions = dict.fromkeys(place.split("/")[1] for place in added.locks)
+        print(f"Locks of {', '.join(versions)} are in {layout.channel / condapackages.LOCKS}")
     for place in added.new:
         if release := RELEASE.match(place):
             version = release[1]

@@ -1,12 +1,13 @@
 """Conda packages that were carried to this server: what each is, and whether it is whole."""
 
 import json
+import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import zstandard
@@ -17,13 +18,19 @@ from hubctl.errors import HubError
 SUBDIRS = ("linux-64", "noarch")
 SUFFIXES = (".conda", ".tar.bz2")
 
+LOCKS = "locks"
+"""The folder of a channel in which each release has its locks, below its version."""
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_LOCK = re.compile(rf"{LOCKS}/{_NAME}/{_NAME}\.(explicit\.txt|conda-lock\.yml)")
+
 _UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, tarfile.TarError, zstandard.ZstdError)
 """What a damaged package ends in, depending on where the damage is."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package file.
+    """A package file; or a lock, which names packages.
 
     Attributes:
         place: below a channel's folder, as ``noarch/six-1.17.0-0.conda``.
@@ -56,6 +63,18 @@ def of_channel(folder: Path) -> list[Package]:
                 raise HubError(f"{subdir}/{name} is damaged: sha256 {sha256}, {expected}", "copy it again")
             found.append(Package(path, f"{subdir}/{name}", sha256))
     return found
+
+
+def locks_of(folder: Path) -> list[Package]:
+    """The locks of a channel's folder, by which its releases can be installed exactly, the old ones, too."""
+    found = [path for path in sorted(folder.glob(f"{LOCKS}/*/*")) if path.is_file()]
+    places = {path: path.relative_to(folder) for path in found}
+    return [Package(path, str(place), checksum.sha256_of(path)) for path, place in places.items() if is_lock(place)]
+
+
+def is_lock(place: PurePath) -> bool:
+    """Whether that is where a channel has a lock: ``locks/2026.11/base.explicit.txt``."""
+    return bool(_LOCK.fullmatch(str(place)))
 
 
 def single(file: Path) -> Package:

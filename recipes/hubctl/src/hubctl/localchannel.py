@@ -24,10 +24,17 @@ TAR = (".tar", ".tar.gz", ".tgz", ".tar.xz")
 
 @dataclass(frozen=True)
 class Added:
-    """What has become of what was given: places in the channel (``noarch/NAME``) that are new, and that were there."""
+    """What has become of what was given: places in the channel.
+
+    Attributes:
+        new: packages (``noarch/NAME``) that are new there.
+        known: packages that were there.
+        locks: locks (``locks/VERSION/NAME``) that are new there.
+    """
 
     new: list[str]
     known: list[str]
+    locks: list[str]
 
 
 def add(source: Path, channel: Path) -> Added:
@@ -47,7 +54,8 @@ def add(source: Path, channel: Path) -> Added:
             packages = _packages(source, Path(staging))
             if not packages:
                 raise HubError(f"{source} holds no packages ({', '.join(SUFFIXES)})")
-            added = _merge(packages, channel)
+            carried = source if source.is_dir() else Path(staging)
+            added = _merge(packages, condapackages.locks_of(carried), channel)
     except OSError as error:
         raise HubError(f"{channel} can't be written: {error.strerror or error}", "run this as root") from None
     return added
@@ -111,17 +119,21 @@ def _unpack_installer(installer: Path, folder: Path) -> None:
 
 
 def _unpack_tar(file: Path, folder: Path) -> None:
-    """Packages and indices alone, each to its place by its own name: no path in the file decides where they go."""
+    """Packages, indices and locks alone, each to its place by its own name: no path in the file decides more."""
     try:
         with tarfile.open(file, "r|*") as archive:
             for member in archive:
                 path = PurePosixPath(member.name)
-                wanted = path.name.endswith(SUFFIXES) or path.name in ("repodata.json", "repodata.json.zst")
+                place = PurePosixPath(*path.parts[-3:])
+                is_lock = condapackages.is_lock(place)
+                is_package = path.name.endswith(SUFFIXES) or path.name in ("repodata.json", "repodata.json.zst")
+                wanted = is_package or is_lock
                 content = archive.extractfile(member) if wanted and member.isreg() else None
                 if content is None:
                     continue
                 target = folder / path.parent.name if path.parent.name in SUBDIRS else folder
-                target.mkdir(exist_ok=True)
+                target = folder / place.parent if is_lock else target
+                target.mkdir(parents=True, exist_ok=True)
                 with (target / path.name).open("xb") as unpacked:
                     shutil.copyfileobj(content, unpacked)
     except FileExistsError as error:
@@ -144,9 +156,25 @@ def _alone(channel: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def _merge(packages: list[Package], channel: Path) -> Added:
+def _merge(packages: list[Package], locks: list[Package], channel: Path) -> Added:
+    new, known = _sorted(packages, channel)
+    new_locks, _ = _sorted(locks, channel)
+    for package in new:
+        _place(package, channel / package.place)
+    index(channel)
+    for lock in new_locks:  # last: what a lock names is there before it
+        _place(lock, channel / lock.place)
+    return Added(*([entry.place for entry in part] for part in (new, known, new_locks)))
+
+
+def _sorted(given: list[Package], channel: Path) -> tuple[list[Package], list[Package]]:
+    """Those that the channel lacks, and those that it has.
+
+    Raises:
+        HubError: it has other bytes under one of the names.
+    """
     new, known = [], []
-    for package in packages:
+    for package in given:
         there = channel / package.place
         if not there.exists():
             new.append(package)
@@ -157,15 +185,12 @@ def _merge(packages: list[Package], channel: Path) -> Added:
                 f"{package.place} is in {channel} with other bytes, and nothing in it is rewritten",
                 "get a build of another number; or remove the file there, if it is damaged, and add this one again",
             )
-    for package in new:
-        _place(package, channel / package.place)
-    index(channel)
-    return Added([package.place for package in new], [package.place for package in known])
+    return new, known
 
 
 def _place(package: Package, target: Path) -> None:
     """Whole or not there; the copy is what was checked, or it is refused."""
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.partial")
     try:
         shutil.copyfile(package.file, temporary)

@@ -1,7 +1,7 @@
 """A release before the one that is built: the same packages, but for a few small ones of another version."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,39 +23,22 @@ SETTINGS = "share/hubforge/config/hub.yaml"
 """The default of a settings file, which differs."""
 
 
-NOTEBOOKS = (
-    *("babel", "configurable-http-proxy", "debugpy", "ipython", "jedi", "jupyter_server", "jupyterlab"),
-    *("jupyterlab_server", "nbconvert", "nodejs", "notebook", "prompt-toolkit"),
-)
-"""Packages of the hub's environment alone, without which hubctl and conda can still change it: half of its bytes."""
+def older_installer(folder: Path, small: bool = False) -> Path:
+    """Writes the installer of the older release to ``folder``, its packages beside it.
 
-
-def smaller_installer(folder: Path, left_out: Collection[str]) -> Path:
-    """Writes the installer of the release that is built to ``folder``, without some packages."""
-    plan = construct.read(CONSTRUCT)
-    carried = []
-    for spec in plan.environments:
-        records = [r for r in environments.solve(spec.specs, [CHANNEL]) if r.name.normalized not in left_out]
-        files = {record.name.normalized: environments.package_file(record) for record in records}
-        if release.METAPACKAGE in files:
-            pinned = [record for record in records if record.name.normalized != release.METAPACKAGE]
-            files[release.METAPACKAGE] = release.metapackage(plan.version, pinned)
-        carried.append(Environment(spec.name, spec.specs, tuple(files.values())))
-    target = folder / "smaller-installer.sh"
-    assemble(build._installer_plan(plan, tuple(carried)), target)
-    return target
-
-
-def older_installer(folder: Path, left_out: Collection[str] = ()) -> Path:
-    """Writes the installer of the older release to ``folder``, its packages beside it."""
+    Args:
+        small: without notebooks, which are half of the files.
+    """
     plan = replace(construct.read(CONSTRUCT), version=VERSION)
     dropped = condapkg.write(
         folder / "noarch", Index(DROPPED, VERSION, "0"), [Member("share/only-before", b"before\n")], epoch=0
     )
     carried = []
     for spec in plan.environments:
-        records = [r for r in environments.solve(spec.specs, [CHANNEL]) if r.name.normalized not in left_out]
+        records = environments.solve(spec.specs, [CHANNEL])
         files = {record.name.normalized: environments.package_file(record) for record in records}
+        if small and "hubctl" in files:
+            files = _without_notebooks(folder, files)
         files |= {name: _changed(folder, files[name], version) for name, version in CHANGED.items() if name in files}
         specs = spec.specs
         if release.METAPACKAGE in files:
@@ -73,6 +56,33 @@ def older_installer(folder: Path, left_out: Collection[str] = ()) -> Path:
     return target
 
 
+def small_installer(folder: Path) -> Path:
+    """Writes the installer of the release that is built to ``folder``, without notebooks."""
+    plan = construct.read(CONSTRUCT)
+    carried = []
+    for spec in plan.environments:
+        records = environments.solve(spec.specs, [CHANNEL])
+        files = {record.name.normalized: environments.package_file(record) for record in records}
+        if release.METAPACKAGE in files:
+            files = _without_notebooks(folder, files)
+            pinned = [_record(folder, path) for name, path in files.items() if name != release.METAPACKAGE]
+            files[release.METAPACKAGE] = release.metapackage(plan.version, pinned)
+        carried.append(Environment(spec.name, spec.specs, tuple(files.values())))
+    target = folder / "small-installer.sh"
+    assemble(build._installer_plan(plan, tuple(carried)), target)
+    return target
+
+
+def _without_notebooks(folder: Path, files: dict[str, Path]) -> dict[str, Path]:
+    """Of the hub's packages those that hubctl needs, and hubctl as one that needs no JupyterLab."""
+    hubctl = condapkg.read(files["hubctl"])
+    needed = tuple(spec for spec in hubctl.index.depends if spec.split()[0] != "jupyterlab")
+    kept = {record.name.normalized for record in environments.solve(needed, [CHANNEL])}
+    made = _written(folder / "small", hubctl, replace(hubctl.index, depends=needed), hubctl.members())
+    few = {name: path for name, path in files.items() if name in kept or name == release.METAPACKAGE}
+    return few | {"hubctl": made}
+
+
 def _changed(folder: Path, newest: Path, version: str) -> Path:
     """A package as it might have been: another version, one file more, another default of the settings."""
     package = condapkg.read(newest)
@@ -80,15 +90,15 @@ def _changed(folder: Path, newest: Path, version: str) -> Path:
         replace(member, data=b"# of the release before\n" + member.data) if member.path == SETTINGS else member
         for member in package.members()
     ]
+    added = Member(f"share/older/{package.index.name}", b"before\n")
+    return _written(folder, package, replace(package.index, version=version), [*members, added])
+
+
+def _written(folder: Path, package: condapkg.Package, index: Index, members: Iterable[Member]) -> Path:
+    """A package with another description and other files, and with the same commands."""
     noarch = json.loads(package.info.get("link.json", b"{}")).get("noarch", {})
-    return condapkg.write(
-        folder / package.index.subdir,
-        replace(package.index, version=version),
-        [*members, Member(f"share/older/{package.index.name}", b"before\n")],
-        epoch=0,
-        about=About(summary="of a release before"),
-        entry_points=noarch.get("entry_points", ()),
-    )
+    about, commands = About(summary="of a test's release"), noarch.get("entry_points", ())
+    return condapkg.write(folder / index.subdir, index, members, epoch=0, about=about, entry_points=commands)
 
 
 def _record(folder: Path, path: Path) -> rattler.RepoDataRecord:

@@ -22,7 +22,7 @@ PACKAGES = (
     "sssd-krb5",
 )
 
-USER, PASSWORD = "analyst", "correct-horse-7Qx!"
+USER, PASSWORD = "analyst", "battery-staple-3Wz!"
 CACHE = f"/run/jupyterhub/tickets/{USER}/krb5cc"
 KCM_SOCKET = "/run/.heim_org.h5l.kcm-socket"
 

@@ -273,8 +273,7 @@ class Trial:
 def trial(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
     """Both releases without notebooks, since they are laid down so often."""
     folder = tmp_path_factory.mktemp("trial")
-    made = (older_release.older_installer, older_release.smaller_installer)
-    older, installer = (write(folder, older_release.NOTEBOOKS) for write in made)
+    older, installer = older_release.older_installer(folder, small=True), older_release.small_installer(folder)
     yield Trial(folder, older, installer)
     shutil.rmtree(folder)
 

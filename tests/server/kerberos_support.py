@@ -29,6 +29,7 @@ REALM = "HUBFORGE.TEST"
 USER = "nobody"
 OTHER = "daemon"
 PASSWORD = "correct-horse-7Qx!"
+"""No suite that runs at the same time has the same: it is looked for in every process of the machine."""
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 KRB5, STACK, ANYBODY, LOCKED, NO_TICKET = (
     f"hubforge-test-{name}" for name in ("krb5", "stack", "anybody", "locked", "no-ticket")

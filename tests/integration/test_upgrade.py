@@ -210,14 +210,11 @@ class Trial:
         self.prefix, self.older, self.installer = folder / "prefix", older, installer
         self.run(installer)
         self.expected = tree(self.prefix)
-        shutil.rmtree(self.prefix)
-        self.run(older)
+        self.reset()
         self.before = tree(self.prefix)
-        self._keep(OLD)
         started = time.monotonic()
         self.run(installer, "-u")
         self.seconds = time.monotonic() - started
-        self._keep(NEW)
 
     def command(self, file: Path, *arguments: str) -> list[str]:
         return ["bash", str(file), "-bs", *arguments, "-p", str(self.prefix), "--log", "/dev/null"]
@@ -225,17 +222,10 @@ class Trial:
     def run(self, file: Path, *arguments: str) -> None:
         subprocess.run(self.command(file, *arguments), check=True, stdout=subprocess.DEVNULL)
 
-    def reset(self, version: str) -> None:
-        """The older release as it was installed into nothing, or the newer one as that was upgraded to it."""
+    def reset(self) -> None:
+        """The older release, installed into nothing."""
         shutil.rmtree(self.prefix)
-        self._copy(self.prefix.with_name(version), self.prefix)
-
-    def _keep(self, version: str) -> None:
-        self._copy(self.prefix, self.prefix.with_name(version))
-
-    def _copy(self, source: Path, target: Path) -> None:
-        """With the hard links between the package cache and the environments, which an installation makes."""
-        subprocess.run(["cp", "--archive", str(source), str(target)], check=True)
+        self.run(self.older)
 
     @property
     def environment(self) -> Path:
@@ -271,11 +261,14 @@ class Trial:
 
 @pytest.fixture(scope="module")
 def trial(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
-    """Both releases without notebooks, since they are laid down so often."""
+    """Both releases without notebooks, and in memory, since they are laid down and removed so often."""
     folder = tmp_path_factory.mktemp("trial")
-    older, installer = older_release.older_installer(folder, small=True), older_release.small_installer(folder)
-    yield Trial(folder, older, installer)
-    shutil.rmtree(folder)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g,mode=0755", "none", str(folder)], check=True)
+    try:
+        older, installer = older_release.older_installer(folder, small=True), older_release.small_installer(folder)
+        yield Trial(folder, older, installer)
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_an_upgraded_prefix_is_that_of_a_new_installation(trial: Trial) -> None:
@@ -295,7 +288,7 @@ def test_condas_own_revision_gives_back_every_file(trial: Trial) -> None:
 
 @pytest.mark.parametrize("part", [0.2, 0.35, 0.45, 0.55, 0.6, 0.7, 0.75, 0.8, 0.9, 0.97])
 def test_killed_the_same_command_finishes(trial: Trial, part: float) -> None:
-    trial.reset(OLD)
+    trial.reset()
     trial.kill_after(part)
     marker = trial.prefix / ".hubforge/installed.json"
     if marker.exists():
@@ -313,7 +306,8 @@ def test_killed_the_same_command_finishes(trial: Trial, part: float) -> None:
 @pytest.fixture(scope="module")
 def gone_back(trial: Trial) -> dict[str, str]:
     """The files after a ``hubctl rollback`` that nobody disturbed."""
-    trial.reset(NEW)
+    trial.reset()
+    trial.run(trial.installer, "-u")
     subprocess.run(trial.going_back(), check=True, env=VARIABLES)
     return tree(trial.prefix)
 
@@ -322,7 +316,8 @@ def gone_back(trial: Trial) -> dict[str, str]:
 def test_a_rollback_that_was_killed_is_finished_by_the_same_command(
     trial: Trial, gone_back: dict[str, str], point: str
 ) -> None:
-    trial.reset(NEW)
+    trial.reset()
+    trial.run(trial.installer, "-u")
     said = trial.kill_where(trial.going_back(), point)
     first = next(line.strip() for line in said.splitlines() if "conda install" in line)
     if not (trial.environment / "bin/hubctl").exists():
@@ -336,7 +331,8 @@ def test_a_rollback_that_was_killed_is_finished_by_the_same_command(
 
 
 def test_after_a_rollback_the_installer_of_that_release_is_no_downgrade(trial: Trial) -> None:
-    trial.reset(NEW)
+    trial.reset()
+    trial.run(trial.installer, "-u")
     done = subprocess.run(trial.going_back(), check=True, capture_output=True, text=True, env=VARIABLES)
     assert "base stays as it is" in done.stdout
     trial.run(trial.older, "-u")
@@ -346,7 +342,8 @@ def test_after_a_rollback_the_installer_of_that_release_is_no_downgrade(trial: T
 
 @pytest.mark.parametrize("point", POINTS)
 def test_u_mends_an_environment_in_which_conda_was_killed(trial: Trial, point: str) -> None:
-    trial.reset(NEW)
+    trial.reset()
+    trial.run(trial.installer, "-u")
     conda = str(trial.prefix / "bin/conda")
     trial.kill_where([conda, "install", "-y", "--offline", "-n", "jupyterhubenv", "--revision", "0"], point)
     trial.run(trial.installer, "-u")

@@ -59,6 +59,13 @@ def test_every_file_and_every_test_that_is_named_exists(name: str) -> None:
     assert [test for test in named if test not in names_of_tests()] == []
 
 
+def test_the_russian_quick_start_has_the_commands_pictures_and_links_of_the_english_one() -> None:
+    english, russian = Page(DOCS / "quickstart.md"), Page(DOCS / "quickstart.ru.md")
+    typed = [[line.partition("#")[0].rstrip() for line in page.lines] for page in (english, russian)]
+    assert typed[0] == typed[1]
+    assert [link for link in russian.links if link != english.path.name] == english.links
+
+
 def options_of_hubctl() -> dict[tuple[str, ...], set[str]]:
     """The options of each command, and of each group of commands, as the reference has them."""
     found: dict[tuple[str, ...], set[str]] = {(): set()}

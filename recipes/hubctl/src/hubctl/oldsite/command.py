@@ -64,7 +64,7 @@ def _alone(layout: Layout) -> Iterator[Path]:
             with tempfile.TemporaryDirectory(prefix=".migrate-", dir=layout.state) as work:
                 yield Path(work)
         except OSError as error:
-            raise HubError(f"{error.filename}: {error.strerror}", "run this as root") from None
+            raise HubError(f"{error.filename or layout.state}: {error.strerror}", "run this as root") from None
 
 
 def _show(found: Plan, layout: Layout) -> None:

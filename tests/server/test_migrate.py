@@ -205,6 +205,7 @@ def test_a_second_time_nothing_is_left_to_do(moved: Moved) -> None:
     assert moved.outputs[2].endswith("All of it is here already; nothing was changed.\n")
     assert f"port: {moved.server.port}   (is so)" in moved.outputs[2]
     assert "jupyterhub.sqlite is there, and stays" in moved.outputs[2]
+    assert "docker rm" not in moved.outputs[2], "by now they are this hub's containers"
 
 
 # ---- hubs that run, kills, and what can't be carried over ----

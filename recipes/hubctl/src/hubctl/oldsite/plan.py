@@ -252,7 +252,8 @@ def _group(number: int) -> Any:
 
 def _starts(plan: Plan, layout: Layout) -> None:
     """What would start the old hub again, or with this one's name."""
-    if any(row.carried.value == "docker" for row in plan.rows):
+    # once all is here, containers of that name are this hub's
+    if not plan.is_done and any(row.carried.value == "docker" for row in plan.rows):
         do = (
             "its users' containers go on and have the names that this hub gives: look at `docker ps --all --filter "
             "name=jupyter-`, save what is only in them, and `docker rm --force` them"

@@ -231,5 +231,11 @@ def test_restart_that_could_not_start_does_not_stop(server_root: ServerRoot) -> 
     assert server_root.hubctl("start").returncode == 0
     server_root.settings.write_text("port: x\n")
     assert server_root.hubctl("restart").returncode == 1
-    server_root.settings.write_text(f"auth: shared-password\nbind: 127.0.0.1\nport: {server_root.port}\n")
+    server_root.settings.write_text(
+        f"auth: shared-password\nspawner: local\nbind: 127.0.0.1\nport: {server_root.port}\n"
+    )
+    key = server_root.certificate.with_name("hub.key")
+    key.write_bytes(subprocess.run(["openssl", "genrsa"], check=True, capture_output=True).stdout)
+    refused = server_root.hubctl("restart")
+    assert (refused.returncode, "are no pair (" in refused.stderr) == (1, True), refused.stderr
     assert json.loads(server_root.hubctl("status", "--json").stdout)["answers"]

@@ -3,7 +3,9 @@
 import json
 import socket
 import subprocess
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import docker
@@ -50,7 +52,7 @@ def test_server_without_faults_exits_with_0(server_root: ServerRoot) -> None:
     certify(server_root, 300.5)
     told, done = doctor(server_root)
     assert done.returncode == 0
-    names = ["settings", "processes", "certificate", "disk", "permissions"]
+    names = ["settings", "processes", "certificate", "disk", "permissions", "glibc"]
     assert [(entry["name"], entry["state"]) for entry in told] == [(name, "ok") for name in names]
     assert "300 days left" in told[2]["found"]
 
@@ -116,6 +118,39 @@ def test_docker_is_not_looked_at_where_it_is_not_used(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
     assert in_process(server_root, "docker") == []
+
+
+@pytest.fixture
+def offer(docker_root: ServerRoot, engine: docker.APIClient) -> Iterator[Callable[[str, str], None]]:
+    """Lets users choose an image that says of itself what the test wants; Docker has it, where that is anything."""
+    made = []
+
+    def offer(image: str, label: str) -> None:
+        text = docker_root.settings.read_text()
+        entry = f"    - {{name: {image}, image: {image}}}\n"
+        docker_root.settings.write_text(text + ("" if "images:" in text else "docker:\n  images:\n") + entry)
+        if label:
+            engine.import_image_from_data(b"\0" * 10240, repository=image, changes=[f"LABEL {label}"])
+            made.append(image)
+
+    yield offer
+    for image in made:
+        engine.remove_image(image)
+
+
+def test_an_image_is_missed_that_users_can_choose(docker_root: ServerRoot, offer: Callable[[str, str], None]) -> None:
+    offer("hubforge-test-missing", "")
+    assert in_process(docker_root, "images") == ["fault"]
+
+
+def test_an_image_has_to_fit_the_hub(docker_root: ServerRoot, offer: Callable[[str, str], None]) -> None:
+    offer("hubforge-test-fits", f"hubforge.jupyterhub={version('jupyterhub')}")
+    assert in_process(docker_root, "images") == ["ok"]
+    offer("hubforge-test-old", "hubforge.jupyterhub=1.5.1")
+    offer("hubforge-test-other", "hubforge.jupyterhub=")
+    offer("hubforge-test-unknown", "maker=nobody")
+    offer("hubforge-test-missing", "")
+    assert in_process(docker_root, "images") == ["ok", "fault", "fault", "warning", "warning"]
 
 
 @pytest.mark.parametrize(("there", "state"), [(True, "ok"), (False, "warning")])

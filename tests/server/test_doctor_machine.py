@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import HubUser, ServerRoot
 from hubctl.doctor import machine
+from hubctl.doctor.finding import Finding
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from test_hubctl import proxy_and_culler, status, stranger
@@ -195,3 +196,24 @@ def test_status_has_the_disk_and_no_tickets_where_users_have_none(server_root: S
     (space,) = found["disk"] if isinstance(found["disk"], list) else []
     assert 0 < space["free"] < space["total"]
     assert f"disk: {server_root.path}/var/lib/jupyterhub has " in server_root.hubctl("status").stdout
+
+
+def glibc_of(folder: Path, depends: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> Finding:
+    """What is said of an environment with these packages, as conda has written them down."""
+    (folder / "conda-meta").mkdir()
+    for name, entries in depends.items():
+        (folder / "conda-meta" / f"{name}.json").write_text(json.dumps({"name": name, "depends": entries}))
+    monkeypatch.setattr("hubctl.layout.environment", lambda: folder)
+    (found,) = machine.glibc(Settings(), Layout(folder))
+    return found
+
+
+def test_packages_of_a_newer_system_than_this_one_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    depends = {"old-1-0": ["python", "__glibc >=2.5"], "new-1-0": ["__glibc >=2.99"], "plain-1-0": []}
+    found = glibc_of(tmp_path, depends, monkeypatch)
+    assert (found.state, "2.99 is needed by new-1-0" in found.found) == ("fault", True)
+
+
+def test_packages_that_this_system_can_run_are_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = glibc_of(tmp_path, {"old-1-0": ["__glibc >=2.5"], "older-1-0": ["__glibc >=2.12"]}, monkeypatch)
+    assert (found.state, "need 2.12 or less" in found.found) == ("ok", True)

@@ -15,6 +15,7 @@ import pytest
 import requests
 import websocket
 from conftest import HubUser, ServerRoot
+from hubctl.layout import hub_config
 
 from tests.waiting import is_running, wait_for
 
@@ -281,7 +282,7 @@ def test_a_port_that_is_taken_is_named(server_root: ServerRoot) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         f"hubctl: Port {server_root.port} is taken by another program: "
-        "`ss -ltnp` shows which; end it, or change `port` in hub.yaml\n"
+        "`hubctl doctor` says which; end it, or change `port` in hub.yaml\n"
     )
     assert server_root.hubctl("status").returncode == 3
 
@@ -365,6 +366,39 @@ def test_start_in_the_foreground_is_the_hub_itself(server_root: ServerRoot) -> N
         assert status(server_root)["hub_pid"] == process.pid
         assert server_root.hubctl("stop").returncode == 0
         process.wait(timeout=30)
+
+
+def by_hand(root: ServerRoot) -> list[str]:
+    """The command line of somebody who starts the hub as JupyterHub's own manual says."""
+    return root.user.wrap(sys.executable, "-B", "-m", "jupyterhub", "--config", hub_config())
+
+
+def test_a_hub_that_was_started_as_jupyterhub_is_known_and_ended_as_any_other(server_root: ServerRoot) -> None:
+    elsewhere = {"env": {**os.environ, "HUBFORGE_ROOT": str(server_root.path)}, "cwd": "/", "text": True}
+    command = by_hand(server_root)
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, **elsewhere) as process:  # type: ignore[call-overload]
+        wait_for("an answer", lambda: status(server_root)["answers"])
+        owned = proxy_and_culler(process.pid)
+        assert status(server_root)["hub_pid"] == process.pid
+        second = subprocess.run(command, stderr=subprocess.PIPE, **elsewhere)  # type: ignore[call-overload]
+        assert (second.returncode, f"another hub runs already (process {process.pid})" in second.stderr) == (1, True)
+        assert all(map(is_running, owned)), "the second one left the first one's proxy alone"
+        assert "runs already" in server_root.hubctl("start").stdout
+        refused = server_root.hubctl("restore", "--yes", "/dev/null")
+        assert (refused.returncode, "The hub runs" in refused.stderr) == (1, True)
+        assert server_root.hubctl("stop").stdout == "The hub was stopped.\n"
+        process.wait(timeout=30)
+    assert not any(map(is_running, owned))
+
+
+def test_whoever_may_not_look_reads_one_line(server_root: ServerRoot) -> None:
+    server_root.log.touch()
+    server_root.settings.chmod(0o640)
+    for command in ("status", "logs", "restore /dev/null", "config set port 8001", "cert check"):
+        done = server_root.hubctl_as(HubUser("daemon", 1, 1), *command.split())
+        assert done.returncode == 1, command
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert "Permission denied: run this as root" in done.stderr
 
 
 def test_the_exit_codes_are_in_the_help(server_root: ServerRoot) -> None:

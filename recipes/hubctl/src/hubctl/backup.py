@@ -91,8 +91,9 @@ def write(file: Path, layout: Layout) -> Manifest:
             packed.replace(file)
             return manifest
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        do = f"`df {file.parent}` shows it" if is_full else "run this as the user that the hub runs as"
+        do = "run this as the user that the hub runs as" if isinstance(error, PermissionError) else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            do = f"`df {file.parent}` shows it"
         raise HubError(f"There is no backup: {error.filename or file}: {error.strerror}", do) from None
 
 

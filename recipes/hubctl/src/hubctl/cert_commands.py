@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hubctl import checksum
 from hubctl import layout as places
 from hubctl.daemon import proxy_process
 from hubctl.doctor.command import say
@@ -71,6 +72,7 @@ def install(
     """
     from hubctl import tlspair
 
+    checksum.opened(cert).close()  # else it would be missed as the hub's own
     layout = Layout.current()
     settings = load(layout.settings)
     target = _in_place(settings, layout)

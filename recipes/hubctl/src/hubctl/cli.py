@@ -83,6 +83,9 @@ def main() -> None:
     """Runs the command line; a ``HubError`` becomes a message and exit code 1."""
     try:
         app(prog_name="hubctl")
+    except PermissionError as error:  # of whatever a command only looks at
+        print(f"hubctl: {error.filename}: {error.strerror}: run this as root", file=sys.stderr)
+        sys.exit(1)
     except HubError as error:
         print(f"hubctl: {error}", file=sys.stderr)
         sys.exit(1)
@@ -155,11 +158,11 @@ def start(
     hub = Daemon(layout, hub_settings.load(layout.settings))
     if foreground:
         hub.run()
-    if systemd.runs_the_hub(layout):
-        systemd.start(hub.settings, layout)
-        print(f"The hub was started by systemd: {api.public_url(hub.settings)}")
-        return
     try:
+        if systemd.runs_the_hub(layout):
+            systemd.start(hub.settings, layout)
+            print(f"The hub was started by systemd: {api.public_url(hub.settings)}")
+            return
         process = hub.start()
     except AlreadyRunningError as error:
         print(error)

@@ -124,7 +124,8 @@ def _services(c: Any, settings: Settings, layout: Layout) -> None:
     if settings.idle_culler.enabled:
         timeout = int(settings.idle_culler.timeout.total_seconds())
         command = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={timeout}"]
-        services.append({"name": "idle-culler", "command": command})
+        # in the hub's folder, by which what a killed hub has left is told, wherever `jupyterhub` was started
+        services.append({"name": "idle-culler", "command": command, "cwd": str(layout.state)})
         scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
         roles.append({"name": "idle-culler", "services": ["idle-culler"], "scopes": scopes})
     c.JupyterHub.services = services

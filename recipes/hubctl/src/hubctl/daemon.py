@@ -235,7 +235,7 @@ def _check_free(host: str, port: int, setting: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                do = f"`ss -ltnp` shows which; end it, or change `{setting}` in hub.yaml"
+                do = f"`hubctl doctor` says which; end it, or change `{setting}` in hub.yaml"
                 raise HubError(f"Port {port} is taken by another program", do) from None
             do = f"change `{setting}` in hub.yaml"
             raise HubError(f"Can't listen on {host}, port {port} ({error.strerror})", do) from None

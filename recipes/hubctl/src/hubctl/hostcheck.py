@@ -1,6 +1,8 @@
 """Whether this host can run a hub with these settings. Asked before JupyterHub, which is slow to load, is."""
 
 import os
+import ssl
+from pathlib import Path
 
 from hubctl.errors import HubError
 from hubctl.layout import Layout
@@ -24,10 +26,27 @@ def check(settings: Settings, layout: Layout) -> None:
             f"`auth: {settings.auth}` with `spawner: local` starts servers as the users, and only root can",
             "start the hub as root, or set `auth: shared-password` in hub.yaml to try it",
         )
-    for path in (layout.below(settings.tls.key), layout.below(settings.tls.cert)):
+    key, cert = layout.below(settings.tls.key), layout.below(settings.tls.cert)
+    for path in (key, cert):
         if not os.access(path, os.R_OK):
             problem = "can't be read" if path.exists() else "is not there"
             raise HubError(f"{path} {problem}", "`hubctl setup` makes a key and a certificate; `tls:` names others")
+    if problem := pair_problem(key, cert):
+        raise HubError(f"{key} and {cert} are no pair ({problem})", "`hubctl cert install KEY CERT` puts another there")
     if not os.access(layout.state, os.W_OK):
         problem = "can't be written to" if layout.state.exists() else "is not there"
         raise HubError(f"{layout.state} {problem}", "`hubctl setup` makes it, as the user that the hub runs as")
+
+
+def pair_problem(key: Path, cert: Path) -> str:
+    """Why the proxy can't take a key and a certificate; empty where it can.
+
+    Raises:
+        OSError: one of them can't be read.
+    """
+    try:
+        # an encrypted key is one that the proxy can't read either
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: "")
+    except ssl.SSLError as error:
+        return (error.reason or "not in PEM format").lower().replace("_", " ")
+    return ""

@@ -53,12 +53,17 @@ def check(layout: Layout, client: Any, image: Image) -> list[Finding]:
     ]
 
 
+def fits(jupyterhub: str) -> bool:
+    """Whether the hub and a server of that version speak the same language: the first number says it (JupyterHub's own
+    rule)."""
+    return jupyterhub.split(".")[0] == version("jupyterhub").split(".")[0]
+
+
 def _singleuser(program: str, jupyterhub: str) -> Finding:
-    """The hub and the server speak the same language where the first number is the same (JupyterHub's own rule)."""
     ours = version("jupyterhub")
     if not jupyterhub or not program:
         return Finding(False, f"no jupyterhub-singleuser: install jupyterhub=={ours} and jupyterlab in the image")
-    if jupyterhub.split(".")[0] != ours.split(".")[0]:
+    if not fits(jupyterhub):
         return Finding(False, f"jupyterhub {jupyterhub} does not fit the hub's {ours}: install that version")
     return Finding(True, f"jupyterhub-singleuser {jupyterhub} (the hub has {ours})")
 

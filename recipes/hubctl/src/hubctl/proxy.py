@@ -6,8 +6,9 @@ import jupyterhub.proxy
 from jupyterhub.objects import Server
 from jupyterhub.proxy import ConfigurableHTTPProxy
 
+from hubctl import daemon
 from hubctl.layout import Layout, environment
-from hubctl.processes import is_proxy
+from hubctl.processes import Process, is_proxy, write_pid_file
 from hubctl.settings import Settings
 
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -44,6 +45,17 @@ class OwnProxy(ConfigurableHTTPProxy):
 
     JupyterHub ends whatever process has the number in the file: after a crash and a reboot that can be anybody's.
     """
+
+    async def start(self) -> None:
+        """Starts it for the one hub of this root, which is written down first: `hubctl` then knows, stops and never
+        restores over a hub that somebody has started as ``jupyterhub``."""
+        layout, hub = Layout.current(), Process.of(os.getpid())
+        assert hub
+        other = daemon.running(layout)
+        if other and other != hub:  # its proxy would be ended by the next line
+            raise SystemExit(f"hubctl: another hub runs already (process {other.pid}): `hubctl stop` ends it")
+        write_pid_file(layout.hub_pid, hub)
+        await super().start()
 
     def _check_pid(self, pid: int) -> None:
         if not is_proxy(pid, environment(), Layout.current().root):

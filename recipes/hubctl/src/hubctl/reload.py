@@ -1,7 +1,6 @@
 """Another certificate for a hub that runs, without ending anybody's connection."""
 
 import signal
-import ssl
 import time
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from hubctl import api, certificate
 from hubctl import settings as hub_settings
 from hubctl.daemon import proxy_process
 from hubctl.errors import HubError
+from hubctl.hostcheck import pair_problem
 from hubctl.layout import Layout
 from hubctl.processes import catches
 from hubctl.settings import Settings
@@ -57,16 +57,14 @@ def renew_certificate(settings: Settings, layout: Layout) -> None:
 
 def _check_pair(key: Path, cert: Path) -> None:
     try:
-        # an encrypted key is one that the proxy can't read either
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: "")
-    except ssl.SSLError as error:
-        reason = (error.reason or "not in PEM format").lower().replace("_", " ")
-        raise HubError(
-            f"{key} and {cert} are no pair ({reason}): the proxy goes on with the certificate that it had",
-            "put a key and its certificate there, then `hubctl reload`",
-        ) from None
+        problem = pair_problem(key, cert)
     except OSError as error:
         raise HubError(f"{key} or {cert} can't be read: {error.strerror}", "run this as root") from None
+    if problem:
+        raise HubError(
+            f"{key} and {cert} are no pair ({problem}): the proxy goes on with the certificate that it had",
+            "put a key and its certificate there, then `hubctl reload`",
+        )
 
 
 def _is_shown(settings: Settings, layout: Layout) -> bool:

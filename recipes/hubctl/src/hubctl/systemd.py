@@ -4,7 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from hubctl import api, hostcheck
+from hubctl import api, daemon, hostcheck
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -33,8 +33,11 @@ def start(settings: Settings, layout: Layout) -> None:
     """Starts the unit and waits until the hub answers, for which ``systemctl start`` does not.
 
     Raises:
-        HubError: the settings are wrong, or the hub ended or did not answer in time; its last words are in it.
+        HubError: one runs that systemd has not started, the settings are wrong, or the hub ended or did not answer in
+            time; its last words are in it.
     """
+    if (hub := daemon.running(layout)) and hub.pid != main_process():
+        raise daemon.AlreadyRunningError(hub, api.public_url(settings))
     hostcheck.check(settings, layout)
     systemctl("start")
     deadline = time.monotonic() + api.READY_SECONDS

@@ -53,7 +53,8 @@ def read_text(path: Path) -> str:
             f"{path} is not there", "`hubctl setup` writes it, as root; `hubctl --root DIR` works in a folder instead"
         ) from None
     except OSError as error:
-        raise HubError(f"{path} can't be read: {error.strerror}") from None
+        do = "run this as root, or as the user that the hub runs as" if isinstance(error, PermissionError) else ""
+        raise HubError(f"{path} can't be read: {error.strerror}", do) from None
 
 
 def parse(text: str, path: Path) -> Document:

@@ -3,8 +3,9 @@
 import grp
 from collections.abc import Iterator
 from difflib import get_close_matches
+from importlib.metadata import version
 
-from hubctl import homes, images, tlspair
+from hubctl import homes, image_check, images, tlspair
 from hubctl.doctor.finding import Finding, fault, ok, warning
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -22,6 +23,30 @@ def docker(_settings: Settings, _layout: Layout) -> Iterator[Finding]:
     """Whether the engine answers."""
     with images.engine() as client:
         yield ok(f"Docker {client.version()['Version']} answers")
+
+
+def image_fit(settings: Settings, layout: Layout) -> Iterator[Finding]:
+    """Whether each image that users can choose is here, and has a server that this hub can speak to."""
+    with images.engine() as client:
+        found = {offered.image: images.find(layout, client, offered.image) for offered in settings.docker.images}
+    for name, image in found.items():
+        yield _fit(name, image, alone=not any(found.values()))
+
+
+def _fit(name: str, image: images.Image | None, *, alone: bool) -> Finding:
+    if image is None:
+        told = f"Docker does not have the image {name}"
+        mend = "`hubctl image load FILE`, or take it out of `docker.images` in hub.yaml"
+        return fault(f"{told}, nor any other that users can choose", mend) if alone else warning(told, mend)
+    if image.facts is None:
+        return warning(f"nobody has looked whether {name} can be a user's server", f"`hubctl image check {name}`")
+    ours = version("jupyterhub")
+    if not image_check.fits(image.facts.jupyterhub):
+        there = f"jupyterhub {image.facts.jupyterhub}" if image.facts.jupyterhub else "no jupyterhub"
+        return fault(
+            f"{name} has {there}, which does not fit the hub's {ours}", f"`hubctl image check {name}` says more"
+        )
+    return ok(f"{name} has jupyterhub {image.facts.jupyterhub}, which fits the hub's {ours}")
 
 
 def pam(_settings: Settings, layout: Layout) -> Iterator[Finding]:

@@ -12,11 +12,11 @@ from hubctl.settings import Settings
 
 def check(settings: Settings, layout: Layout) -> Iterator[Finding]:
     """Whether something is left of a hub that was killed, or another program has one of the hub's ports."""
-    if hub := daemon.running(layout):
-        yield ok(f"the hub runs (process {hub.pid})")
-        return
     if systemd.runs_the_hub(layout) and (pid := systemd.main_process()):
         yield ok(f"the hub runs (process {pid}), by systemd")
+        return
+    if hub := daemon.running(layout):
+        yield ok(f"the hub runs (process {hub.pid})")
         return
     left = find(settings, layout)
     for process in left:

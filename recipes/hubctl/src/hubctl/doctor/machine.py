@@ -1,11 +1,16 @@
 """Checks of the machine below the hub: space, who may read and write, SELinux's labels."""
 
+import json
 import os
+import platform
+import re
 import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+from packaging.version import Version
 
 from hubctl import images
 from hubctl import layout as places
@@ -73,6 +78,7 @@ def _secrets(layout: Layout) -> list[Path]:
         layout.cookie_secret,
         layout.proxy_token,
         layout.hubctl_token,
+        layout.metrics_token,
         layout.shared_password,
         layout.shared_admin_password,
     ]
@@ -121,3 +127,36 @@ def selinux(_settings: Settings, layout: Layout) -> Iterator[Finding]:
     found = f"SELinux is {mode}; other labels than its policy's: {', '.join(wrong[:_SHOWN])}{more}"
     mend = f"restorecon -R {' '.join(there)}"
     yield fault(found, mend) if mode == "enforcing" else warning(found, mend)
+
+
+_FLOOR = re.compile(r"__glibc >=(\d+(?:\.\d+)*)")
+
+
+def glibc(_settings: Settings, _layout: Layout) -> Iterator[Finding]:
+    """Whether the host's C library has what the packages were made for: a prefix may have come from a newer host."""
+    has = platform.libc_ver()[1] or "0"
+    wanted = {path.stem: floor for path in _records() if (floor := _floor(path))}
+    lacking = sorted(name for name, floor in wanted.items() if Version(floor) > Version(has))
+    highest = max(wanted.values(), key=Version, default="none")
+    if not lacking:
+        yield ok(f"glibc is {has}, and the packages need {highest} or less")
+        return
+    more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+    yield fault(
+        f"glibc is {has}, and {highest} is needed by {', '.join(lacking[:_SHOWN])}{more}",
+        "`hubctl rollback` goes back where an upgrade has brought them; else this needs a newer system",
+    )
+
+
+def _records() -> list[Path]:
+    """conda's, one a package."""
+    return sorted((places.environment() / "conda-meta").glob("*.json"))
+
+
+def _floor(record: Path) -> str:
+    """The glibc that a package asks for; empty where it asks for none. forge writes it into all with compiled files."""
+    try:
+        depends = json.loads(record.read_text(encoding="utf-8")).get("depends", [])
+    except PermissionError:  # somebody else's environment; what can't be loaded shows at the start
+        return ""
+    return next((found[1] for line in depends if (found := _FLOOR.fullmatch(line))), "")

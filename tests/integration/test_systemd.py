@@ -121,10 +121,18 @@ def test_start_says_why_the_hub_ended(server: Container) -> None:
     broken = "/etc/jupyterhub/jupyterhub_config.d/10-broken.py"
     server.shell(f"{HUBCTL} stop; echo 'raise RuntimeError(\"no such thing\")' >{broken}")
     started = server.run(HUBCTL, "start", check=False)
-    server.shell(f"rm {broken}; {HUBCTL} stop")
+    stopped = server.shell(f"{HUBCTL} stop; rm {broken}")
     assert started.returncode == 1
     assert "The hub ended" in started.stderr
     assert "no such thing" in started.stderr
+    assert "was stopped" in stopped, "systemd would start it again"
+    assert server.shell(f"systemctl show --property=SubState --value {UNIT}") in ("dead\n", "failed\n")
+
+
+def test_whoever_mends_something_may_start_as_often_as_it_takes(server: Container) -> None:
+    server.shell("for number in 1 2 3 4 5 6; do systemctl start jupyterhub || true; systemctl stop jupyterhub; done")
+    assert server.run("systemctl", "start", UNIT, check=False).returncode, "systemd counts starts"
+    server.shell(f"{HUBCTL} start; {HUBCTL} stop")
 
 
 def test_the_hub_comes_before_the_users_where_processors_are_short(service: Container) -> None:

@@ -83,8 +83,9 @@ def main() -> None:
     """Runs the command line; a ``HubError`` becomes a message and exit code 1."""
     try:
         app(prog_name="hubctl")
-    except PermissionError as error:  # of whatever a command only looks at
-        print(f"hubctl: {error.filename}: {error.strerror}: run this as root", file=sys.stderr)
+    except OSError as error:  # a full or read-only disk, or a file that a command only looks at
+        do = ": run this as root" if isinstance(error, PermissionError) else ""
+        print(f"hubctl: {error.filename or 'failed'}: {error.strerror or error}{do}", file=sys.stderr)
         sys.exit(1)
     except HubError as error:
         print(f"hubctl: {error}", file=sys.stderr)

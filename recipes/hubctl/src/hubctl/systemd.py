@@ -39,6 +39,8 @@ def start(settings: Settings, layout: Layout) -> None:
     if (hub := daemon.running(layout)) and hub.pid != main_process():
         raise daemon.AlreadyRunningError(hub, api.public_url(settings))
     hostcheck.check(settings, layout)
+    # who mends something, and tries again, is not to be refused for the starts before (StartLimitBurst= of the unit)
+    subprocess.run(["systemctl", "reset-failed", UNIT], capture_output=True)
     systemctl("start")
     deadline = time.monotonic() + api.READY_SECONDS
     while not api.healthy(settings, layout):
@@ -59,17 +61,22 @@ def stop(layout: Layout) -> bool:
         HubError: it failed; systemctl's own words have been printed.
     """
     units = (UNIT, PROXY_UNIT) if runs_the_hub(layout) else ()
-    running = [unit for unit in units if main_process(unit)]
+    # one that has failed, and waits to be started again, has no process
+    running = [unit for unit in units if _state(unit) not in {"dead", "failed"}]
     for unit in running:
         systemctl("stop", unit)
     return bool(running)
 
 
 def _has_ended() -> bool:
-    """Whether the unit has failed, or waits to be started again (``systemctl show``, org.freedesktop.systemd1(5))."""
-    command = ["systemctl", "show", "--property=SubState", "--value", UNIT]
-    state = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    return state in {"auto-restart", "dead", "failed"}
+    """Whether the unit has failed, or waits to be started again."""
+    return _state(UNIT) in {"auto-restart", "auto-restart-queued", "dead", "failed"}
+
+
+def _state(unit: str) -> str:
+    """The unit's SubState (``systemctl show``, org.freedesktop.systemd1(5))."""
+    command = ["systemctl", "show", "--property=SubState", "--value", unit]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 def _last_words() -> str:

@@ -91,9 +91,12 @@ def kill_at(state: State, point: str, command: list[str]) -> bool:
 
 
 def strangers(folder: Path) -> list[str]:
-    """The files of an environment that no package owns, but for byte code."""
+    """The files of an environment that no package owns, but for byte code and lists of what conda was to compile.
+
+    Such a list (``.tmp…``, some hundred bytes) is what a kill of conda leaves that conda does not remove.
+    """
     owned = {name for record in folder.glob("conda-meta/*.json") for name in json.loads(record.read_text())["files"]}
-    others = ("pkgs/", "envs/", ".hubforge/", "conda-meta/")
+    others = ("pkgs/", "envs/", ".hubforge/", "conda-meta/", ".tmp")
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()]
     return sorted({name for name in names if not name.startswith(others) and not name.endswith(".pyc")} - owned)
 

@@ -58,6 +58,14 @@ def test_what_a_killed_conda_has_left_is_not_gone_back_to() -> None:
     assert rollback._earlier(list(revisions._revisions([*EVENTS[:2], half, done])), None).number == 1
 
 
+@pytest.mark.parametrize("wanted", [None, 2])
+def test_a_revision_without_changes_is_the_one_before_it(wanted: int | None) -> None:
+    """conda takes it for an environment without packages, and going there would remove them all."""
+    nothing = {**EVENTS[1], "rev": 2, "install": []}
+    done = {**EVENTS[1], "rev": 3, "install": ["hubforge-2026.12-0-hubforge/noarch"]}
+    assert rollback._earlier(list(revisions._revisions([*EVENTS[:2], nothing, done])), wanted).number == 1
+
+
 @pytest.mark.parametrize(
     ("events", "wanted", "said"),
     [(EVENTS, 2, "revision 2 already"), (EVENTS, 9, "from 0 to 2"), (EVENTS[:1], None, "no earlier revision")],

@@ -89,6 +89,14 @@ def test_half_a_record_is_taken_away_and_whole_ones_stay(tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "conda-meta").iterdir()] == ["whole.json"]
 
 
+def test_what_a_killed_conda_has_left_of_its_own_goes_and_other_files_stay(tmp_path: Path) -> None:
+    (tmp_path / ".condatmp/0f").mkdir(parents=True)
+    (tmp_path / ".tmpabcdefgh").write_text("lib/python3.13/site-packages/idna/core.py\n")
+    (tmp_path / ".tmpnotconda").write_text("a person's")
+    prefix.Prefix(tmp_path, tmp_path, ())._sweep()
+    assert [path.name for path in tmp_path.iterdir()] == [".tmpnotconda"]
+
+
 def hold(path: Path, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
     with alone(path):
         ready.set()

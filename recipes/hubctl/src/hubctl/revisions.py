@@ -67,6 +67,16 @@ def read(environment: Path) -> list[Revision]:
     return list(_revisions(json.loads(done.stdout)))
 
 
+def with_packages(found: Sequence[Revision], number: int) -> int:
+    """The revision that conda can go back to for the packages of revision ``number``.
+
+    A killed transaction that was gone back from leaves a revision in which nothing has changed. conda takes such a one
+    for an environment without packages, and `install --revision` would remove all of them.
+    """
+    changed = [revision.number for revision in found if revision.added or revision.removed or revision.changed]
+    return max((known for known in changed if known <= number), default=number)
+
+
 def _revisions(events: Sequence[dict[str, Any]]) -> Iterator[Revision]:
     """conda's list; the release of a revision is the last metapackage that came before."""
     release: str | None = None

@@ -11,7 +11,7 @@ import typer
 from hubctl import layout as places
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.revisions import Revision, conda, read, surroundings
+from hubctl.revisions import Revision, conda, read, surroundings, with_packages
 from hubctl.upgrade import embark, folder
 from hubctl.upgrading import journal
 from hubctl.upgrading.prefix import FailedError, note_wanted, remove_half_records
@@ -138,7 +138,7 @@ def _earlier(found: Sequence[Revision], wanted: int | None) -> Revision:
         raise HubError("There is no earlier revision" if last == 0 else f"This is revision {last} already")
     for revision in found:
         if revision.number == number:
-            return revision
+            return next(one for one in found if one.number == with_packages(found, number))
     raise HubError(f"There is no revision {number}", f"`hubctl history` shows those from 0 to {last}")
 
 

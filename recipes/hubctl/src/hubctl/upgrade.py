@@ -195,7 +195,8 @@ def _prepare(layout: Layout, wanted: str, restart: bool) -> None:
 
 
 def _before(prefix: Path) -> Before:
-    return Before(str(prefix), revisions.read(prefix)[-1].number, _packages(prefix))
+    found = revisions.read(prefix)
+    return Before(str(prefix), revisions.with_packages(found, found[-1].number), _packages(prefix))
 
 
 def _packages(prefix: Path) -> list[str]:

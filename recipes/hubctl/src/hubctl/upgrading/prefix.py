@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ class Prefix:
         remove_half_records(self.folder)
         if reason := self._refusal("install", spec):
             raise FailedError(f"conda did not bring {spec} into {self.folder}: {reason}")
+        self._sweep()
 
     def go_back(self, revision: int, packages: list[str], wanted: str) -> None:
         """``conda install --revision``, unless all is as it was; notes what was ``wanted`` then (see ``note_wanted``).
@@ -49,11 +51,19 @@ class Prefix:
             # The packages lie in the cache; where somebody has cleared it, the channel may have them.
             if self._refusal(*back, "--offline") and (reason := self._refusal(*back)):
                 raise FailedError(f"conda did not bring {self.folder} back to its revision {revision}: {reason}")
+        self._sweep()
         note_wanted(self.program[0], self.folder, wanted, self._surroundings())
 
     def packages(self) -> list[str]:
         """``name-version-build`` of each package that is there."""
         return sorted(path.stem for path in (self.folder / "conda-meta").glob("*.json"))
+
+    def _sweep(self) -> None:
+        """What killed runs of conda have left of their own: its folder, and lists of what was to be compiled."""
+        shutil.rmtree(self.folder / ".condatmp", ignore_errors=True)
+        for path in self.folder.glob(".tmp????????"):
+            if path.is_file() and path.read_text(errors="replace").rstrip().endswith(".py"):
+                path.unlink()
 
     def _was_killed(self) -> bool:
         """Whether conda was ended while it changed this: it removes what it keeps there when it is done."""

@@ -38,6 +38,7 @@ class Prefix:
         if reason := self._refusal("install", spec):
             raise FailedError(f"conda did not bring {spec} into {self.folder}: {reason}")
         self._sweep()
+        note_wanted(self.program[0], self.folder, spec.replace("==", " "), self._surroundings())
 
     def go_back(self, revision: int, packages: list[str], wanted: str) -> None:
         """``conda install --revision``, unless all is as it was; notes what was ``wanted`` then (see ``note_wanted``).
@@ -103,9 +104,11 @@ import sys
 from conda.history import History
 folder, name, *version = sys.argv[1:]
 wanted = {"update_specs": [" ".join([name, *version])]} if version else {"remove_specs": [name]}
+with History(folder):  # a conda that was killed has not noted what it had done by then
+    pass
 History(folder).write_specs(**wanted)
 """
-"""For a Python with conda: notes in conda's history what was asked for in the last revision."""
+"""For a Python with conda: notes in conda's history what is there, and what was asked for."""
 
 
 def note_wanted(python: str, folder: Path, wanted: str, surroundings: dict[str, str]) -> None:

@@ -110,9 +110,12 @@ def _lane(
     for suite in suites:
         print(f"pytest {suite}", file=output or sys.stderr, flush=True)
         python = environment if suite == SERVER_TESTS else None
+        arguments, wrapper = ["--no-skips", suite], list[str]()
         with tempfile.TemporaryDirectory(prefix="hubforge-") as folder:
-            wrapper = [*_IN_MEMORY, folder] if suite == UNIT_TESTS and os.geteuid() == 0 else []
-            with _pytest(["--no-skips", suite], python, output, wrapper) as running:
+            if suite == UNIT_TESTS and os.geteuid() == 0:
+                arguments += ["-o", "tmp_path_retention_policy=failed"]
+                wrapper = [*_IN_MEMORY, folder]
+            with _pytest(arguments, python, output, wrapper) as running:
                 while running.poll() is None:
                     yield True
         if running.returncode:

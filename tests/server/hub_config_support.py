@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import self_signed
 from hubctl import containers, kernels
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -18,8 +19,7 @@ def scratch_layout(tmp_path: Path) -> Layout:
     layout = Layout(tmp_path)
     for path in ("etc/jupyterhub/ssl", "etc/jupyterhub/jupyterhub_config.d", "var/lib/jupyterhub"):
         (tmp_path / path).mkdir(parents=True)
-    for name in ("hub.key", "hub.crt"):
-        (tmp_path / "etc/jupyterhub/ssl" / name).touch()
+    self_signed(tmp_path / "etc/jupyterhub/ssl")
     return layout
 
 

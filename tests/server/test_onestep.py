@@ -133,7 +133,8 @@ def between(server_root: ServerRoot, folder: Path) -> Files:
     self_signed(folder)
     for name in ("hub.key", "hub.crt"):
         os.chown(folder / name, server_root.user.uid, server_root.user.gid)
-    arguments: list[str | Path] = ["--root", server_root.path, "cert", "install", folder / "hub.key", folder / "hub.crt"]
+    pair = (folder / "hub.key", folder / "hub.crt")
+    arguments: list[str | Path] = ["--root", server_root.path, "cert", "install", *pair]
     command = server_root.user.wrap(sys.executable, "-B", "-c", KILLED, *arguments)
     done = subprocess.run(command, cwd="/", env=os.environ | {"HOME": str(server_root.path)}, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr

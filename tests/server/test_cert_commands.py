@@ -224,6 +224,15 @@ def test_key_that_others_can_read_is_a_fault(server_root: ServerRoot) -> None:
     assert f"mend: chmod 600 {files.key}" in done.stdout
 
 
+def test_key_that_is_missing_is_a_fault(server_root: ServerRoot) -> None:
+    key = in_place(server_root).key
+    key.unlink()
+    checked = server_root.hubctl("cert", "check")
+    assert checked.returncode == 1
+    assert f"fault    certificate: {key} is not there\n" in checked.stdout
+    assert checked.stderr == ""
+
+
 def test_no_space_leaves_the_pair_as_it_was(server_root: ServerRoot, site: Site) -> None:
     """A folder that is not writable stands for a full disk."""
     files, given = in_place(server_root), site.files()

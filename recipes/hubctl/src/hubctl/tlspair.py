@@ -64,6 +64,8 @@ def modes(files: Files) -> Iterator[Finding]:
     """Whether others can read the key or change one of the two. A link's target may be open to a group: it belongs to
     whoever renews it."""
     for path, forbidden in ((files.key, 0o077), (files.cert, 0o022)):
+        if not path.exists():
+            continue  # `examine` tells of it
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & (forbidden & 0o007 if path.is_symlink() else forbidden):
             yield fault(f"{path} is open to others than its owner (mode {mode:04o})", f"chmod 600 {path.resolve()}")

@@ -15,8 +15,7 @@ def certificate(settings: Settings, layout: Layout) -> Iterator[Finding]:
     """Whether browsers accept it, and only the hub can read its key."""
     files = tlspair.Files(layout.below(settings.tls.key), layout.below(settings.tls.cert))
     yield from tlspair.examine(files, tlspair.host_names())
-    if files.key.exists():
-        yield from tlspair.modes(files)
+    yield from tlspair.modes(files)
 
 
 def docker(_settings: Settings, _layout: Layout) -> Iterator[Finding]:

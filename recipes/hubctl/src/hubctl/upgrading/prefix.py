@@ -101,12 +101,16 @@ def remove_half_records(folder: Path) -> None:
 
 NOTE = """\
 import sys
+from conda.base.context import reset_context
+from conda.core.prefix_data import PrefixData
 from conda.history import History
+reset_context()  # the configuration names the channels of packages
 folder, name, *version = sys.argv[1:]
 wanted = {"update_specs": [" ".join([name, *version])]} if version else {"remove_specs": [name]}
-with History(folder):  # a conda that was killed has not noted what it had done by then
-    pass
-History(folder).write_specs(**wanted)
+history = History(folder)
+if set(history.get_state()) != {record.dist_str() for record in PrefixData(folder).iter_records()}:
+    history.update()  # a conda that was killed has not noted what it had done by then
+history.write_specs(**wanted)
 """
 """For a Python with conda: notes in conda's history what is there, and what was asked for."""
 

@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 NAME = "journal.json"
 
@@ -53,7 +54,7 @@ class Journal:
         """The release that the hub's environment held; empty where it held none."""
         return release_of(self.hub.packages)
 
-    def write(self, folder: Path, **changes: bool) -> "Journal":
+    def write(self, folder: Path, **changes: Any) -> "Journal":
         """Puts this, with what has changed, on the disk; whole or not at all."""
         journal = replace(self, **changes)
         temporary = folder / f".{NAME}"

@@ -74,8 +74,7 @@ class Prefix:
     def _refusal(self, verb: str, *arguments: str) -> str:
         """Runs conda; gives its reason when it did not do what it was told, else nothing."""
         command = [*self.program, "-m", "conda", verb, "--yes", "--json", "--prefix", str(self.folder), *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        done = subprocess.run(command, env=self._surroundings(), pass_fds=self.held, text=True, **pipes)
+        done = subprocess.run(command, env=self._surroundings(), pass_fds=self.held, capture_output=True, text=True)
         if done.returncode == 0:
             return ""
         try:

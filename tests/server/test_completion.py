@@ -1,6 +1,7 @@
 """What the shell completes of `hubctl`, and how `hubctl uninstall` hands over."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,29 @@ def test_the_shell_that_completes_a_word_waits_for_no_slow_library() -> None:
     code = f"import hubctl.cli, sys; print(*(name for name in {slow} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+INTERRUPTED = """
+import importlib.abc, os, signal, sys
+
+class CtrlC(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC())
+from hubctl.__main__ import main
+main()
+"""
+"""`hubctl` that gets ctrl-C while it loads its libraries."""
+
+
+def test_ctrl_c_before_hubctl_is_loaded_shows_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-B", "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_closed_output_is_one_that_nobody_reads() -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-B", "-m", "hubctl", "--version"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -47,3 +47,8 @@ def der(path: Path) -> bytes:
 def days_left(certificate: x509.Certificate) -> int:
     """Whole days until it expires; negative when it has."""
     return (certificate.not_valid_after_utc - datetime.now(UTC)).days
+
+
+def words(days: int) -> str:
+    """What is left of a certificate, for people."""
+    return f"{days} days left" if days >= 0 else f"expired {-days} days ago"

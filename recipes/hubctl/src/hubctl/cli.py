@@ -16,6 +16,7 @@ from hubctl import (
     api,
     backup_commands,
     cert_commands,
+    certificate,
     channel_commands,
     config_commands,
     daemon,
@@ -213,24 +214,19 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         raise typer.Exit(NOT_RUNNING)
 
 
-def _certificate_words(days: int | None) -> str:
-    if days is None:
-        return "is not there"
-    return f"{days} days left" if days >= 0 else f"expired {-days} days ago"
-
-
 def _ticket_words(tickets: list[Ticket]) -> str:
     valid = sum(ticket.valid for ticket in tickets)
     return f"{valid} valid" + (f", {len(tickets) - valid} over" if valid < len(tickets) else "")
 
 
 def _print_status(found: hub_status.Status) -> None:
+    days = found.certificate_days
     rows = [
         ("hub", f"runs (process {found.hub_pid})" if found.hub_pid else "does not run"),
         ("proxy", f"runs (process {found.proxy_pid})" if found.proxy_pid else "does not run"),
         ("address", f"{found.url} {'answers' if found.answers else 'does not answer'}"),
         ("servers", "can't be asked" if found.servers is None else str(len(found.servers))),
-        ("certificate", _certificate_words(found.certificate_days)),
+        ("certificate", "is not there" if days is None else certificate.words(days)),
         *([] if found.tickets is None else [("tickets", _ticket_words(found.tickets))]),
         *(("disk", f"{space.path} has {say_memory(space.free)} free") for space in found.disk),
         ("login", found.auth),

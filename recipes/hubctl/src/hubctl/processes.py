@@ -42,9 +42,11 @@ class Process:
     def command(self) -> str:
         """Its name, as proc(5) `comm` has it; for people, never to tell processes apart."""
         try:
-            return (PROC / str(self.pid) / "comm").read_text(errors="replace").strip()
+            name = (PROC / str(self.pid) / "comm").read_text(errors="replace").strip()
         except OSError:
             return "ended"
+        # Node gives its process this name, too
+        return Path(self.words[0]).name if name == "MainThread" and self.words else name
 
     @property
     def words(self) -> list[str]:

@@ -29,7 +29,7 @@ def reload() -> None:
     renew_certificate(settings, layout)
     file = layout.below(settings.tls.cert)
     days = certificate.days_left(certificate.load(file))
-    print(f"New connections get the certificate in {file}, which has {days} days left")
+    print(f"New connections get the certificate in {file} ({certificate.words(days)})")
 
 
 def renew_certificate(settings: Settings, layout: Layout) -> None:

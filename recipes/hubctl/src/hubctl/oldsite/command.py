@@ -1,20 +1,23 @@
-"""``hubctl migrate``."""
+"""``hubctl migrate``. What it works with is loaded when it runs: no other command need wait for that."""
+
+from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hubctl import daemon, settings_edit, tables
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.oldsite import apply as applying
-from hubctl.oldsite import oldhub, plan
-from hubctl.oldsite.plan import Plan
+from hubctl.oldsite import oldhub
+
+if TYPE_CHECKING:
+    from hubctl.oldsite.plan import Plan
 
 
 def migrate(
@@ -34,6 +37,9 @@ def migrate(
 
     Example: hubctl migrate --from /opt/miniconda3/envs/old
     """
+    from hubctl.oldsite import apply as applying
+    from hubctl.oldsite import plan
+
     layout = Layout.current()
     with _alone(layout) as work:
         old = oldhub.find(prefix, config)
@@ -68,6 +74,8 @@ def _alone(layout: Layout) -> Iterator[Path]:
 
 
 def _show(found: Plan, layout: Layout) -> None:
+    from hubctl.oldsite import plan
+
     print(f"The old hub: {found.old.config.path}\n")
     rows = [(f"line {row.carried.line}", row.carried.old, plan.setting(row)) for row in found.rows]
     if found.database:

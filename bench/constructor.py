@@ -1,8 +1,8 @@
 """The same environments of the same packages by our installer and by that of conda's `constructor`, in turn.
 
-Of all that the installer carries; and of SMALL, once with the byte code that our packages hold, in both, and once
-without it, in both: `constructor`'s then compiles its pure Python packages while it installs, as it does with those of
-the public channels, and ours leaves that to Python, which compiles a module when it is first needed.
+Of all that the installer carries; and of SMALL, once as our channel has the packages, with byte code, and once as the
+public channels have such packages: pure Python ones (`noarch: python`) without. `constructor`'s then compiles these
+while it installs; ours leaves that to Python, which compiles a module when it is first needed.
 """
 
 import shutil
@@ -81,12 +81,15 @@ def _race(ours: Path, theirs: Path, folder: Path) -> Race:
 
 
 def _without_byte_code(folder: Path) -> Path:
-    """A channel in ``folder`` with the packages that SMALL needs, as they would be if nobody had compiled them."""
+    """A channel in ``folder`` with the packages that SMALL needs; those for every Python have no byte code."""
     plan = construct.read(SMALL)
     needed = [record for spec in plan.environments for record in environments.solve(spec.specs, [CHANNEL])]
     packages = []
     for path in sorted({environments.package_file(record) for record in needed}):
         package = condapkg.read(path)
+        if package.index.noarch != "python":
+            packages.append(path)
+            continue
         sources = (member for member in package.members() if not member.path.endswith(".pyc"))
         target = folder / "made" / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)

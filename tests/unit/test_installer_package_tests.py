@@ -31,9 +31,11 @@ def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def prefix(installer: Path, tmp_path: Path) -> Path:
-    assert run(installer, "-bs", "-p", tmp_path / "prefix").returncode == 0
-    return tmp_path / "prefix"
+def prefix(installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prefix with a short path: with a first line of over 127 characters, a script of the copy would name `env`."""
+    prefix = tmp_path_factory.mktemp("p") / "prefix"
+    assert run(installer, "-bs", "-p", prefix).returncode == 0
+    return prefix
 
 
 def carry(prefix: Path, tests: str) -> None:

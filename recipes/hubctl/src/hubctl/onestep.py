@@ -72,11 +72,7 @@ def finish(layout: Layout) -> list[Path]:
     Raises:
         OSError: it can't be done still.
     """
-    try:
-        is_ours = layout.journal.stat().st_uid == os.geteuid()
-    except OSError:
-        return []
-    if not is_ours:  # whoever else could write it may not say what this user's rights do
+    if not os.path.isfile(layout.journal):  # noqa: PTH113  # False, too, for users who may not look
         return []
     with _alone(layout):
         return _carry_out(layout)
@@ -85,8 +81,11 @@ def finish(layout: Layout) -> list[Path]:
 def _carry_out(layout: Layout) -> list[Path]:
     """What the journal says; each part of it that was done already stays as it is."""
     try:
-        todo: dict[str, Any] = json.loads(layout.journal.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        with os.fdopen(os.open(layout.journal, os.O_RDONLY | os.O_NOFOLLOW), encoding="utf-8") as file:
+            if os.fstat(file.fileno()).st_uid != os.geteuid():
+                return []  # whoever else could write it may not say what this user's rights do
+            todo: dict[str, Any] = json.load(file)
+    except (FileNotFoundError, PermissionError):
         return []
     for path in todo["gone"]:
         Path(path).unlink(missing_ok=True)
@@ -103,7 +102,8 @@ def _carry_out(layout: Layout) -> list[Path]:
 def _note(layout: Layout, todo: dict[str, Any]) -> None:
     """Writes the journal whole."""
     temporary = layout.journal.with_name(f".{layout.journal.name}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
+    temporary.unlink(missing_ok=True)  # of a command that was killed, or somebody else's
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(todo, file)
         file.flush()
         os.fsync(file.fileno())

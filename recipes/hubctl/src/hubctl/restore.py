@@ -27,6 +27,7 @@ from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.status import versions
+from hubctl.upgrading.database import journals
 
 _FILE_NAME = re.compile(r"[^/\0]*[^/.\0][^/\0]*")
 _LARGEST_MANIFEST = 2**24
@@ -194,9 +195,7 @@ def _replace(targets: dict[Path, Place], layout: Layout) -> list[Path]:
     # the hub would go on executing them; they are in the backup of what was there
     others = [path for path in sorted(layout.config_folder.glob("*.py")) if path not in new]
     aside = {path: path.with_name(f"{path.name}.before-restore") for path in others}
-    # would be applied to another database than they are of
-    journals = [layout.database.with_name(f"{layout.database.name}{suffix}") for suffix in ("-journal", "-wal", "-shm")]
-    onestep.change(layout, new, aside, gone=journals)
+    onestep.change(layout, new, aside, gone=journals(layout.database))
     return others
 
 

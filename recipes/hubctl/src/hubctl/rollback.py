@@ -1,8 +1,10 @@
 """``hubctl rollback``: the hub's environment as it was in one of conda's revisions."""
 
 import json
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,6 +16,7 @@ from hubctl.layout import Layout
 from hubctl.revisions import Revision, conda, read, surroundings, with_packages
 from hubctl.upgrade import embark, folder
 from hubctl.upgrading import journal
+from hubctl.upgrading.lock import alone
 from hubctl.upgrading.prefix import FailedError, note_wanted, remove_half_records
 from hubctl.wholefile import write
 
@@ -31,6 +34,7 @@ def rollback(
 
     Example: hubctl rollback --to 0
     """
+    os.umask(0o022)  # conda gives new folders what it leaves, and users' servers run out of them
     if upgrade := journal.read(folder()):
         _undo(upgrade, to, yes)
     found = read(places.environment())
@@ -39,17 +43,37 @@ def rollback(
         print(f"Going on with the way back to revision {begun}, which was interrupted.", flush=True)
         to = begun
     revision = _earlier(found, to)
-    _go_back(revision, yes)
-    # From here on only what is loaded already: the environment's files have changed below this program.
-    _ask_for(revision)
-    print(f"The environment is as in revision {revision.number}, release {revision.release or 'unknown'}.", flush=True)
-    code = subprocess.run(_setup()).returncode
+    with _alone():
+        _go_back(revision, yes)
+        # From here on only what is loaded already: the environment's files have changed below this program.
+        _ask_for(revision)
+        print(
+            f"The environment is as in revision {revision.number}, release {revision.release or 'unknown'}.", flush=True
+        )
+        code = subprocess.run(_setup()).returncode
     if code:
         raise typer.Exit(code)
     _note().unlink(missing_ok=True)
     if revision.release != found[-1].release:
         print("base stays as it is, which serves every release; the installer of that release takes it back, with -u.")
     print("A hub that runs takes it up with `hubctl stop` and `hubctl start`.")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Nobody else changes the installation meanwhile.
+
+    Raises:
+        HubError: somebody does, or this may not.
+    """
+    try:
+        _note().parent.mkdir(exist_ok=True)
+        with alone(_note().with_name("lock")):
+            yield
+    except FailedError as error:
+        raise HubError(str(error)) from None
+    except OSError as error:
+        raise _unwritable(error) from None
 
 
 def _undo(upgrade: journal.Journal, to: int | None, yes: bool) -> NoReturn:
@@ -70,22 +94,16 @@ def _go_back(revision: Revision, yes: bool) -> None:
 
     Raises:
         HubError: conda has refused, or failed.
+        OSError: the environment can't be written to.
     """
     command = conda("install", "--offline", "--revision", str(revision.number))
-    try:
-        remove_half_records(places.environment())
-    except OSError as error:
-        raise _unwritable(error) from None
+    remove_half_records(places.environment())
     if not yes:
         # What conda asks itself ends with 0 when the answer is no.
         if subprocess.run([*command, "--dry-run"], env=surroundings()).returncode:
             raise _did_not()
         typer.confirm("Go back?", default=True, abort=True)
-    try:
-        _note().parent.mkdir(exist_ok=True)
-        write(_note(), json.dumps({"revision": revision.number}) + "\n")
-    except OSError as error:
-        raise _unwritable(error) from None
+    write(_note(), json.dumps({"revision": revision.number}) + "\n")
     print(
         f"If this is interrupted, the same command goes on. Should hubctl be gone by then, this comes first:\n"
         f"  {' '.join(command)}",

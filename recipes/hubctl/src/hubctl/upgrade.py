@@ -58,8 +58,10 @@ def upgrade(
                 f"An upgrade to release {begun.release} was interrupted",
                 "`hubctl upgrade` goes on with it, `hubctl rollback` goes back",
             )
-        print(f"Going on with the upgrade to release {begun.release}, which was interrupted.", flush=True)
+        way = "way back from" if begun.is_back else "upgrade to"
+        print(f"Going on with the {way} release {begun.release}, which was interrupted.", flush=True)
         embark()
+    os.umask(0o022)  # conda gives new folders what it leaves, and users' servers run out of them
     layout = Layout.current()
     wanted = _wanted(to)
     changes = [
@@ -176,6 +178,12 @@ def _prepare(layout: Layout, wanted: str, restart: bool) -> None:
     try:
         folder().parent.mkdir(exist_ok=True)
         with alone(folder().parent / "lock"):
+            if journal.read(folder()):
+                raise FailedError("another upgrade has begun meanwhile")
+            if (folder().parent / "installing").exists():
+                raise FailedError(
+                    "an installer was interrupted here; `bash hub-installer.sh -u` finishes what it was at"
+                )
             shutil.rmtree(folder(), ignore_errors=True)
             folder().with_name("rollback").unlink(missing_ok=True)  # this is another way out of an interrupted one
             lifeboat.launch(places.base_prefix(), folder())

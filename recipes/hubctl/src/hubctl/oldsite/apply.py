@@ -12,6 +12,7 @@ from hubctl.oldsite import olddatabase
 from hubctl.oldsite.plan import Plan
 from hubctl.onestep import New
 from hubctl.tlspair import Files
+from hubctl.upgrading.database import journals
 
 
 def refuse_running(plan: Plan, layout: Layout) -> None:
@@ -50,7 +51,7 @@ def carry_out(plan: Plan, layout: Layout, work: Path) -> Path:
             target = Files(layout.below(settings.tls.key), layout.below(settings.tls.cert))
             tlspair.keep(target)
             new |= {target.key: New(plan.pair.key, 0o600), target.cert: New(plan.pair.cert, 0o600)}
-        onestep.change(layout, new)
+        onestep.change(layout, new, gone=journals(layout.database) if plan.database else ())
     except OSError as error:
         what = f"Not carried over: {error.filename or layout.state}: {error.strerror}"
         raise HubError(what, "mend it, then run the same command again, as root") from None

@@ -345,7 +345,7 @@ class _Sorting(Findings):
             self.person(option, f"{do}: copy them there, and give them to the users (chown)")
         elif PurePosixPath(host) == PurePosixPath("/var/run/docker.sock"):
             self.person(option, "Docker's socket is not given to containers: whoever has it is root on this host")
-        elif host.startswith(_OURS):
+        elif host.startswith("/tmp/krb5cc") or any(PurePosixPath(host).is_relative_to(own) for own in _OURS):
             self.unneeded.append(f"{option.name} of {host}")
         else:
             same = {} if inside in ("", host) else {"container": inside}
@@ -377,8 +377,8 @@ class _Sorting(Findings):
             self.persons.append(Person("idle servers were not ended", do))
 
 
-_OURS = ("/etc/passwd", "/etc/group", "/etc/krb5.conf", "/tmp/krb5cc", "/shared/jupyterhub")
-"""What this hub mounts by itself."""
+_OURS = ("/etc/passwd", "/etc/group", "/etc/krb5.conf", "/shared/jupyterhub")
+"""What this hub mounts by itself, beside tickets."""
 
 _RULES: dict[str, Callable[[_Sorting, Option], None]] = {
     "JupyterHub.port": _Sorting.port,

@@ -235,7 +235,7 @@ class _Reader:
             self.names[f"c.{option}"] = value
         elif isinstance(target, ast.Name):
             self.names[target.id] = value
-            if "realm" in target.id.lower() and isinstance(value, str):
+            if "realm" in target.id.lower() and isinstance(value, str) and _REALM.fullmatch(value):
                 self.found.realms.append(value)
         elif isinstance(target, ast.Subscript):
             key = evaluate(target.slice, self.names)

@@ -208,11 +208,16 @@ def _back(course: Course) -> None:
         _set_up(course)
     except FailedError as error:
         print(f"hubctl: {error}; `hubctl setup` does it again", file=sys.stderr)
-    if journal.is_stopped or journal.is_migrated:
+    # a hub that was started meanwhile, by hand or at a boot, has changed the schema by itself
+    moved = journal.is_migrated or (course.copy.exists() and _has_moved(course))
+    if moved and _runs(course):
+        course = course.noted(is_stopped=True)
+    if moved or course.journal.is_stopped:
         _hubctl(course, "stop")
-    if journal.is_migrated:
+    if moved:
         database.put_back(course.copy, course.database)
-    if journal.is_stopped:
+        course = course.noted(is_migrated=False)  # what is written from here on stays
+    if course.journal.is_stopped:
         _hubctl(course, "start")
     course.copy.unlink(missing_ok=True)
     _finish(course)

@@ -18,7 +18,8 @@ def snapshot(database: Path, copy: Path) -> None:
     temporary = copy.with_name(f"{copy.name}.partial")
     temporary.unlink(missing_ok=True)
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    source = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    # not mode=ro: what a killed hub was at has to be undone first
+    source = sqlite3.connect(f"file:{database}?mode=rw", uri=True)
     with closing(source), closing(sqlite3.connect(temporary)) as target:
         source.backup(target)
     temporary.replace(copy)
@@ -26,6 +27,11 @@ def snapshot(database: Path, copy: Path) -> None:
 
 def put_back(copy: Path, database: Path) -> None:
     """Gives the database of a hub that does not run its former content. The copy stays until that is complete."""
+    for path in journals(database):
+        path.unlink(missing_ok=True)
     snapshot(copy, database)
-    for suffix in ("-wal", "-shm", "-journal"):  # of the one that was there
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
+
+
+def journals(database: Path) -> list[Path]:
+    """What SQLite may have left beside a database, and would apply to another one of the same name."""
+    return [database.with_name(database.name + suffix) for suffix in ("-journal", "-wal", "-shm")]

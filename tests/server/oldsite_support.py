@@ -11,7 +11,7 @@ from conftest import self_signed
 OLD_TOKEN = "0123456789abcdef0123456789abcdef"
 """An API token of bob's, which the old database knows."""
 
-SECRETS = ("Tr0ub4dor&3", "c00kie-s3cret", "pr0xy-t0ken", "s3rvice-t0ken")
+SECRETS = ("Tr0ub4dor&3", "r3alm-s3cret", "c00kie-s3cret", "pr0xy-t0ken", "s3rvice-t0ken")
 """Stand in the old configuration; nobody may read them anywhere else."""
 
 CONFIG = '''\
@@ -26,6 +26,7 @@ from tornado import gen
 BASE = os.path.dirname(os.path.abspath(__file__))
 REALM = "HUBFORGE.TEST"
 SERVICE_PASSWORD = "Tr0ub4dor&3"
+REALM_ADMIN_PASSWORD = "r3alm-s3cret"
 
 
 class KDBAuthenticator(Authenticator):

@@ -122,6 +122,11 @@ def test_what_depends_on_the_running_hub_is_unknown(tmp_path: Path) -> None:
         ("c.Spawner.mem_limit = 1073741824", "limits.memory", "1g"),
         ("c.SystemUserSpawner.mem_limit = '1.5G'", "limits.memory", "1536m"),
         ("c.DockerSpawner.volumes = {'/d': '/x:ro'}", "mounts", [{"host": "/d", "container": "/x"}]),
+        (
+            "c.DockerSpawner.volumes = {'/etc/passwd.d': '/x:ro'}",
+            "mounts",
+            [{"host": "/etc/passwd.d", "container": "/x"}],
+        ),
         ("c.JupyterHub.services = [{'command': 'cull_idle --timeout 60'}]", "idle_culler.timeout", "10m"),
         (
             "c.JupyterHub.allow_named_servers = True\nc.JupyterHub.named_server_limit_per_user = 3",

@@ -168,4 +168,5 @@ def test_what_another_user_has_written_there_is_not_carried_out(server_root: Ser
     os.chown(layout.journal, 12345, 12345)
     assert server_root.hubctl("cert", "check").returncode == 0
     onestep.finish(layout)
+    onestep.change(layout, {})
     assert (folder / "precious").exists()

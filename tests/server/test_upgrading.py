@@ -7,12 +7,14 @@ import sqlite3
 import stat
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from hubctl.upgrading import database, journal, lifeboat, prefix
+from hubctl.upgrading import course, database, journal, lifeboat, prefix
 from hubctl.upgrading.journal import Before, Journal
 from hubctl.upgrading.lock import alone
+from kill_support import killed
 
 HUB = Before("/opt/miniconda3/envs/jupyterhubenv", 3, ["hubforge-2026.10-0", "hubforge-base-1-0", "idna-3.0-py_0"])
 BASE = Before("/opt/miniconda3", 1, ["hubforge-base-2026.10-0"])
@@ -119,3 +121,34 @@ def test_the_second_change_at_a_time_is_refused_with_the_first_ones_process(tmp_
     with alone(tmp_path / "lock"):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
     assert not (tmp_path / "lock").exists()
+
+
+@pytest.mark.parametrize(
+    "by_hubctl", [True, False], ids=["changed by hubctl", "changed by a hub that somebody started"]
+)
+def test_the_way_back_gets_to_its_end_wherever_it_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_hubctl: bool
+) -> None:
+    """Of the database and the journal; conda and the hub are played, whose kills are tested with the real ones."""
+    monkeypatch.setattr(course.Prefix, "go_back", lambda *_: None)
+    monkeypatch.setattr(course, "_set_up", lambda _: None)
+    monkeypatch.setattr(course, "_hubctl", lambda *_: None)
+    monkeypatch.setattr(course, "_runs", lambda _: True)
+    monkeypatch.setattr(course, "_has_moved", lambda upgrade: numbers(upgrade.database) == [2])
+    points, interrupted = 0, True
+    while interrupted:
+        points += 1
+        root, folder = tmp_path / str(points), tmp_path / str(points) / "prefix/upgrade"
+        state = root / "var/lib/jupyterhub"
+        state.mkdir(parents=True)
+        folder.mkdir(parents=True)
+        make_database(state / "jupyterhub.sqlite", 2)
+        make_database(state / database.BEFORE, 1)
+        begun = Journal(str(root), "2026.11", HUB, BASE, altered=[], restart=True)
+        begun.write(folder, is_back=True, is_stopped=by_hubctl, is_migrated=by_hubctl)
+        interrupted = killed(partial(course.main, folder, back=True), points, root)
+        if journal.read(folder):
+            assert course.main(folder, back=True) == 0
+        assert numbers(state / "jupyterhub.sqlite") == [1]
+        assert journal.read(folder) is None
+    assert points > 5

@@ -61,6 +61,7 @@ auth_provider = krb5
 krb5_realm = HUBFORGE.TEST
 krb5_server = 127.0.0.1
 krb5_validate = true
+krb5_auth_timeout = 60
 krb5_lifetime = 10h
 krb5_renewable_lifetime = 7d
 krb5_ccname_template = {template}
@@ -123,7 +124,7 @@ def sssd(server: Container, request: pytest.FixtureRequest) -> Iterator[str]:
     """A running SSSD that keeps tickets as the template says, which is given; everything of logins before is gone."""
     write(server, "/etc/sssd/sssd.conf", SSSD_CONF.format(template=request.param))
     server.shell("rm -rf /run/jupyterhub/tickets /tmp/krb5cc*; : > /var/log/jupyterhub/jupyterhub.log")
-    server.shell("rm -f /var/lib/sss/db/* /var/lib/sss/secrets/*; sssd --daemon --logger=files")
+    server.shell(f"rm -f /var/lib/sss/db/* /var/lib/sss/secrets/* {KCM_SOCKET}; sssd --daemon --logger=files")
     # in the foreground: it ends with whoever started it
     kcm = ("/usr/libexec/sssd/sssd_kcm", "--uid=0", "--gid=0", "--logger=files")
     subprocess.run(["docker", "exec", "--detach", server.id, *kcm], check=True)

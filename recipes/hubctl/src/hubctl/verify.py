@@ -1,7 +1,7 @@
 """``hubctl verify``: whether what is installed is what the packages brought."""
 
 import json
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,24 +11,9 @@ from hubctl import api
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl import status as hub_status
+from hubctl.checksum import sha256_of
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.revisions import conda, surroundings
-
-CHECK = """\
-import json, os, sys
-from conda.plugins.subcommands.doctor.health_checks import find_altered_packages, find_packages_with_missing_files
-found = []
-for prefix in sys.argv[1:]:
-    missing = {(name, file) for name, files in find_packages_with_missing_files(prefix).items() for file in files}
-    gone = {(name, file) for name, file in missing if not os.path.islink(f"{prefix}/{file}")}
-    found += [f"{prefix}/{file} of {name} is missing" for name, file in gone]
-    found += [f"{prefix}/{file} of {name} leads nowhere" for name, file in missing - gone]
-    altered = find_altered_packages(prefix)
-    found += [f"{prefix}/{file} of {name} was altered" for name, files in altered.items() for file in files]
-print(json.dumps(sorted(found)))
-"""
-"""For base's Python: what `conda doctor` finds, by file."""
 
 
 def verify(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -52,18 +37,36 @@ def verify(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
 
 
 def wrong_files() -> list[str]:
-    """A line each for what is not as its package has it.
+    """A line each for what is not as its package has it, by the records in ``conda-meta`` of base and of the hub's.
+
+    ``conda doctor`` asks the same, but passes over files whose record says no more than what the package held
+    (``sha256`` without ``sha256_in_prefix``), as rattler writes it for most.
 
     Raises:
-        HubError: conda can't check it.
+        HubError: a file can't be read.
     """
-    python = Path(conda("doctor")[0]).with_name("python")
-    command = [str(python), "-I", "-B", "-c", CHECK, str(places.base_prefix()), str(places.environment())]
-    done = subprocess.run(command, env=surroundings(), capture_output=True, text=True)
-    if done.returncode:
-        raise HubError("conda can't check the files", (done.stderr.strip().splitlines() or ["it says no reason"])[-1])
-    found: list[str] = json.loads(done.stdout)
-    return found
+    prefixes = dict.fromkeys((places.base_prefix(), places.environment()))
+    records = [(prefix, path) for prefix in prefixes for path in sorted((prefix / "conda-meta").glob("*.json"))]
+    try:
+        return [line for prefix, record in records for line in _wrong(prefix, record)]
+    except OSError as error:
+        raise HubError(f"{error.filename} can't be read: {error.strerror}", "run this as root") from None
+
+
+def _wrong(prefix: Path, record: Path) -> Iterator[str]:
+    """Of one package. What was made while it was installed, such as byte code by conda, has no hash to be held to."""
+    try:
+        entries = json.loads(record.read_bytes())["paths_data"]["paths"]
+    except (ValueError, KeyError):
+        yield f"{record} is no record of conda's"
+        return
+    for entry in entries:
+        file = prefix / entry["_path"]
+        wanted = entry.get("sha256_in_prefix") or entry.get("sha256")
+        if not file.exists():
+            yield f"{file} of {record.stem} {'leads nowhere' if file.is_symlink() else 'is missing'}"
+        elif wanted and entry["path_type"] != "softlink" and file.is_file() and sha256_of(file) != wanted:
+            yield f"{file} of {record.stem} was altered"
 
 
 def _hub() -> str:

@@ -52,7 +52,7 @@ def test_server_without_faults_exits_with_0(server_root: ServerRoot) -> None:
     certify(server_root, 300.5)
     told, done = doctor(server_root)
     assert done.returncode == 0
-    names = ["settings", "processes", "certificate", "disk", "permissions", "glibc"]
+    names = ["settings", "processes", "certificate", "disk", "permissions", "installation", "glibc"]
     assert [(entry["name"], entry["state"]) for entry in told] == [(name, "ok") for name in names]
     assert "300 days left" in told[2]["found"]
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import HubUser, ServerRoot
-from hubctl.doctor import machine
+from hubctl.doctor import installation, machine
 from hubctl.doctor.finding import Finding
 from hubctl.layout import Layout
 from hubctl.settings import Settings
+from hubctl.upgrading.journal import Before, Journal
 from test_hubctl import proxy_and_culler, status, stranger
 
 from tests.waiting import is_running, wait_for
@@ -217,3 +218,22 @@ def test_packages_of_a_newer_system_than_this_one_are_named(tmp_path: Path, monk
 def test_packages_that_this_system_can_run_are_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = glibc_of(tmp_path, {"old-1-0": ["__glibc >=2.5"], "older-1-0": ["__glibc >=2.12"]}, monkeypatch)
     assert (found.state, "need 2.12 or less" in found.found) == ("ok", True)
+
+
+def test_a_change_of_the_installation_that_was_interrupted_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> Finding:
+        (told,) = installation.check(Settings(), Layout(tmp_path))
+        return told
+
+    monkeypatch.setattr(installation.places, "base_prefix", lambda: tmp_path)
+    (tmp_path / ".hubforge/upgrade").mkdir(parents=True)
+    assert found().state == "ok"
+    for name, command in (("installing", "hub-installer.sh"), ("rollback", "hubctl rollback")):
+        (tmp_path / ".hubforge" / name).write_text("{}")
+        assert (found().state, command in found().mend) == ("fault", True)
+    Journal("/", "2026.12", Before("", 0, []), Before("", 0, []), [], restart=False).write(
+        tmp_path / ".hubforge/upgrade"
+    )
+    assert "an upgrade to release 2026.12" in found().found

@@ -173,11 +173,11 @@ def test_verify_compares_what_the_package_held_where_its_record_says_no_more(tmp
     (tmp_path / "dangling").symlink_to("gone")
     (tmp_path / "conda-meta").mkdir()
     record = tmp_path / "conda-meta/demo-1.0-0.json"
-    record.write_text(json.dumps({"paths_data": {"paths": entries}}))
+    record.write_text(json.dumps({"files": [entry["_path"] for entry in entries], "paths_data": {"paths": entries}}))
     assert list(verify._wrong(tmp_path, record)) == [
-        f"{tmp_path}/altered of demo-1.0-0 was altered",
         f"{tmp_path}/gone of demo-1.0-0 is missing",
         f"{tmp_path}/dangling of demo-1.0-0 leads nowhere",
+        f"{tmp_path}/altered of demo-1.0-0 was altered",
     ]
     record.write_text('{"paths_data": {"pa')
     assert list(verify._wrong(tmp_path, record)) == [f"{record} is no record of conda's"]

@@ -56,16 +56,18 @@ def wrong_files() -> list[str]:
 def _wrong(prefix: Path, record: Path) -> Iterator[str]:
     """Of one package. What was made while it was installed, such as byte code by conda, has no hash to be held to."""
     try:
-        entries = json.loads(record.read_bytes())["paths_data"]["paths"]
+        found = json.loads(record.read_bytes())
+        files, entries = found["files"], found["paths_data"]["paths"]
     except (ValueError, KeyError):
         yield f"{record} is no record of conda's"
         return
-    for entry in entries:
-        file = prefix / entry["_path"]
-        wanted = entry.get("sha256_in_prefix") or entry.get("sha256")
+    for file in (prefix / name for name in files):
         if not file.exists():
             yield f"{file} of {record.stem} {'leads nowhere' if file.is_symlink() else 'is missing'}"
-        elif wanted and entry["path_type"] != "softlink" and file.is_file() and sha256_of(file) != wanted:
+    for entry in entries:
+        file = prefix / entry["_path"]  # of a pure Python package, conda may note the place within the package
+        wanted = entry.get("sha256_in_prefix") or entry.get("sha256")
+        if wanted and entry["path_type"] != "softlink" and file.is_file() and sha256_of(file) != wanted:
             yield f"{file} of {record.stem} was altered"
 
 

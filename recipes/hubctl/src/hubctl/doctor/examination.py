@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hubctl import settings as hub_settings
-from hubctl.doctor import host, kerberos, leftovers, machine
+from hubctl.doctor import host, installation, kerberos, leftovers, machine
 from hubctl.doctor.finding import Finding, fault, ok
 from hubctl.errors import HubError
 from hubctl.layout import Layout
@@ -35,6 +35,7 @@ CHECKS = (
     Check("disk", machine.disk),
     Check("permissions", machine.permissions),
     Check("selinux", machine.selinux),
+    Check("installation", installation.check),
     Check("glibc", machine.glibc),
     Check("docker", host.docker, lambda settings: settings.spawner == "docker"),
     Check("images", host.image_fit, lambda settings: settings.spawner == "docker"),

@@ -129,7 +129,7 @@ class _Sorting(Findings):
 
     def decide(self, option: Option) -> None:
         kind, name = _kind(option.name), option.name.rpartition(".")[2]
-        rule = _RULES.get(f"{kind}.{name}")
+        rule, together = _RULES.get(f"{kind}.{name}"), f"{kind}.{name}" in _TOGETHER
         if rule and is_known(option.value):
             try:
                 rule(self, option)
@@ -137,10 +137,12 @@ class _Sorting(Findings):
                 self.person(option, "its value is none that JupyterHub would take: look at that line")
         elif f"{kind}.{name}" in _UNNEEDED:
             self.unneeded.append(option.name)
-        elif f"{kind}.{name}" not in _TOGETHER:
+        elif not together or (not is_known(option.value) and name != "services"):  # of which culler() tells
             common = f"if it is still wanted, put it into {PYTHON}; JupyterHub may call it otherwise by now"
             do = _PERSONS.get(f"{kind}.{name}", common)
-            self.person(option, f"only the running hub knows the value; look at that line: {do}" if rule else do)
+            self.person(
+                option, f"only the running hub knows the value; look at that line: {do}" if rule or together else do
+            )
 
     def carry(self, option: Option, where: str, value: Any) -> None:
         self.carried.append(Carried(option.name, option.line, tuple(where.split(".")), value))

@@ -108,9 +108,20 @@ def _hubs_of(prefix: Path) -> Iterator[Process]:
     """Hubs that run from an environment: JupyterHub's script or module, by a Python of that environment."""
     for process in processes.all_of_the_host():
         words = process.words
-        is_hub = any(Path(word).name == "jupyterhub" for word in words[:3])
-        if is_hub and any(Path(word).is_relative_to(folder) for word in words[:2] for folder in _names_of(prefix)):
+        if not any(Path(word).name == "jupyterhub" for word in words[:3]):
+            continue
+        # the program, too: who started it may have typed no more than `python -m jupyterhub`
+        named = [*map(Path, words[:2]), _program(process)]
+        if any(path.is_relative_to(folder) for path in named for folder in _names_of(prefix)):
             yield process
+
+
+def _program(process: Process) -> Path:
+    """The file that it was started from."""
+    try:
+        return (processes.PROC / str(process.pid) / "exe").readlink()
+    except OSError:
+        return Path()
 
 
 def _names_of(folder: Path) -> Sequence[Path]:

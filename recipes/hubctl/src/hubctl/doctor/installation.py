@@ -1,0 +1,28 @@
+"""Whether a change of the installation was interrupted, and what finishes it."""
+
+from collections.abc import Iterator
+
+from hubctl import layout as places
+from hubctl.doctor.finding import Finding, fault, ok
+from hubctl.layout import Layout
+from hubctl.settings import Settings
+from hubctl.upgrading import journal
+
+
+def check(_settings: Settings, _layout: Layout) -> Iterator[Finding]:
+    """Looks for the notes that each of them keeps until it is done."""
+    state = places.base_prefix() / ".hubforge"
+    if begun := journal.read(state / "upgrade"):
+        yield fault(
+            f"an upgrade to release {begun.release} has not come to its end",
+            "`hubctl upgrade` goes on, `hubctl rollback` goes back, unless it is at work now",
+        )
+    elif (state / "rollback").exists():
+        yield fault("a rollback has not come to its end", "`hubctl rollback` goes on, unless it is at work now")
+    elif (state / "installing").exists():
+        yield fault(
+            "an installer has not come to its end",
+            "the same `bash hub-installer.sh` goes on, unless it is at work now",
+        )
+    else:
+        yield ok("no upgrade was interrupted")

@@ -238,6 +238,12 @@ class Trial:
         root.mkdir(exist_ok=True)
         return [str(self.environment / "bin/hubctl"), f"--root={root}", "rollback", "--yes"]
 
+    def hubctl_starts(self) -> bool:
+        """Whether a kill has left all of it that it needs."""
+        hubctl = self.environment / "bin/hubctl"
+        help_ = [str(hubctl), "rollback", "--help"]
+        return hubctl.exists() and subprocess.run(help_, capture_output=True, env=VARIABLES).returncode == 0
+
     def kill_where(self, command: list[str], point: str) -> str:
         """Ends ``command`` by SIGKILL as soon as the hub's environment is at a point of POINTS; what it has said."""
         reached = POINTS[point]
@@ -320,7 +326,7 @@ def test_a_rollback_that_was_killed_is_finished_by_the_same_command(
     trial.run(trial.installer, "-u")
     said = trial.kill_where(trial.going_back(), point)
     first = next(line.strip() for line in said.splitlines() if "conda install" in line)
-    if not (trial.environment / "bin/hubctl").exists():
+    if not trial.hubctl_starts():
         subprocess.run([*first.split(), "--yes"], check=True, env=VARIABLES)
     done = subprocess.run(trial.going_back(), capture_output=True, text=True, env=VARIABLES)
     assert done.returncode == 0, done.stderr

@@ -105,7 +105,7 @@ def _go_back(revision: Revision, yes: bool) -> None:
         typer.confirm("Go back?", default=True, abort=True)
     write(_note(), json.dumps({"revision": revision.number}) + "\n")
     print(
-        f"If this is interrupted, the same command goes on. Should hubctl be gone by then, this comes first:\n"
+        f"If this is interrupted, the same command goes on. Should hubctl not start by then, this comes first:\n"
         f"  {' '.join(command)}",
         flush=True,
     )

@@ -227,7 +227,7 @@ def test_a_change_of_the_installation_that_was_interrupted_is_told(
         (told,) = installation.check(Settings(), Layout(tmp_path))
         return told
 
-    monkeypatch.setattr(installation.places, "base_prefix", lambda: tmp_path)
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path)
     (tmp_path / ".hubforge/upgrade").mkdir(parents=True)
     assert found().state == "ok"
     for name, command in (("installing", "hub-installer.sh"), ("rollback", "hubctl rollback")):

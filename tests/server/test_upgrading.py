@@ -132,7 +132,7 @@ def test_the_way_back_gets_to_its_end_wherever_it_was_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_hubctl: bool
 ) -> None:
     """Of the database and the journal; conda and the hub are played, whose kills are tested with the real ones."""
-    monkeypatch.setattr(course.Prefix, "go_back", lambda *_: None)
+    monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.go_back", lambda *_: None)
     monkeypatch.setattr(course, "_set_up", lambda _: None)
     monkeypatch.setattr(course, "_hubctl", lambda *_: None)
     monkeypatch.setattr(course, "_runs", lambda _: True)

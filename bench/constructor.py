@@ -48,7 +48,7 @@ def race(installer: Path, folder: Path) -> list[Figure]:
         Figure("install, wall, to constructor's", whole.wall, "ratio"),
         Figure(PEER, whole.peer, "s"),
         Figure("installer's size to constructor's", whole.size, "ratio"),
-        Figure("two small environments, wall, to constructor's", small.wall, "ratio"),
+        Figure("two small environments, wall, to constructor's", small.wall, "ratio", 1 / 15),
         Figure("the same by constructor's, then sync, wall", small.peer, "s"),
         Figure("their installer's size to constructor's", small.size, "ratio", 0.8),
         Figure("two small environments without byte code, wall, to constructor's", plain.wall, "ratio", 1 / 15),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hubctl import verify
+from hubctl.errors import HubError
 from hubctl.upgrading import course, database, journal, lifeboat, prefix
 from hubctl.upgrading.journal import Before, Journal
 from hubctl.upgrading.lock import alone
@@ -181,3 +182,12 @@ def test_verify_compares_what_the_package_held_where_its_record_says_no_more(tmp
     ]
     record.write_text('{"paths_data": {"pa')
     assert list(verify._wrong(tmp_path, record)) == [f"{record} is no record of conda's"]
+
+
+def test_without_records_verify_says_so_and_not_that_all_is_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path)
+    monkeypatch.setattr("hubctl.layout.environment", lambda: tmp_path)
+    with pytest.raises(HubError, match="has no records"):
+        verify.wrong_files()

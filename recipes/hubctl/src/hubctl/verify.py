@@ -43,10 +43,15 @@ def wrong_files() -> list[str]:
     (``sha256`` without ``sha256_in_prefix``), as rattler writes it for most.
 
     Raises:
-        HubError: a file can't be read.
+        HubError: there are no records to compare with, or a file can't be read.
     """
     prefixes = dict.fromkeys((places.base_prefix(), places.environment()))
     records = [(prefix, path) for prefix in prefixes for path in sorted((prefix / "conda-meta").glob("*.json"))]
+    for prefix in prefixes:
+        if not any(of == prefix for of, _ in records):
+            raise HubError(
+                f"{prefix} has no records of conda's in conda-meta", "the installer, with -u, makes it whole"
+            )
     try:
         return [line for prefix, record in records for line in _wrong(prefix, record)]
     except OSError as error:

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.e2e.browser import CHROMIUM_ARGUMENTS, SECONDS
 from tests.realm_server import LOCAL_HUB_YAML, PASSWORD, REALM, SERVICE, UID, USER, RealmServer, realm_server
+from tests.waiting import wait_for
 
 HUB_YAML = LOCAL_HUB_YAML + "kerberos: {{http_keytab: /etc/jupyterhub/http.keytab}}\n"
 
@@ -97,7 +98,7 @@ def test_a_desktop_user_is_let_in_without_a_form_and_brings_the_ticket(
     assert f"krbtgt/{REALM}@{REALM}" in shown
     assert "Flags: Ff" in shown  # forwardable, forwarded
     assert f"HTTP/{SERVICE}@{REALM}: kvno" in kerberos(server, "kvno", f"HTTP/{SERVICE}")
-    assert f"Ticket for {USER}@{REALM} until" in server.log()
+    wait_for("the ticket's line", lambda: f"Ticket for {USER}@{REALM} until" in server.log())
 
 
 def test_after_a_logout_the_form_comes_not_the_next_login(
@@ -116,7 +117,7 @@ def test_a_browser_that_may_not_pass_the_ticket_on_is_let_in_without_one(
     page.goto(f"{server.address}/hub/home")
     expect(page.get_by_text(USER)).to_be_visible(timeout=60 * SECONDS)
     assert not server.ticket.exists()
-    assert f"The browser of {USER} passed on no ticket" in server.log()
+    wait_for("the log's line", lambda: f"The browser of {USER} passed on no ticket" in server.log())
 
 
 @pytest.mark.parametrize("trusted", [True, False], ids=["without a ticket", "with one, but without trust"])

@@ -7,6 +7,7 @@ import pytest
 
 from tests.containers import Container, base_image, running
 from tests.product import ENVIRONMENT
+from tests.waiting import wait_for
 
 HUBCTL = f"{ENVIRONMENT}/bin/hubctl"
 FILE = "/etc/logrotate.d/jupyterhub"
@@ -45,11 +46,11 @@ def test_nothing_is_lost_while_a_log_that_is_written_is_rotated_and_compressed(s
     rotate = f"timeout 120 sh -c 'until grep -q visit- {LOG}; do sleep 0.1; done'; logrotate --force {FILE}"
     visit = f"{ENVIRONMENT}/bin/python -B -c '{VISITS.format(first=0)}'"
     last = int(server.shell(f"{visit} & {rotate}; {rotate}; {rotate}; touch /tmp/enough; wait $!"))
+    wait_for("the last visit in the log", lambda: f"visit-{last:05}" in server.shell(f"cat {LOG}"))
     names = server.shell("ls /var/log/jupyterhub").split()
     assert names == ["jupyterhub.log", "jupyterhub.log.1", "jupyterhub.log.2.gz", "jupyterhub.log.3.gz"]
     said = server.shell("cd /var/log/jupyterhub; gzip -cdf *.3.gz *.2.gz *.1 *.log | grep -o 'visit-[0-9]*'").split()
     assert said == [f"visit-{number:05}" for number in range(last + 1)]
-    assert f"visit-{last:05}" in server.shell(f"cat {LOG}")
     assert server.shell(f"stat -c '%U %a' {LOG}") == "root 640\n"
 
 

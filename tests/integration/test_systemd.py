@@ -73,7 +73,7 @@ def wait_for_hub(server: Container) -> None:
 
 
 def journal(server: Container) -> str:
-    return server.shell(f"journalctl --no-pager --output=cat --unit={UNIT}")
+    return server.shell(f"journalctl --sync; journalctl --no-pager --output=cat --unit={UNIT}")
 
 
 def shown_certificate(server: Container) -> str:

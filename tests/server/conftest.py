@@ -1,18 +1,22 @@
 """Tests that run in an environment made from our own channel (or one that has the same packages)."""
 
+import contextlib
 import os
 import pwd
 import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.ports import free_ports
+from tests.waiting import wait_for
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,19 @@ class ServerRoot:
     @property
     def url(self) -> str:
         return f"https://localhost:{self.port}"
+
+    def read_log(self) -> str:
+        """What the hub has logged up to now.
+
+        The log's writer is a process of its own, which may be late: a line that we cause is awaited first. A hub that
+        does not run causes none.
+        """
+        address = f"{self.url}/hub/up-to-here-{uuid.uuid4().hex}"
+        with contextlib.suppress(requests.ConnectionError):
+            answer = requests.get(address, verify=str(self.certificate), timeout=60)
+            if answer.status_code == 404:  # else it is not the hub that answers
+                wait_for("the log's writer", lambda: address.rpartition("/")[2] in self.log.read_text())
+        return self.log.read_text()
 
     @property
     def surroundings(self) -> list[str]:

@@ -214,7 +214,7 @@ class Hub:
 
     @property
     def log(self) -> str:
-        return self.root.log.read_text()
+        return self.root.read_log()
 
     def has_no_traceback(self) -> bool:
         """Whether the log tells every failure in lines for the administrator; shows the first that it does not."""

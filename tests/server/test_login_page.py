@@ -29,7 +29,7 @@ def root(request: pytest.FixtureRequest) -> Iterator[ServerRoot]:
         started = root.hubctl("start")
         assert started.returncode == 0, started.stderr
         yield root
-        print(root.log.read_text()[-6000:])
+        print(root.read_log()[-6000:])
         root.hubctl("stop")
 
 
@@ -51,14 +51,14 @@ def send(root: ServerRoot, fields: dict[str, str | bytes]) -> Page:
 def test_ten_megabytes_of_a_name_are_refused_and_neither_logged_nor_shown_nor_kept(root: ServerRoot) -> None:
     name = "x" * MEGABYTES * 10**6
     send(root, {"username": name, "password": "secret"})  # whatever is loaded once is there now
-    before, logged = memory(root), len(root.log.read_text())
+    before, logged = memory(root), len(root.read_log())
     for _ in range(10):
         page = send(root, {"username": name, "password": "secret"})
         assert page.status == 400
         assert "That name or password is too long. Try again." in page.words
         assert len(page.text) < 50_000
     assert memory(root) - before < 5 * MEGABYTES, "what is kept would be ten of them"
-    log = root.log.read_text()[logged:]
+    log = root.read_log()[logged:]
     assert f"Refused a login: {len(name)} bytes in a field of the form" in log
     assert len(log) < 10_000
 
@@ -87,7 +87,7 @@ def test_a_forged_form_is_refused_with_a_sentence_and_the_form_again(
     assert page.status == status
     assert sentence in page.words
     assert 'name="password"' in page.text
-    assert "Traceback" not in root.log.read_text()
+    assert "Traceback" not in root.read_log()
 
 
 def test_a_form_without_the_hubs_token_is_told_to_try_again(root: ServerRoot) -> None:

@@ -61,7 +61,7 @@ def test_the_token_is_its_owners_alone_and_is_neither_printed_nor_logged(
     again = module_root.hubctl("metrics")
     assert (again.returncode, again.stderr) == (0, "")
     assert Path(scraped["authorization"]["credentials_file"]).stat().st_mode & 0o077 == 0
-    assert credentials(scraped) not in again.stdout + module_root.log.read_text()
+    assert credentials(scraped) not in again.stdout + module_root.read_log()
 
 
 def test_a_token_whose_file_was_removed_is_worth_nothing_after_a_restart(server_root: ServerRoot) -> None:

@@ -233,6 +233,27 @@ def test_an_older_release_is_refused_unless_it_is_allowed(releases: Releases, tm
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_while_hubctls_upgrade_has_the_database_on_its_way_it_is_refused(
+    releases: Releases, prefix: Path, shell: str
+) -> None:
+    """The journal is one as hubctl writes it; tests/integration has one that hubctl has written."""
+    upgrade = prefix / ".hubforge/upgrade"
+    upgrade.mkdir()
+    journal = {"release": "2026.12", "is_stopped": True, "is_migrated": True, "is_back": False}
+    (upgrade / "journal.json").write_text(json.dumps(journal, indent=1))
+    before = stub.tree(prefix)
+    for task in (["-bus"], ["-bfs"], ["--check", "-u"]):
+        refused = run(releases.new, *task, "-p", prefix, shell=shell)
+        assert refused.returncode == 1
+        assert f'"{upgrade}/finish" goes on' in refused.stderr + refused.stdout
+        assert f'"{upgrade}/finish --back" goes back' in refused.stderr + refused.stdout
+    assert stub.tree(prefix) == before, "nothing was written"
+    (upgrade / "journal.json").write_text(json.dumps(journal | {"is_migrated": False}, indent=1))
+    assert run(releases.new, "-bus", "-p", prefix, shell=shell).returncode == 0
+    assert is_complete(prefix, "2026.12")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_after_a_rollback_the_older_release_counts_as_the_one_that_is_there(
     releases: Releases, prefix: Path, shell: str
 ) -> None:

@@ -105,6 +105,8 @@ check_prefix_state() {
     elif [ -z "$content" ] || { [ "$content" = .hubforge ] && [ ! -e "$state/installed.json" ]; }; then
         mode=new
         fine prefix_fine "$prefix"
+    elif [ -n "$upgrade$force" ] && database_is_on_its_way; then
+        refuse database_on_its_way "$prefix" "$state/upgrade/finish" "$state/upgrade/finish --back"
     elif [ -n "$upgrade$force" ]; then
         mode=over
         fine prefix_over "$prefix"
@@ -112,6 +114,16 @@ check_prefix_state() {
     else
         refuse prefix_exists "$prefix"
     fi
+}
+
+# Whether a `hubctl upgrade` that has not come to its end may have given the database the schema of another release.
+# It knows the way on, and the one back; -u would leave the database as it is, and take both ways away.
+database_is_on_its_way() {
+    [ -r "$state/upgrade/journal.json" ] || return 1
+    while read -r key value; do
+        [ "$key ${value%,}" != '"is_migrated": true' ] || return 0
+    done <"$state/upgrade/journal.json"
+    return 1
 }
 
 check_downgrade() {

@@ -17,6 +17,7 @@ from hubctl import backup, onestep, restore, tlspair
 from hubctl.layout import Layout
 from hubctl.tlspair import Files
 from kill_support import killed
+from power_support import Power
 
 SSL = "etc/jupyterhub/ssl"
 PYTHON = "etc/jupyterhub/jupyterhub_config.d"
@@ -104,6 +105,18 @@ def test_killed_restoration_leaves_one_hub_or_the_other(server_root: ServerRoot,
     found = [names_of(after, now=now, then=then) for after in outcomes(server_root, folder, back)]
     assert found == sorted(found)
     assert (found.count("now") > 2, found.count("then") > 8) == (True, True)
+
+
+def test_a_power_cut_takes_nothing_of_what_the_journal_speaks_of(server_root: ServerRoot, folder: Path) -> None:
+    """Nor does it bring back the journal of a command that has ended, or what was removed."""
+    layout = Layout(server_root.path)
+    backup.write(folder / "then.tar.gz", layout)
+    shutil.rmtree(server_root.path / SSL)
+    layout.database.with_name("jupyterhub.sqlite-journal").write_text("now")
+    with Power(server_root.path, layout.journal.name) as power:
+        restore.restore(folder / "then.tar.gz", layout)
+    assert (power.before_the_journal, power.before_its_end) == ([set()], [set()])
+    assert power.cut() == set()
 
 
 def test_the_same_command_leaves_nothing_of_the_killed_one(server_root: ServerRoot, folder: Path) -> None:

@@ -6,18 +6,21 @@ import multiprocessing
 import os
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-from hubctl import verify
+from hubctl import upgrade, verify
 from hubctl.errors import HubError
+from hubctl.layout import Layout
 from hubctl.upgrading import course, database, journal, lifeboat, prefix
 from hubctl.upgrading.journal import Before, Journal
 from hubctl.upgrading.lock import alone
 from kill_support import killed
+from power_support import Power
 
 HUB = Before("/opt/miniconda3/envs/jupyterhubenv", 3, ["hubforge-2026.10-0", "hubforge-base-1-0", "idna-3.0-py_0"])
 BASE = Before("/opt/miniconda3", 1, ["hubforge-base-2026.10-0"])
@@ -146,7 +149,7 @@ def test_the_way_back_gets_to_its_end_wherever_it_was_killed(
         state.mkdir(parents=True)
         folder.mkdir(parents=True)
         make_database(state / "jupyterhub.sqlite", 2)
-        make_database(state / database.BEFORE, 1)
+        make_database(state / database.NEW, 1)
         begun = Journal(str(root), "2026.11", HUB, BASE, altered=[], restart=True)
         begun.write(folder, is_back=True, is_stopped=by_hubctl, is_migrated=by_hubctl)
         interrupted = killed(partial(course.main, folder, back=True), points, root)
@@ -155,6 +158,132 @@ def test_the_way_back_gets_to_its_end_wherever_it_was_killed(
         assert numbers(state / "jupyterhub.sqlite") == [1]
         assert journal.read(folder) is None
     assert points > 5
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """A hub with a database of the schema 1, that does not run; conda and the release's own commands are played."""
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path / "prefix")
+    monkeypatch.setattr(upgrade, "_before", lambda prefix: BASE if prefix.name == "prefix" else HUB)
+    monkeypatch.setattr(upgrade, "wrong_files", list)
+    monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.bring", lambda *_: None)
+    monkeypatch.setattr(course, "_set_up", lambda _: None)
+    monkeypatch.setattr(course, "_verify", lambda _: None)
+    monkeypatch.setattr(course, "_runs", lambda _: False)
+    monkeypatch.setattr(course, "_has_moved", lambda _: False)
+    layout = Layout(tmp_path / "root")
+    layout.state.mkdir(parents=True)
+    make_database(layout.database, 1)
+    (tmp_path / "prefix/conda-meta").mkdir(parents=True)
+    return layout
+
+
+def migrate(upgrade: course.Course) -> course.Course:
+    """Plays `jupyterhub upgrade-db`, as the course does it: first its journal says that it is going to be done."""
+    upgrade = upgrade.noted(is_migrated=True)
+    with closing(sqlite3.connect(upgrade.database)) as connection:
+        connection.execute("UPDATE numbers SET number = 2")
+        connection.commit()
+    return upgrade
+
+
+def test_the_copy_of_an_earlier_upgrade_stays_until_the_schema_moves_again(
+    server: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = server.state / database.BEFORE
+    make_database(kept, 0)
+    for renew, copied in ((lambda found: found, [0]), (migrate, [1])):
+        monkeypatch.setattr(course, "_renew", renew)
+        upgrade._prepare(server, "2026.11", restart=False)
+        assert numbers(kept) == [0]
+        assert course.main(upgrade.folder(), back=False) == 0
+        assert numbers(kept) == copied
+        assert sorted(path.name for path in server.state.iterdir()) == [server.database.name, kept.name]
+
+
+def test_the_copy_of_an_earlier_upgrade_outlives_one_that_fails(
+    server: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(upgrade: course.Course) -> course.Course:
+        migrate(upgrade)
+        raise prefix.FailedError("broken")
+
+    monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.go_back", lambda *_: None)
+    monkeypatch.setattr(course, "_hubctl", lambda *_: None)
+    monkeypatch.setattr(course, "_renew", fail)
+    make_database(server.state / database.BEFORE, 0)
+    upgrade._prepare(server, "2026.11", restart=False)
+    assert course.main(upgrade.folder(), back=False) == 1
+    assert (numbers(server.database), numbers(server.state / database.BEFORE)) == ([1], [0])
+
+
+def test_a_power_cut_takes_nothing_of_what_the_journal_speaks_of(
+    server: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "_renew", migrate)
+    with Power(server.root.parent, "journal.json") as power:
+        upgrade._prepare(server, "2026.11", restart=False)
+        assert power.cut() == set()
+        course.main(upgrade.folder(), back=False)
+    assert power.before_the_journal == [set()] * 2
+    assert power.before_its_end == [set()]
+
+
+@pytest.mark.parametrize(("runs", "counts"), [(4711, True), (None, False)], ids=["hub runs", "no hub runs"])
+def test_restart_counts_when_an_interrupted_upgrade_is_gone_on_with(
+    server: Layout, monkeypatch: pytest.MonkeyPatch, runs: int | None, counts: bool
+) -> None:
+    monkeypatch.setattr("hubctl.status.hub_pid", lambda _: runs)
+    upgrade._prepare(server, "2026.11", restart=False)
+    go_on(monkeypatch, restart=False)
+    assert not begun().restart
+    go_on(monkeypatch, restart=True)
+    assert begun().restart == counts
+
+
+def test_on_the_way_back_it_is_said_that_restart_is_left_out(
+    server: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upgrade._prepare(server, "2026.11", restart=False)
+    begun().write(upgrade.folder(), is_back=True)
+    go_on(monkeypatch, restart=True)
+    assert "--restart is left out" in capsys.readouterr().out
+    assert not begun().restart
+
+
+def go_on(monkeypatch: pytest.MonkeyPatch, restart: bool) -> None:
+    """`hubctl upgrade`, up to where another program goes on."""
+    monkeypatch.setattr("os.execv", lambda *_: sys.exit())
+    with pytest.raises(SystemExit):
+        upgrade.upgrade(restart=restart)
+
+
+def begun() -> Journal:
+    found = journal.read(upgrade.folder())
+    assert found
+    return found
+
+
+def test_that_the_same_command_goes_on_is_said_only_where_it_does(
+    server: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    def fail(*_: object) -> None:
+        raise prefix.FailedError("conda is ill")
+
+    upgrade.folder().mkdir(parents=True)
+    assert course.main(upgrade.folder(), back=False) == 1
+    assert capsys.readouterr().err == "hubctl: no upgrade is under way\n"
+    upgrade._prepare(server, "2026.11", restart=False)
+    monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.go_back", fail)
+    assert course.main(upgrade.folder(), back=True) == 1
+    assert capsys.readouterr().err == "hubctl: conda is ill. The same command goes on from here\n"
+    monkeypatch.setattr(course, "_finish", interrupt)
+    monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.go_back", lambda *_: None)
+    assert course.main(upgrade.folder(), back=True) == course.INTERRUPTED
+    assert f"so does {upgrade.folder()}/finish" in capsys.readouterr().err
 
 
 def test_verify_compares_what_the_package_held_where_its_record_says_no_more(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_file_that_can_not_be_written_leaves_the_old_one_and_nothing_else(
     def full(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         wholefile.write(path, "new")
     assert path.read_text() == "old"

@@ -3,6 +3,11 @@
 rename(2) is atomic for one file. So the new files are written beside their places first, then a journal says which is
 to get which name, then they get them. What was killed before the journal was there has changed nothing; what was
 killed after it is finished by the next ``hubctl``, whichever command, or by the next start of the hub.
+
+A power cut may keep a later change of a name and lose an earlier one, where nobody has asked for their order (fsync(2)
+of the folders). So the new files and their names are on the disk before the journal is, the journal before the first of
+them gets its place, all places before the journal goes, and its going before the command ends: one that came back would
+undo what somebody has done since.
 """
 
 import contextlib
@@ -16,6 +21,7 @@ from typing import Any
 
 from hubctl import wholefile
 from hubctl.layout import Layout
+from hubctl.upgrading.disk import names_to_disk
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ def change(
 
     Args:
         layout: whose state folder holds the journal meanwhile.
-        new: by their places, whose folders are there.
+        new: by their places, whose folders are there, on the disk.
         aside: files and the names that they are to have; none of them is among the new.
         gone: files to be removed, where they are there.
 
@@ -54,6 +60,8 @@ def change(
                 temporary.unlink(missing_ok=True)  # of a command that was killed
                 staged[temporary] = target
                 wholefile.copy(wanted.source, temporary, wanted.mode)
+            for folder in {path.parent for path in staged}:
+                names_to_disk(folder)
             names = {**(aside or {}), **staged}
             _note(layout, {"gone": [*map(str, gone)], "names": {str(old): str(name) for old, name in names.items()}})
         except BaseException:
@@ -87,15 +95,19 @@ def _carry_out(layout: Layout) -> list[Path]:
             todo: dict[str, Any] = json.load(file)
     except (FileNotFoundError, PermissionError):
         return []
-    for path in todo["gone"]:
-        Path(path).unlink(missing_ok=True)
+    gone = [Path(path) for path in todo["gone"]]
     names = {Path(old): Path(name) for old, name in todo["names"].items()}
+    for path in gone:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in gone}:
+        names_to_disk(folder)  # they would be applied to what comes in the place of theirs
     for old, name in names.items():
         with contextlib.suppress(FileNotFoundError):
             old.replace(name)
     for folder in {name.parent for name in names.values()}:
-        _to_disk(folder)
+        names_to_disk(folder)
     layout.journal.unlink()
+    names_to_disk(layout.state)
     return [*names.values()]
 
 
@@ -108,16 +120,7 @@ def _note(layout: Layout, todo: dict[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(layout.journal)
-    _to_disk(layout.state)
-
-
-def _to_disk(folder: Path) -> None:
-    """The names in a folder, as fsync(2) has it for folders."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    names_to_disk(layout.state)
 
 
 @contextlib.contextmanager

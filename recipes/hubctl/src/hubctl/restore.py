@@ -28,6 +28,7 @@ from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.status import versions
 from hubctl.upgrading.database import journals
+from hubctl.upgrading.disk import names_to_disk
 
 _FILE_NAME = re.compile(r"[^/\0]*[^/.\0][^/\0]*")
 _LARGEST_MANIFEST = 2**24
@@ -200,8 +201,12 @@ def _replace(targets: dict[Path, Place], layout: Layout) -> list[Path]:
 
 
 def _make_folder(place: Place) -> None:
+    folder = place.path.parent
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     with contextlib.suppress(FileExistsError):
-        place.path.parent.mkdir(mode=place.folder_mode, parents=True)
+        folder.mkdir(mode=place.folder_mode, parents=True)
+    for path in new:
+        names_to_disk(path.parent)
 
 
 def _place(member: str, settings: Settings, layout: Layout) -> Place | None:

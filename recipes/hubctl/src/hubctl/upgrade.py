@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +59,7 @@ def upgrade(
                 f"An upgrade to release {begun.release} was interrupted",
                 "`hubctl upgrade` goes on with it, `hubctl rollback` goes back",
             )
-        way = "way back from" if begun.is_back else "upgrade to"
-        print(f"Going on with the {way} release {begun.release}, which was interrupted.", flush=True)
-        embark()
+        _go_on(begun, restart)
     os.umask(0o022)  # conda gives new folders what it leaves, and users' servers run out of them
     layout = Layout.current()
     wanted = _wanted(to)
@@ -92,6 +91,28 @@ def folder() -> Path:
 def embark(*arguments: str) -> NoReturn:
     """Becomes the program that goes on with the upgrade whose journal is there, or with ``--back`` undoes it."""
     os.execv(folder() / "finish", [str(folder() / "finish"), *arguments])
+
+
+def _go_on(begun: Journal, restart: bool) -> NoReturn:
+    """An upgrade that was interrupted; ``restart`` counts as if it had been given at its beginning."""
+    way = "way back from" if begun.is_back else "upgrade to"
+    print(f"Going on with the {way} release {begun.release}, which was interrupted.", flush=True)
+    if restart and begun.is_back:
+        print("--restart is left out: on the way back a hub is started again where the upgrade has stopped it.")
+    elif restart and not begun.restart and hub_status.hub_pid(Layout.current()) is not None:
+        _note_restart()
+    sys.stdout.flush()
+    embark()
+
+
+def _note_restart() -> None:
+    """In the journal, when nobody else goes on with it meanwhile."""
+    try:
+        with alone(folder().parent / "lock"):
+            if begun := journal.read(folder()):
+                begun.write(folder(), restart=True)
+    except (FailedError, OSError) as error:
+        raise HubError(f"The upgrade does not go on: {error}") from None
 
 
 # ---- which release ----
@@ -188,9 +209,11 @@ def _prepare(layout: Layout, wanted: str, restart: bool) -> None:
             folder().with_name("rollback").unlink(missing_ok=True)  # this is another way out of an interrupted one
             lifeboat.launch(places.base_prefix(), folder())
             if layout.database.is_file():
-                database.snapshot(layout.database, layout.database.with_name(database.BEFORE))
+                database.snapshot(layout.database, layout.database.with_name(database.NEW))
             hub, base = _before(places.environment()), _before(places.base_prefix())
-            Journal(str(layout.root), wanted, hub, base, wrong_files(), restart).write(folder())
+            begun = Journal(str(layout.root), wanted, hub, base, wrong_files(), restart)
+            os.sync()  # after a power cut the journal promises `finish`, the copy of conda, and the files before
+            begun.write(folder())
     except FailedError as error:
         raise HubError(str(error)) from None
     except (OSError, sqlite3.Error) as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import database
+from .disk import names_to_disk
 from .journal import NAME, Journal, read, release_of
 from .lock import alone
 from .prefix import FailedError, Prefix
@@ -63,8 +64,8 @@ class Course:
 
     @property
     def copy(self) -> Path:
-        """The database as it was before."""
-        return self.database.with_name(database.BEFORE)
+        """The database as it was before, for as long as this is under way."""
+        return self.database.with_name(database.NEW)
 
     def noted(self, **changes: bool) -> "Course":
         """The same, a step further; the journal says so from now on."""
@@ -89,11 +90,17 @@ def main(folder: Path, back: bool) -> int:
                 return 0 if back else 1
             return _forward(course)
     except (FailedError, OSError, sqlite3.Error) as error:
-        print(f"hubctl: {error}. The same command goes on from here", file=sys.stderr)
+        more = ". The same command goes on from here" if _is_under_way(folder) else ""
+        print(f"hubctl: {error}{more}", file=sys.stderr)
     except KeyboardInterrupt:
-        print(f"hubctl: interrupted; `hubctl upgrade` goes on, and so does {folder}/finish", file=sys.stderr)
+        more = f"; `hubctl upgrade` goes on, and so does {folder}/finish" if _is_under_way(folder) else ""
+        print(f"hubctl: interrupted{more}", file=sys.stderr)
         return INTERRUPTED
     return 1
+
+
+def _is_under_way(folder: Path) -> bool:
+    return (folder / NAME).exists()
 
 
 def _forward(course: Course) -> int:
@@ -110,8 +117,8 @@ def _forward(course: Course) -> int:
         print(f"hubctl: {error}. Going back to release {course.journal.release_before}", file=sys.stderr, flush=True)
         _back(Course(course.folder, read(course.folder) or course.journal, course.held).noted(is_back=True))
         return 1
-    if not course.journal.is_migrated:
-        course.copy.unlink(missing_ok=True)
+    if course.journal.is_migrated:  # else what an earlier upgrade has left there is what it has to be gone back with
+        database.snapshot(course.copy, course.database.with_name(database.BEFORE))
     _finish(course)
     _say(f"Release {release} is there.")
     return 0
@@ -219,14 +226,16 @@ def _back(course: Course) -> None:
         course = course.noted(is_migrated=False)  # what is written from here on stays
     if course.journal.is_stopped:
         _hubctl(course, "start")
-    course.copy.unlink(missing_ok=True)
     _finish(course)
     _say(f"Everything is as before the upgrade, release {journal.release_before}.")
 
 
 def _finish(course: Course) -> None:
     """No upgrade is under way any more."""
+    os.sync()  # packages: without the journal nobody looks again whether a power cut has left files without content
     (course.folder / NAME).unlink()
+    names_to_disk(course.folder)  # the copies go last: a journal that a power cut brings back still finds them
+    course.copy.unlink(missing_ok=True)
     shutil.rmtree(course.folder, ignore_errors=True)
 
 

@@ -5,12 +5,19 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from .disk import content_to_disk, names_to_disk
+
 BEFORE = "jupyterhub.sqlite.before-upgrade"
-"""The copy, beside the database. It stays after an upgrade that has changed the schema."""
+"""The copy, beside the database, that stays after an upgrade which has changed the schema, until another one has."""
+
+NEW = f"{BEFORE}.new"
+"""The copy that an upgrade works with, for as long as it is under way."""
 
 
 def snapshot(database: Path, copy: Path) -> None:
     """Copies a database, whatever is written to it meanwhile (sqlite.org, Online Backup API); 0600.
+
+    The copy is on the disk at the end: a journal may speak of it, and a database be changed because it is there.
 
     Raises:
         sqlite3.Error: it can't be copied.
@@ -22,13 +29,16 @@ def snapshot(database: Path, copy: Path) -> None:
     source = sqlite3.connect(f"file:{database}?mode=rw", uri=True)
     with closing(source), closing(sqlite3.connect(temporary)) as target:
         source.backup(target)
+    content_to_disk(temporary)
     temporary.replace(copy)
+    names_to_disk(copy.parent)
 
 
 def put_back(copy: Path, database: Path) -> None:
     """Gives the database of a hub that does not run its former content. The copy stays until that is complete."""
     for path in journals(database):
         path.unlink(missing_ok=True)
+    names_to_disk(database.parent)  # one that a power cut brings back would be applied to what comes now
     snapshot(copy, database)
 
 

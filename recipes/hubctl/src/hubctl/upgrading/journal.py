@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .disk import names_to_disk
+
 NAME = "journal.json"
 
 
@@ -55,7 +57,11 @@ class Journal:
         return release_of(self.hub.packages)
 
     def write(self, folder: Path, **changes: Any) -> "Journal":
-        """Puts this, with what has changed, on the disk; whole or not at all."""
+        """Puts this, with what has changed, on the disk; whole or not at all.
+
+        What it speaks of has to be on the disk by then. At the end it is there itself, and stays after a power cut:
+        what it announces may begin.
+        """
         journal = replace(self, **changes)
         temporary = folder / f".{NAME}"
         with temporary.open("w") as file:
@@ -63,6 +69,7 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(folder / NAME)
+        names_to_disk(folder)
         return journal
 
 

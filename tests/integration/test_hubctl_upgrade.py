@@ -205,7 +205,7 @@ def test_what_is_there_is_said_and_what_is_older_is_a_matter_of_rollback(server:
 
 
 def test_rollback_and_the_copy_of_the_database_give_the_release_before(server: Container) -> None:
-    server.shell(f"{HUBCTL} rollback --yes; {HUBCTL} stop; cp {DATABASE}.before-upgrade {DATABASE}; {HUBCTL} start")
+    server.shell(f"{HUBCTL} rollback --yes --restart")
     assert releases(server) == (BUILT, NEWER)
     assert json.loads(server.shell(f"{HUBCTL} status --json"))["answers"]
 

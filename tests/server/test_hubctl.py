@@ -402,6 +402,27 @@ def test_whoever_may_not_look_reads_one_line(server_root: ServerRoot) -> None:
         assert "Permission denied: run this as root" in done.stderr
 
 
-def test_the_exit_codes_are_in_the_help(server_root: ServerRoot) -> None:
-    assert "Exit codes: 0 done; 1 failed" in server_root.hubctl("--help").stdout
-    assert server_root.hubctl("no-such-command").returncode == 2
+CTRL_C = """
+import os, signal, sys
+from hubctl import cli, status
+status.gather = lambda *_: os.kill(os.getpid(), signal.SIGINT)
+sys.argv[1:] = ["--root", sys.argv[1], "status"]
+cli.main()
+"""
+"""`hubctl status` that gets ctrl-C while it looks."""
+
+
+def test_the_exit_codes_are_in_the_help_and_are_those_that_it_ends_with(server_root: ServerRoot) -> None:
+    said = " ".join(server_root.hubctl("--help").stdout.split())
+    server_root.path.joinpath("var/lib/jupyterhub/kernels").touch()  # where a step makes a folder
+    interrupted = subprocess.run([sys.executable, "-B", "-c", CTRL_C, str(server_root.path)], capture_output=True)
+    codes = {
+        "1 failed, one line says why": server_root.hubctl("restore", "/dev/null").returncode,
+        "2 wrong usage": server_root.hubctl("no-such-command").returncode,
+        "3 (status) the hub does not run": server_root.hubctl("status").returncode,
+        "5 (setup, rollback, cert self-signed) a step on the host failed": server_root.hubctl("setup").returncode,
+        "130 ctrl-C": interrupted.returncode,
+    }
+    assert {words: int(words.split()[0]) for words in codes} == codes
+    assert [words for words in codes if words not in said] == []
+    assert b"Traceback" not in interrupted.stderr

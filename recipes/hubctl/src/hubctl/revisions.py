@@ -19,6 +19,9 @@ from hubctl.errors import HubError
 METAPACKAGE = re.compile(r"hubforge-(\d[^-]*)-")
 """The package that is the release, as conda's list of revisions names it."""
 
+JUPYTERHUB = re.compile(r"(jupyterhub-\d[^-]*-[^-]+)-")
+"""JupyterHub's, with its version and its build."""
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -31,6 +34,7 @@ class Revision:
         added: how many packages came, compared to the revision before.
         removed: how many went.
         changed: how many have another version or build.
+        jupyterhub: its JupyterHub, as ``name-version-build``; None where there is none.
     """
 
     number: int
@@ -39,6 +43,7 @@ class Revision:
     added: int
     removed: int
     changed: int
+    jupyterhub: str | None = None
 
 
 def history(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -78,17 +83,21 @@ def with_packages(found: Sequence[Revision], number: int) -> int:
 
 
 def _revisions(events: Sequence[dict[str, Any]]) -> Iterator[Revision]:
-    """conda's list; the release of a revision is the last metapackage that came before."""
-    release: str | None = None
+    """conda's list; the release of a revision is the last metapackage that came before, and so is its JupyterHub."""
+    release = jupyterhub = None
     for event in events:
         changed = [*event["upgrade"], *event["downgrade"]]
         if any(METAPACKAGE.match(name) for name in event["remove"]):
             release = None
+        if any(JUPYTERHUB.match(name) for name in event["remove"]):
+            jupyterhub = None
         for name in [*event["install"], *(change["new"] for change in changed)]:
             if match := METAPACKAGE.match(name):
                 release = match[1]
+            elif match := JUPYTERHUB.match(name):
+                jupyterhub = match[1]
         counts = len(event["install"]), len(event["remove"]), len(changed)
-        yield Revision(event["rev"], event["date"], release, *counts)
+        yield Revision(event["rev"], event["date"], release, *counts, jupyterhub)
 
 
 def _words(revision: Revision) -> str:

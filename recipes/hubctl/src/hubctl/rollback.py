@@ -5,20 +5,37 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from hubctl import layout as places
+from hubctl import schemas
+from hubctl import status as hub_status
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.revisions import Revision, conda, read, surroundings, with_packages
-from hubctl.upgrade import embark, folder
+from hubctl.upgrade import NO_RESTART, RESTART, embark, folder
 from hubctl.upgrading import journal
 from hubctl.upgrading.lock import alone
 from hubctl.upgrading.prefix import FailedError, note_wanted, remove_half_records
 from hubctl.wholefile import write
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What is being done, noted until all of it is.
+
+    Attributes:
+        revision: the one that is gone back to.
+        restart: whether the hub, which ran, is started again at the end.
+    """
+
+    revision: int
+    restart: bool = False
 
 
 def rollback(
@@ -26,37 +43,81 @@ def rollback(
         int | None, typer.Option("--to", min=0, help="One of `hubctl history`; the one before when left out.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help=RESTART)] = False,
 ) -> None:
     """Bring the hub's environment back to an earlier revision, from the package cache, without network.
 
     base stays as it is. Afterwards the steps of `hubctl setup` are run, those of the release that is then there. A hub
-    that runs goes on as it is until it is started again. When this was interrupted, the same command goes on.
+    that runs goes on as it is until it is started again. Where the database has a schema that the earlier JupyterHub
+    does not know, a copy from before takes its place, and what it held stays beside it. When this was interrupted, the
+    same command goes on.
 
     Example: hubctl rollback --to 0
     """
     os.umask(0o022)  # conda gives new folders what it leaves, and users' servers run out of them
     if upgrade := journal.read(folder()):
+        if restart:
+            print(NO_RESTART)
         _undo(upgrade, to, yes)
+    layout = Layout.current()
     found = read(places.environment())
     begun = _begun()
     if to is None and begun is not None:
-        print(f"Going on with the way back to revision {begun}, which was interrupted.", flush=True)
-        to = begun
+        print(f"Going on with the way back to revision {begun.revision}, which was interrupted.", flush=True)
+        to = begun.revision
     revision = _earlier(found, to)
     with _alone():
-        _go_back(revision, yes)
+        runs = hub_status.hub_pid(layout) is not None
+        plan = Begun(revision.number, bool(begun and begun.restart) or (restart and runs))
+        copy = _copy(revision, layout)
+        if copy:
+            _tell(copy, layout)
+            plan = _with_restart(plan, runs, yes)
+        plan = _go_back(plan, runs, yes)
         # From here on only what is loaded already: the environment's files have changed below this program.
         _ask_for(revision)
         print(
             f"The environment is as in revision {revision.number}, release {revision.release or 'unknown'}.", flush=True
         )
         code = subprocess.run(_setup()).returncode
-    if code:
-        raise typer.Exit(code)
-    _note().unlink(missing_ok=True)
+        if code:
+            raise typer.Exit(code)
+        _renew(plan, copy, layout)
+        _note().unlink(missing_ok=True)
     if revision.release != found[-1].release:
         print("base stays as it is, which serves every release; the installer of that release takes it back, with -u.")
-    print("A hub that runs takes it up with `hubctl stop` and `hubctl start`.")
+    if not plan.restart:
+        print("A hub that runs takes it up with `hubctl stop` and `hubctl start`.")
+
+
+def _copy(revision: Revision, layout: Layout) -> Path | None:
+    """What has to take the database's place."""
+    cache = places.base_prefix() / "pkgs"
+    return schemas.fitting_copy(layout, cache / revision.jupyterhub) if revision.jupyterhub else None
+
+
+def _tell(copy: Path, layout: Layout) -> None:
+    """What happens to the database."""
+    made = datetime.fromtimestamp(copy.stat().st_mtime)
+    print(
+        f"The JupyterHub of this revision does not know the schema that {layout.database} has. The newest copy that it "
+        f"knows takes its place: {copy}, of {made:%Y-%m-%d %H:%M}. What the hub has written since stays beside it.",
+        flush=True,
+    )
+
+
+def _with_restart(plan: Begun, runs: bool, yes: bool) -> Begun:
+    """A hub that runs holds the database: it is stopped for that, when whoever wants this knows.
+
+    Raises:
+        HubError: it would not be asked for.
+    """
+    if not runs or plan.restart:
+        return plan
+    if yes:
+        raise HubError("The hub runs, and its database has to go back", "give --restart, too, or `hubctl stop` first")
+    print("The hub, which runs, is started again for that.", flush=True)
+    return replace(plan, restart=True)
 
 
 @contextmanager
@@ -89,21 +150,38 @@ def _undo(upgrade: journal.Journal, to: int | None, yes: bool) -> NoReturn:
     embark("--back")
 
 
-def _go_back(revision: Revision, yes: bool) -> None:
+def _renew(plan: Begun, copy: Path | None, layout: Layout) -> None:
+    """The database, and the hub that ran."""
+    if plan.restart:
+        _hubctl("stop")
+    if copy:
+        kept = schemas.put_back(copy, layout)
+        print(f"The database is the copy {copy} now; what it was stays as {kept}", flush=True)
+    if plan.restart:
+        _hubctl("start")
+
+
+def _go_back(plan: Begun, runs: bool, yes: bool) -> Begun:
     """conda's own way back.
+
+    Returns:
+        The plan, with what was asked.
 
     Raises:
         HubError: conda has refused, or failed.
         OSError: the environment can't be written to.
     """
-    command = conda("install", "--offline", "--revision", str(revision.number))
+    command = conda("install", "--offline", "--revision", str(plan.revision))
     remove_half_records(places.environment())
     if not yes:
         # What conda asks itself ends with 0 when the answer is no.
         if subprocess.run([*command, "--dry-run"], env=surroundings()).returncode:
             raise _did_not()
         typer.confirm("Go back?", default=True, abort=True)
-    write(_note(), json.dumps({"revision": revision.number}) + "\n")
+        if runs and not plan.restart:
+            again = typer.confirm("Start the hub, which runs, again at the end?", default=False)
+            plan = replace(plan, restart=again)
+    write(_note(), json.dumps(asdict(plan)) + "\n")
     print(
         f"If this is interrupted, the same command goes on. Should hubctl not start by then, this comes first:\n"
         f"  {' '.join(command)}",
@@ -111,6 +189,7 @@ def _go_back(revision: Revision, yes: bool) -> None:
     )
     if subprocess.run([*command, "--yes"], env=surroundings()).returncode:
         raise _did_not()
+    return plan
 
 
 def _did_not() -> HubError:
@@ -122,14 +201,14 @@ def _unwritable(error: OSError) -> HubError:
 
 
 def _note() -> Path:
-    """Says which revision is being gone back to, until all is done. The installer's ``-u`` removes it."""
+    """Says what is being done, until all is done. The installer's ``-u`` removes it."""
     return places.base_prefix() / ".hubforge" / "rollback"
 
 
-def _begun() -> int | None:
-    """The revision of an interrupted run."""
+def _begun() -> Begun | None:
+    """What an interrupted run was at."""
     try:
-        return int(json.loads(_note().read_text())["revision"])
+        return Begun(**json.loads(_note().read_text()))
     except FileNotFoundError:
         return None
 
@@ -158,6 +237,14 @@ def _earlier(found: Sequence[Revision], wanted: int | None) -> Revision:
         if revision.number == number:
             return next(one for one in found if one.number == with_packages(found, number))
     raise HubError(f"There is no revision {number}", f"`hubctl history` shows those from 0 to {last}")
+
+
+def _hubctl(verb: str) -> None:
+    """Of the release that is there now."""
+    command = [str(places.environment() / "bin" / "python"), "-B", "-m", "hubctl", verb]
+    variables = surroundings() | {"HUBFORGE_ROOT": str(Layout.current().root)}
+    if subprocess.run(command, env=variables).returncode:
+        raise HubError(f"`hubctl {verb}` did not succeed", "when the cause is removed, the same command goes on")
 
 
 def _setup() -> list[str]:

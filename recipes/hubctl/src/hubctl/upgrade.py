@@ -27,6 +27,10 @@ from hubctl.upgrading.lock import alone
 from hubctl.upgrading.prefix import FailedError
 from hubctl.verify import wrong_files
 
+RESTART = "At the end, start a hub that runs again, and its proxy, also where that is a service of its own."
+
+NO_RESTART = "--restart is left out: on the way back a hub is started again where the upgrade has stopped it."
+
 
 @dataclass(frozen=True)
 class Change:
@@ -44,7 +48,7 @@ def upgrade(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="At the end, start a hub that runs again.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help=RESTART)] = False,
 ) -> None:
     """Bring the hub's environment and base to a newer release of the channel, or leave all as it is.
 
@@ -98,7 +102,7 @@ def _go_on(begun: Journal, restart: bool) -> NoReturn:
     way = "way back from" if begun.is_back else "upgrade to"
     print(f"Going on with the {way} release {begun.release}, which was interrupted.", flush=True)
     if restart and begun.is_back:
-        print("--restart is left out: on the way back a hub is started again where the upgrade has stopped it.")
+        print(NO_RESTART)
     elif restart and not begun.restart and hub_status.hub_pid(Layout.current()) is not None:
         _note_restart()
     sys.stdout.flush()

@@ -1,0 +1,107 @@
+"""A release with another schema of the hub's database: killed while it changes it, and gone back from."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forge import construct
+from forge.paths import CONSTRUCT
+from tests import newer_release
+from tests.containers import Container, base_image, running
+from tests.product import ENVIRONMENT, PREFIX
+
+BUILT, NEWER = construct.read(CONSTRUCT).version, newer_release.VERSION
+
+HUBCTL = f"{ENVIRONMENT}/bin/hubctl"
+UPGRADE = f"{PREFIX}/.hubforge/upgrade"
+STATE = "/var/lib/jupyterhub"
+
+KILLED = f"""
+setsid {HUBCTL} upgrade --yes --restart --to {NEWER} &
+until grep -qs '"is_migrated": true' {UPGRADE}/journal.json; do [ -d /proc/$! ] || exit 1; sleep 0.01; done
+kill -s KILL -- -$!
+"""
+"""`hubctl upgrade`, ended by SIGKILL with all that it has started when the database is about to change."""
+
+
+@pytest.fixture(scope="module")
+def server(installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    """A server without network whose hub runs, and whose channel has a newer release."""
+    published = newer_release.publish(tmp_path_factory.mktemp("newer"), installer)
+    with running(base_image("bookworm"), mounts={installer.parent: "/dist", published: "/channel"}) as container:
+        container.run("bash", "/dist/hub-installer.sh", "-b")
+        container.shell(f"{HUBCTL} channel set file:///channel; {HUBCTL} start")
+        yield container
+
+
+def release(server: Container) -> str:
+    return server.shell(f"ls {ENVIRONMENT}/conda-meta/hubforge-[0-9]*").split("hubforge-")[-1].split("-")[0]
+
+
+def has_the_newer_schema(server: Container, database: str) -> bool:
+    program = f"import sqlite3; print(*sqlite3.connect('{database}').execute('SELECT name FROM sqlite_master'))"
+    return newer_release.TABLE in server.run(f"{ENVIRONMENT}/bin/python", "-c", program).stdout
+
+
+def answers(server: Container) -> bool:
+    return bool(json.loads(server.run(HUBCTL, "status", "--json", check=False).stdout)["answers"])
+
+
+def kept(server: Container) -> list[str]:
+    """What lies beside the database, but for that."""
+    return server.shell(f"ls {STATE}/jupyterhub.sqlite.* 2>/dev/null || true").split()
+
+
+# Each test goes on where the one before ended.
+
+
+def test_killed_while_the_database_changes_the_installer_refuses_and_names_what_finishes_it(server: Container) -> None:
+    server.shell(KILLED)
+    server.shell("touch /tmp/killed")
+    for arguments in (["-b", "-u"], ["-b", "-f"], ["--check", "-u"]):
+        refused = server.run("bash", "/dist/hub-installer.sh", *arguments, "--log", "/dev/null", check=False)
+        assert refused.returncode == 1
+        said = refused.stdout + refused.stderr
+        assert f'"{UPGRADE}/finish" goes on with it, "{UPGRADE}/finish --back" goes back' in said
+    assert server.shell(f"find {PREFIX} {STATE} /etc -newer /tmp/killed -type f") == ""
+
+
+def test_what_it_names_finishes_it(server: Container) -> None:
+    server.shell(f"{UPGRADE}/finish")
+    assert (release(server), answers(server)) == (NEWER, True)
+    assert has_the_newer_schema(server, f"{STATE}/jupyterhub.sqlite")
+    assert kept(server) == [f"{STATE}/jupyterhub.sqlite.before-upgrade"]
+    assert not has_the_newer_schema(server, kept(server)[0])
+
+
+def test_a_database_that_has_to_go_back_is_not_taken_from_a_hub_that_runs_without_a_word(server: Container) -> None:
+    refused = server.run(HUBCTL, "rollback", "--yes", check=False)
+    assert refused.returncode == 1
+    assert f"{STATE}/jupyterhub.sqlite.before-upgrade, of 20" in refused.stdout
+    assert "give --restart, too, or `hubctl stop` first" in refused.stderr
+    assert (release(server), answers(server)) == (NEWER, True)
+
+
+def test_when_that_is_agreed_to_the_hub_of_the_release_before_starts_and_nothing_is_lost(server: Container) -> None:
+    said = server.shell(f"echo yes | {HUBCTL} rollback")
+    assert "The hub, which runs, is started again for that." in said
+    assert (release(server), answers(server)) == (BUILT, True)
+    assert not has_the_newer_schema(server, f"{STATE}/jupyterhub.sqlite")
+    [before, after] = kept(server)
+    assert after.startswith(f"{STATE}/jupyterhub.sqlite.before-rollback-20")
+    assert after in said
+    assert (has_the_newer_schema(server, before), has_the_newer_schema(server, after)) == (False, True)
+
+
+def test_a_hub_that_has_changed_the_database_itself_is_gone_back_from_too(server: Container) -> None:
+    server.shell(f"rm {STATE}/jupyterhub.sqlite.*; {HUBCTL} upgrade --yes --to {NEWER}; {HUBCTL} restart")
+    assert has_the_newer_schema(server, f"{STATE}/jupyterhub.sqlite")
+    [by_the_hub] = kept(server)
+    server.shell(f"{HUBCTL} stop; mv {by_the_hub} /root/copy")
+    refused = server.run(HUBCTL, "rollback", "--yes", check=False)
+    assert (refused.returncode, release(server)) == (1, NEWER)
+    assert "no copy from before lies beside it: `hubctl restore`" in refused.stderr
+    server.shell(f"mv /root/copy {by_the_hub}; {HUBCTL} rollback --yes; {HUBCTL} start")
+    assert (release(server), answers(server)) == (BUILT, True)

@@ -20,7 +20,7 @@ STATE = "/var/lib/jupyterhub"
 
 KILLED = f"""
 setsid {HUBCTL} upgrade --yes --restart --to {NEWER} &
-until grep -qs '"is_migrated": true' {UPGRADE}/journal.json; do [ -d /proc/$! ] || exit 1; sleep 0.01; done
+until grep -qs '"is_migrated": true' {UPGRADE}/journal.json; do [ -d /proc/$! ] || exit 1; sleep 0.1; done
 kill -s KILL -- -$!
 """
 """`hubctl upgrade`, ended by SIGKILL with all that it has started when the database is about to change."""

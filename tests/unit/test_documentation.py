@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
+from itertools import dropwhile, takewhile
 
 import pytest
 
@@ -37,6 +38,14 @@ def test_the_index_leads_to_every_page() -> None:
     index = DOCS / "README.md"
     reached = {(DOCS / link.partition("#")[0]).resolve() for link in Page(index).links}
     assert sorted(set(DOCS.glob("*.md")) - reached - {index}) == []
+
+
+def test_every_module_of_the_build_tool_is_in_its_table_once() -> None:
+    rows = iter(PAGES["docs/architecture.md"].rows)
+    table = list(takewhile(lambda row: len(row) == 2, dropwhile(lambda row: row[0] != "module", rows)))
+    named = [name for names, _ in table[1:] for name in names.split(", ")]
+    files = [path.relative_to(ROOT / "forge").with_suffix("") for path in (ROOT / "forge").rglob("*.py")]
+    assert sorted(named) == sorted(".".join(path.parts) for path in files if not path.name.startswith("__"))
 
 
 @cache

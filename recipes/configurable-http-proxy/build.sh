@@ -3,6 +3,8 @@
 set -euo pipefail
 
 tar -xf upstream/*.tar*
+patch --strip=1 --fuzz=0 --batch --directory=node_modules/configurable-http-proxy \
+    <"$RECIPE_DIR/patches/0001-no-colours-in-a-file.patch"
 rm -rf node_modules/.bin node_modules/.package-lock.json
 
 # The licence of every npm package; one without is a reason to stop and look.

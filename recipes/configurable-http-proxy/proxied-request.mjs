@@ -1,6 +1,8 @@
-// A real request through the proxy: add a route over its API, fetch through it, take the route away again.
+// A real request through the proxy: add a route over its API, fetch through it, take the route away again; and what it
+// logs of that into something that is no terminal.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 
@@ -36,8 +38,10 @@ const [port, apiPort] = [await freePort(), await freePort()];
 const args = ["--ip", "127.0.0.1", "--port", port, "--api-ip", "127.0.0.1", "--api-port", apiPort];
 const proxy = spawn("configurable-http-proxy", args.map(String), {
   env: { ...process.env, CONFIGPROXY_AUTH_TOKEN: TOKEN },
-  stdio: "inherit",
+  stdio: ["ignore", "pipe", "inherit"],
 });
+let log = "";
+proxy.stdout.setEncoding("utf8").on("data", (text) => (log += text));
 
 try {
   const api = `http://127.0.0.1:${apiPort}/api/routes`;
@@ -55,6 +59,11 @@ try {
 
   assert.equal((await fetch(`${api}/user/ada`, { method: "DELETE", headers })).status, 204);
   assert.equal((await fetch(here)).status, 404);
+
+  proxy.kill();
+  await once(proxy, "close");
+  assert.match(log, /^\S+ \[ConfigProxy\] info: Adding route \/user\/ada -> /m);
+  assert.ok(!log.includes("\x1b"), "escape codes in the log");
 } finally {
   proxy.kill();
   server.close();

@@ -137,6 +137,12 @@ def server_root(hub_user: HubUser) -> Iterator[ServerRoot]:
     yield from _root(hub_user)
 
 
+@pytest.fixture
+def bare(server_root: ServerRoot) -> Iterator[ServerRoot]:
+    """Another server, as `hubctl setup` leaves it: its hub has never run."""
+    yield from _root(server_root.user)
+
+
 def _root(user: HubUser) -> Iterator[ServerRoot]:
     # not below pytest's own folder, which nobody else can enter
     path = Path(tempfile.mkdtemp(prefix="hubforge-test-", dir="/tmp"))

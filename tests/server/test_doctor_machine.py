@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from conftest import HubUser, ServerRoot
+from hub_support import proxy_and_culler, status, stranger
 from hubctl.doctor import installation, machine
 from hubctl.doctor.finding import Finding
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.upgrading.journal import Before, Journal
-from test_hubctl import proxy_and_culler, status, stranger
 
 from tests.waiting import is_running, wait_for
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import ServerRoot
+from hub_support import log_in, password
 from hubctl import tickets
 from hubctl.errors import HubError
 from hubctl.layout import Layout
@@ -19,7 +20,6 @@ from jupyterhub_kerberos.cache import TicketFolders
 from jupyterhub_kerberos.tickets import TicketOffice
 from k5test.realm import MITRealm
 from kerberos_support import PASSWORD, REALM, USER, as_user
-from test_hubctl import log_in, password
 from typer.testing import CliRunner
 
 from tests.waiting import wait_for

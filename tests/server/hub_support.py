@@ -1,0 +1,54 @@
+"""A hub as its users and its administrator meet it: the login form, and what `hubctl status` says."""
+
+import json
+import re
+import subprocess
+
+import requests
+from conftest import HubUser, ServerRoot
+
+from tests.waiting import wait_for
+
+ROOT_USER = HubUser("root", 0, 0)
+
+
+def browser(root: ServerRoot) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # a proxy or a CA bundle of the machine has no say here
+    session.verify = str(root.certificate)
+    return session
+
+
+def log_in(root: ServerRoot, user: str, password: str) -> tuple[requests.Session, requests.Response]:
+    """Fills in the login form as a browser does."""
+    session = browser(root)
+    page = session.get(f"{root.url}/hub/login")
+    token = re.search(r'name="_xsrf" value="([^"]+)"', page.text)
+    assert token
+    form = {"username": user, "password": password, "_xsrf": token[1]}
+    return session, session.post(f"{root.url}/hub/login", data=form)
+
+
+def password(root: ServerRoot) -> str:
+    return (root.path / "var/lib/jupyterhub/shared_password").read_text().strip()
+
+
+def status(root: ServerRoot) -> dict[str, object]:
+    found = json.loads(root.hubctl("status", "--json").stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def children(pid: object) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(child) for child in listed.stdout.split()]
+
+
+def proxy_and_culler(hub: object) -> list[int]:
+    wait_for("a proxy and an idle culler", lambda: len(children(hub)) == 2)
+    return children(hub)
+
+
+def stranger(user: HubUser) -> subprocess.Popen[bytes]:
+    """A process that has nothing to do with the hub, of the same user."""
+    return subprocess.Popen(user.wrap("sleep", "600"), cwd="/")

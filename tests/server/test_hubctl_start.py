@@ -1,0 +1,190 @@
+"""`hubctl start` and `stop`: what they end, what they leave alone, and what keeps a hub from starting."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import HubUser, ServerRoot
+from hub_support import ROOT_USER, children, log_in, password, proxy_and_culler, status, stranger
+from hubctl.layout import hub_config
+
+from tests.waiting import is_running, wait_for
+
+
+def test_a_hub_that_runs_is_not_started_twice_by_two_starts_at_once(server_root: ServerRoot) -> None:
+    command = [sys.executable, "-B", "-m", "hubctl", "--root", str(server_root.path), "start"]
+    starts = [
+        subprocess.Popen(server_root.user.wrap(*command), stdout=subprocess.PIPE, text=True, cwd="/") for _ in range(2)
+    ]
+    said = [process.communicate(timeout=300)[0] for process in starts]
+    assert [process.returncode for process in starts] == [0, 0]
+    assert sum("runs already" in text for text in said) == 1
+
+
+def test_stop_ends_hub_proxy_and_local_servers_and_nothing_else(server_root: ServerRoot) -> None:
+    bystander = stranger(server_root.user)
+    try:
+        assert server_root.hubctl("start").returncode == 0
+        session, _ = log_in(server_root, "bob", password(server_root))
+        session.get(f"{server_root.url}/hub/spawn/bob")
+        wait_for("bob's server", lambda: session.get(f"{server_root.url}/user/bob/api").ok)
+        found = status(server_root)
+        wait_for("proxy, idle culler, bob's server", lambda: len(children(found["hub_pid"])) == 3)
+        owned = children(found["hub_pid"])
+        done = server_root.hubctl("stop")
+        assert (done.returncode, done.stdout) == (0, "The hub was stopped.\n")
+        assert not any(map(is_running, [*owned, int(str(found["hub_pid"]))]))
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+    done = server_root.hubctl("status")
+    assert done.returncode == 3
+    assert "hub: does not run" in done.stdout
+    done = server_root.hubctl("stop")
+    assert (done.returncode, done.stdout) == (0, "The hub does not run.\n")
+
+
+def test_a_killed_hub_is_started_again_and_what_it_has_left_is_ended(server_root: ServerRoot) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    before = status(server_root)
+    left = proxy_and_culler(before["hub_pid"])
+    os.kill(int(str(before["hub_pid"])), signal.SIGKILL)
+    wait_for("the hub's end", lambda: not is_running(int(str(before["hub_pid"]))))
+    assert all(map(is_running, left))
+    done = server_root.hubctl("start")
+    assert done.returncode == 0, done.stderr
+    after = status(server_root)
+    assert after["hub_pid"] != before["hub_pid"]
+    assert not any(map(is_running, left))
+
+
+@pytest.fixture
+def bystander(hub_user: HubUser) -> Iterator[subprocess.Popen[bytes]]:
+    process = stranger(hub_user)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_stale_pid_file_whose_number_is_in_use_again_fools_nobody(
+    server_root: ServerRoot, bystander: subprocess.Popen[bytes]
+) -> None:
+    runtime = server_root.path / "run/jupyterhub"
+    runtime.mkdir(parents=True)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    (runtime / "hub.pid").write_text(f"{bystander.pid}\n1\n{boot}\n")
+    (runtime / "proxy.pid").write_text(str(bystander.pid))
+    for path in (runtime.parent, runtime, *runtime.iterdir()):
+        os.chown(path, server_root.user.uid, server_root.user.gid)
+    assert "does not run" in server_root.hubctl("stop").stdout
+    (runtime / "proxy.pid").write_text(str(bystander.pid))
+    assert server_root.hubctl("status").returncode == 3
+    done = server_root.hubctl("start")
+    assert done.returncode == 0, done.stderr
+    assert bystander.poll() is None
+    assert server_root.hubctl("stop").returncode == 0
+    assert bystander.poll() is None
+
+
+def test_a_port_that_is_taken_is_named(server_root: ServerRoot) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", server_root.port))
+        other.listen()
+        done = server_root.hubctl("start")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"hubctl: Port {server_root.port} is taken by another program: "
+        "`hubctl doctor` says which; end it, or change `port` in hub.yaml\n"
+    )
+    assert server_root.hubctl("status").returncode == 3
+
+
+def test_a_hub_that_fails_shows_its_last_words(server_root: ServerRoot) -> None:
+    folder = server_root.path / "etc/jupyterhub/jupyterhub_config.d"
+    folder.mkdir()
+    (folder / "10-site.py").write_text("\nc.JupyterHub.nothing = no_such_name\n")
+    done = server_root.hubctl("start")
+    assert done.returncode == 1
+    assert "The hub ended with exit code 1" in done.stderr
+    assert f"{folder}/10-site.py:2: NameError" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert server_root.hubctl("status").returncode == 3
+
+
+def test_wrong_settings_are_told_before_anything_starts(server_root: ServerRoot) -> None:
+    server_root.settings.write_text(server_root.settings.read_text() + "spwaner: docker\n")
+    for command in (["start"], ["status"], ["config", "validate"], ["config", "show"]):
+        done = server_root.hubctl(*command)
+        assert done.returncode == 1, command
+        assert "hub.yaml:6: spwaner: unknown key, did you mean spawner?" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not server_root.log.exists()
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["a hub that runs", "the proxy of a killed hub"])
+def test_broken_settings_keep_nothing_running(server_root: ServerRoot, killed: bool) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    found = status(server_root)
+    hub = int(str(found["hub_pid"]))
+    left = proxy_and_culler(hub)
+    if killed:
+        os.kill(hub, signal.SIGKILL)
+        wait_for("the hub's end", lambda: not is_running(hub))
+    server_root.settings.write_text("auth: [\n")
+    done = server_root.hubctl("stop")
+    assert (done.returncode, done.stdout) == (0, "The hub was stopped.\n"), done.stderr
+    assert not any(map(is_running, [hub, *left]))
+
+
+def test_root_is_refused_with_a_shared_password_and_local_servers(server_root: ServerRoot) -> None:
+    done = server_root.hubctl_as(ROOT_USER, "start")
+    assert done.returncode == 1
+    assert "would run notebooks as root" in done.stderr
+    assert "ordinary user" in done.stderr
+
+
+def test_a_big_log_is_put_aside_at_the_next_start(server_root: ServerRoot) -> None:
+    with server_root.log.open("wb") as log:
+        log.truncate(11 * 1024**2)
+    os.chown(server_root.log, server_root.user.uid, server_root.user.gid)
+    assert server_root.hubctl("start").returncode == 0
+    assert server_root.log.with_name("jupyterhub.log.1").stat().st_size == 11 * 1024**2
+    assert server_root.log.stat().st_size < 1024**2
+
+
+def test_start_in_the_foreground_is_the_hub_itself(server_root: ServerRoot) -> None:
+    command = [sys.executable, "-B", "-m", "hubctl", "--root", str(server_root.path), "start", "--foreground"]
+    with subprocess.Popen(server_root.user.wrap(*command), stderr=subprocess.DEVNULL, cwd="/") as process:
+        wait_for("an answer", lambda: status(server_root)["answers"])
+        assert status(server_root)["hub_pid"] == process.pid
+        assert server_root.hubctl("stop").returncode == 0
+        process.wait(timeout=30)
+
+
+def by_hand(root: ServerRoot) -> list[str]:
+    """The command line of somebody who starts the hub as JupyterHub's own manual says."""
+    return root.user.wrap(sys.executable, "-B", "-m", "jupyterhub", "--config", hub_config())
+
+
+def test_a_hub_that_was_started_as_jupyterhub_is_known_and_ended_as_any_other(server_root: ServerRoot) -> None:
+    elsewhere = {"env": {**os.environ, "HUBFORGE_ROOT": str(server_root.path)}, "cwd": "/", "text": True}
+    command = by_hand(server_root)
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, **elsewhere) as process:  # type: ignore[call-overload]
+        wait_for("an answer", lambda: status(server_root)["answers"])
+        owned = proxy_and_culler(process.pid)
+        assert status(server_root)["hub_pid"] == process.pid
+        second = subprocess.run(command, stderr=subprocess.PIPE, **elsewhere)  # type: ignore[call-overload]
+        assert (second.returncode, f"another hub runs already (process {process.pid})" in second.stderr) == (1, True)
+        assert all(map(is_running, owned)), "the second one left the first one's proxy alone"
+        assert "runs already" in server_root.hubctl("start").stdout
+        refused = server_root.hubctl("restore", "--yes", "/dev/null")
+        assert (refused.returncode, "The hub runs" in refused.stderr) == (1, True)
+        assert server_root.hubctl("stop").stdout == "The hub was stopped.\n"
+        process.wait(timeout=30)
+    assert not any(map(is_running, owned))

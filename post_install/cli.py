@@ -11,11 +11,12 @@ from types import FrameType
 
 from post_install import removal
 from post_install.choices import AUTHS, SPAWNERS
-from post_install.host import Host, Step, StepError
+from post_install.host import NEEDS_ROOT, Host, Step, StepError
 from post_install.steps import STEPS
 
 HERE = Path(__file__).resolve().parent
 MISSING = 1
+UNSEEN = 3
 FAILED = 5
 
 
@@ -24,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0: everything is in place (what can't be done without root, or does not apply here, is skipped and said);
-        1: ``--check`` found something missing; 5: a step failed.
+        1: ``--check`` found something missing; 3: it found nothing missing, but could not look at all without root;
+        5: a step failed.
     """
     # Ended from outside, a step still takes its half-written files away.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -49,8 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def check(host: Host, steps: Sequence[Step] = STEPS) -> int:
     """Says what is missing, and changes nothing."""
     missing = 0
+    unseen = []
     for step in steps:
         reason = step.unless(host)
+        if reason == NEEDS_ROOT:
+            print(f"{step.name}: not looked at: {reason}")
+            unseen.append(step.name)
+            continue
         if reason:
             print(f"{step.name}: skipped: {reason}")
             continue
@@ -58,8 +65,12 @@ def check(host: Host, steps: Sequence[Step] = STEPS) -> int:
         found = [str(problems)] if isinstance(problems, StepError) else problems
         print(f"{step.name}: {'missing: ' + '; '.join(found) if found else 'ok'}")
         missing += bool(found)
-    print(f"{missing} of {len(steps)} steps have something to do" if missing else "everything is in place")
-    return MISSING if missing else 0
+    result = f"{missing} of {len(steps)} steps have something to do" if missing else "nothing is missing"
+    if unseen:
+        print(f"only root can look at {', '.join(unseen)}; for the rest: {result}")
+    else:
+        print(result if missing else "everything is in place")
+    return MISSING if missing else UNSEEN if unseen else 0
 
 
 def ensure(host: Host, again: str, steps: Sequence[Step] = STEPS) -> int:

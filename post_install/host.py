@@ -125,9 +125,13 @@ class Host:
         return ran.output
 
 
+NEEDS_ROOT = "needs root"
+"""Why a step does not apply that would if root ran it."""
+
+
 def needs_host(host: Host) -> str:
     """Why the host itself can't be set up; empty when it can."""
-    return "" if host.is_root or not host.is_real else "needs root"
+    return "" if host.is_root or not host.is_real else NEEDS_ROOT
 
 
 @dataclass(frozen=True)

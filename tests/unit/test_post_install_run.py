@@ -11,7 +11,7 @@ import pytest
 from post_install.cli import check, ensure
 from post_install.files import write
 from post_install.host import Host, StepError
-from post_install.steps import s30_shared
+from post_install.steps import STEPS, s30_shared
 
 from .post_install_scratch import Commands, listing, make_host, mode
 
@@ -297,6 +297,27 @@ def test_without_root_the_real_host_is_left_alone_and_the_prefix_set_up(
     assert said.count("skipped: needs root") == 10
     assert "prefix: changed" in said
     assert commands.seen == []
+
+
+def test_a_check_without_root_says_what_it_could_not_look_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = make_host(tmp_path, is_root=False)
+    host.root = Path("/")
+    steps = [step for step in STEPS if step.name in ("tls", "prefix", "secrets")]
+    assert check(host, steps) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "only root can look at tls, secrets; for the rest: 1 of 3 steps have something to do"
+    )
+    assert ensure(host, "again", steps) == 0
+    capsys.readouterr()
+    assert check(host, steps) == 3
+    assert capsys.readouterr().out.splitlines() == [
+        "tls: not looked at: needs root",
+        "prefix: ok",
+        "secrets: not looked at: needs root",
+        "only root can look at tls, secrets; for the rest: nothing is missing",
+    ]
 
 
 def test_the_command_line_runs_from_any_folder_with_nothing_but_the_standard_library(tmp_path: Path) -> None:

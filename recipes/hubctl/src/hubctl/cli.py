@@ -135,7 +135,8 @@ def setup(
 ) -> None:
     """Prepare the host: folders, certificate, secrets, settings, service. Changes only what is not as it should be.
 
-    Exits with the code of the steps: 0 when everything is as it should be.
+    Exits with the code of the steps: 0 when everything is as it should be; with --check 1 when something is not, and 3
+    when nothing is known to be amiss, but only root could look at all.
 
     Example: hubctl setup --check
     """

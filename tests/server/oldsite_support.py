@@ -2,11 +2,18 @@
 
 import hashlib
 import sqlite3
+import subprocess
+import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import self_signed
+from conftest import ServerRoot, self_signed
+from hub_support import ROOT_USER
+from hubctl.layout import Layout
+from hubctl.oldsite import oldhub, plan
+
+SHIPPED = Path(__file__).parents[2] / "config/hub.yaml"
 
 OLD_TOKEN = "0123456789abcdef0123456789abcdef"
 """An API token of bob's, which the old database knows."""
@@ -114,3 +121,34 @@ def make_old_hub(prefix: Path, port: int) -> OldHub:
     old = OldHub(prefix)
     old.configure(CONFIG.format(port=port))
     return old
+
+
+def install(root: ServerRoot) -> None:
+    """As the installer leaves it, with ports of its own, and one setting of the administrator's."""
+    own = root.settings.read_text().splitlines()
+    ports = next(line for line in own if line.startswith("internal_ports"))
+    text = SHIPPED.read_text().partition("internal_ports:")[0].replace("memory: 4g", "memory: 8g")
+    root.settings.write_text(f"{text}{ports}\n")
+
+
+@dataclass
+class Pair:
+    """A server as the installer leaves it, and an old hub."""
+
+    root: ServerRoot
+    old: OldHub
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.root.path)
+
+    def migrate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.root.hubctl_as(ROOT_USER, "migrate", "--from", str(self.old.prefix), *arguments)
+
+    def plan(self) -> plan.Plan:
+        """As the command makes it, in this process."""
+        work = Path(tempfile.mkdtemp(dir=self.old.prefix.parent))
+        return plan.make(oldhub.find(self.old.prefix, None), self.layout, work)
+
+    def persons(self) -> str:
+        return "\n".join(f"{person.line} {person.what}: {person.do}" for person in self.plan().persons)

@@ -1,13 +1,16 @@
 """`hubctl cert`: pairs that can be used are put in place, others are refused by what is wrong with them."""
 
+import hashlib
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,8 +26,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from hubctl import tlspair
+from hubctl import cert_commands, onestep, tlspair
+from hubctl.layout import Layout
 from hubctl.tlspair import Files
+from kill_support import killed
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -270,3 +275,28 @@ def test_self_signed_pair_that_can_not_be_made_leaves_the_one_before(server_root
     assert done.returncode == 5, done.stdout
     assert files.cert.read_bytes() == before
     assert sorted(path.name for path in files.cert.parent.iterdir()) == ["hub.crt", "hub.key"]
+
+
+def test_killed_at_any_point_it_leaves_a_pair_that_setup_knows_or_the_one_before(
+    server_root: ServerRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pair itself is made by a program of its own, in a folder of its own: there it is not killed here."""
+    monkeypatch.setenv("HUBFORGE_ROOT", str(server_root.path))
+    files, layout = in_place(server_root), Layout(server_root.path)
+    shutil.copytree(server_root.path, tmp_path / "before")
+    found = []
+    for number in count(1):
+        shutil.rmtree(server_root.path)
+        shutil.copytree(tmp_path / "before", server_root.path)
+        was_killed = killed(cert_commands.self_signed, number, server_root.path)
+        onestep.finish(layout)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.cert, files.key)
+        known = layout.installed.read_text() if layout.installed.exists() else ""
+        parts = {hashlib.sha256(path.read_bytes()).hexdigest() in known for path in (files.key, files.cert)}
+        assert len(parts) == 1
+        found.append(parts.pop())
+        if not was_killed:
+            break
+    assert found == sorted(found)
+    assert (found.count(False) > 4, found.count(True) > 4) == (True, True)
+    assert [path.name for path in layout.state.iterdir()] == ["installed.json"]

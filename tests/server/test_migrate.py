@@ -4,30 +4,21 @@ import json
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import pytest
 from account_support import AccountRoot, make_account_root
-from conftest import HubUser, ServerRoot, make_server_root, self_signed
-from hubctl import onestep, settings
-from hubctl.layout import Layout
-from hubctl.oldsite import apply, olddatabase, oldhub, plan
+from hub_support import ROOT_USER, browser, log_in
+from hubctl import settings
 from k5test.realm import MITRealm
 from kerberos_support import NO_TICKET, PASSWORD, SERVICES
-from kill_support import killed
-from oldsite_support import OLD_TOKEN, SECRETS, OldHub, make_old_hub
-from test_hubctl import browser, log_in
+from oldsite_support import OLD_TOKEN, SECRETS, OldHub, install, make_old_hub
 
 pytest_plugins = ["kerberos_support"]
-
-ROOT = HubUser("root", 0, 0)
-SHIPPED = Path(__file__).parents[2] / "config/hub.yaml"
 
 
 @dataclass(frozen=True)
@@ -38,14 +29,6 @@ class Server(AccountRoot):
     def surroundings(self) -> list[str]:
         own = ["unshare", "--mount", "sh", "-euc", f'mount --bind {self.path}/etc/pam.d /etc/pam.d; exec "$@"', "sh"]
         return [*super().surroundings, *own, "env", f"KRB5_CONFIG={self.path}/etc/krb5.conf"]
-
-
-def install(root: ServerRoot) -> None:
-    """As the installer leaves it, with ports of its own, and one setting of the administrator's."""
-    own = root.settings.read_text().splitlines()
-    ports = next(line for line in own if line.startswith("internal_ports"))
-    text = SHIPPED.read_text().partition("internal_ports:")[0].replace("memory: 4g", "memory: 8g")
-    root.settings.write_text(f"{text}{ports}\n")
 
 
 @dataclass
@@ -68,7 +51,7 @@ def moved(kdc: MITRealm) -> Iterator[Moved]:
     path = Path(tempfile.mkdtemp(prefix="hubforge-test-", dir="/tmp"))
     path.chmod(0o755)
     (path / "root").mkdir()
-    server = Server(**vars(make_account_root(path / "root", ROOT)))
+    server = Server(**vars(make_account_root(path / "root", ROOT_USER)))
     install(server)
     shutil.copytree("/etc/pam.d", server.path / "etc/pam.d")
     (server.path / "etc/pam.d/jupyterhub").write_text(SERVICES[NO_TICKET])
@@ -90,9 +73,6 @@ def moved(kdc: MITRealm) -> Iterator[Moved]:
     finally:
         server.hubctl("stop")
         shutil.rmtree(path)
-
-
-# ---- a hub that was carried over ----
 
 
 def test_everything_is_shown_before_it_is_done(moved: Moved) -> None:
@@ -196,7 +176,7 @@ def test_the_old_tree_is_as_it_was(moved: Moved) -> None:
 
 def test_what_was_here_before_is_in_a_backup(moved: Moved) -> None:
     (kept,) = (moved.server.path / "var/lib/jupyterhub").glob("before-migrate-*.tar.gz")
-    assert f"What was here before: {kept}" in moved.outputs[1]
+    assert f"What was here before: {kept} (without a database: there was none here)\n" in moved.outputs[1]
     said = subprocess.run(["tar", "-xzOf", kept, "settings/hub.yaml"], capture_output=True, text=True, check=True)
     assert "memory: 8g" in said.stdout
 
@@ -206,200 +186,3 @@ def test_a_second_time_nothing_is_left_to_do(moved: Moved) -> None:
     assert f"port: {moved.server.port}   (is so)" in moved.outputs[2]
     assert "jupyterhub.sqlite is there, and stays" in moved.outputs[2]
     assert "docker rm" not in moved.outputs[2], "by now they are this hub's containers"
-
-
-# ---- hubs that run, kills, and what can't be carried over ----
-
-
-@dataclass
-class Pair:
-    """A server as the installer leaves it, and an old hub."""
-
-    root: ServerRoot
-    old: OldHub
-
-    @property
-    def layout(self) -> Layout:
-        return Layout(self.root.path)
-
-    def migrate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.root.hubctl_as(ROOT, "migrate", "--from", str(self.old.prefix), *arguments)
-
-    def plan(self) -> plan.Plan:
-        """As the command makes it, in this process."""
-        work = Path(tempfile.mkdtemp(dir=self.old.prefix.parent))
-        return plan.make(oldhub.find(self.old.prefix, None), self.layout, work)
-
-    def persons(self) -> str:
-        return "\n".join(f"{person.line} {person.what}: {person.do}" for person in self.plan().persons)
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    path = Path(tempfile.mkdtemp(prefix="hubforge-test-", dir="/tmp"))
-    (path / "root").mkdir()
-    root = make_server_root(path / "root", ROOT)
-    install(root)
-    yield Pair(root, make_old_hub(path / "old", root.port))
-    shutil.rmtree(path)
-
-
-def test_an_old_hub_that_runs_is_said_and_is_left_running(pair: Pair) -> None:
-    script = pair.old.prefix / "bin/jupyterhub"
-    script.write_text("import time\ntime.sleep(600)\n")
-    before = pair.old.content()
-    with subprocess.Popen([sys.executable, script, "-f", pair.old.config.name], cwd=pair.old.prefix) as process:
-        try:
-            shown, refused = pair.migrate(), pair.migrate("--apply")
-            assert process.poll() is None
-        finally:
-            process.kill()
-    assert f"The old hub runs (process {process.pid}): whoever started it (it runs as root) stops it" in shown.stdout
-    assert (refused.returncode, f"The old hub runs (process {process.pid})" in refused.stderr) == (1, True)
-    assert not pair.layout.database.exists()
-    assert pair.old.content() == before
-
-
-def test_killed_at_any_point_the_hub_is_the_one_before_or_the_new_one_and_the_command_finishes_it(pair: Pair) -> None:
-    """JupyterHub's upgrade of the copy is left out: it takes seconds, and puts nothing in place."""
-    before = pair.root.path.with_name("before")
-    shutil.copytree(pair.root.path, before)
-
-    def carry_over() -> None:
-        work = pair.layout.state / ".migrate-test"
-        work.mkdir(exist_ok=True)
-        made = plan.make(oldhub.find(pair.old.prefix, None), pair.layout, work)
-        olddatabase.upgrade = lambda copied: None
-        if not made.is_done:
-            apply.carry_out(made, pair.layout, work)
-
-    outcomes = []
-    for number in count(1):
-        shutil.rmtree(pair.root.path)
-        shutil.copytree(before, pair.root.path)
-        was_killed = killed(carry_over, number, pair.root.path)
-        onestep.finish(pair.layout)
-        outcomes.append(is_carried_over(pair))
-        assert not killed(carry_over, 10**6, pair.root.path)  # the same command again
-        assert is_carried_over(pair)
-        if not was_killed:
-            break
-    assert outcomes == sorted(outcomes)
-    assert (outcomes.count(False) > 4, outcomes.count(True) > 3) == (True, True)
-
-
-def is_carried_over(pair: Pair) -> bool:
-    """All of it, or nothing."""
-    parts = {
-        pair.layout.database.exists(),
-        settings.load(pair.root.settings).auth == "kerberos",
-        *((pair.root.certificate.parent / name).read_bytes() == (pair.old.prefix / "ssl" / name).read_bytes()
-          for name in ("hub.key", "hub.crt")),
-    }  # fmt: skip
-    assert len(parts) == 1, parts
-    return parts.pop()
-
-
-def test_a_database_of_this_hub_is_never_replaced(pair: Pair) -> None:
-    with closing(sqlite3.connect(pair.layout.database)) as database:
-        database.execute("CREATE TABLE of_this_hub (name TEXT)")
-    before = pair.layout.database.read_bytes()
-    done = pair.migrate("--apply")
-    assert done.returncode == 0, done.stderr
-    assert "jupyterhub.sqlite is there, and stays; to have the old hub's users in its place" in done.stdout
-    assert pair.layout.database.read_bytes() == before
-
-
-def test_what_a_killed_hub_had_not_written_to_its_database_is_read_without_writing_it_there(pair: Pair) -> None:
-    database = pair.old.prefix / "jupyterhub.sqlite"
-    program = (
-        "import os, sqlite3, sys\nlinked = sqlite3.connect(sys.argv[1])\n"
-        "linked.execute('PRAGMA journal_mode = WAL')\n"
-        "linked.execute(\"INSERT INTO users (name, admin, cookie_id) VALUES ('dora', 0, 'x')\")\n"
-        "linked.commit()\nos._exit(0)\n"
-    )
-    subprocess.run([sys.executable, "-c", program, database], check=True)
-    before = pair.old.content()
-    assert f"{database}-wal" in before
-    work = pair.root.path / "work"
-    work.mkdir()
-    assert set(olddatabase.copy(database, work).users) == {"alice", "bob", "dora", "eve"}
-    assert pair.old.content() == before
-
-
-def test_a_damaged_database_is_refused(pair: Pair) -> None:
-    (pair.old.prefix / "jupyterhub.sqlite").write_bytes(b"no database" * 100)
-    done = pair.migrate("--apply")
-    assert (
-        done.returncode,
-        "jupyterhub.sqlite is no database of JupyterHub: file is not a database" in done.stderr,
-    ) == (1, True)
-    assert "Traceback" not in done.stderr
-    assert pair.root.settings.read_text().startswith(SHIPPED.read_text()[:500])
-
-
-def test_a_database_of_a_newer_jupyterhub_is_refused_and_nothing_is_changed(pair: Pair) -> None:
-    with closing(sqlite3.connect(pair.old.prefix / "jupyterhub.sqlite")) as database, database:
-        database.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
-    before = pair.root.settings.read_text()
-    done = pair.migrate("--apply")
-    assert (done.returncode, "can't be brought to this release" in done.stderr) == (1, True)
-    assert pair.root.settings.read_text() == before
-    assert not pair.layout.database.exists()
-
-
-def test_a_pair_that_can_not_be_used_needs_a_person(pair: Pair) -> None:
-    other = pair.old.prefix / "other"
-    other.mkdir()
-    self_signed(other)
-    (other / "hub.key").replace(pair.old.prefix / "ssl/hub.key")
-    assert "does not belong to" in pair.persons()
-    assert pair.plan().pair is None
-
-
-def test_a_pair_that_another_program_renews_is_named_where_it_is(pair: Pair) -> None:
-    for name in ("hub.key", "hub.crt"):
-        real = (pair.old.prefix / "ssl" / name).rename(pair.old.prefix / name)
-        (pair.old.prefix / "ssl" / name).symlink_to(real)
-    found = pair.plan()
-    assert found.pair is None
-    assert ("tls", "key") in [row.carried.where for row in found.rows]
-    assert str(pair.old.prefix / "ssl/hub.crt") in (found.text or "")
-
-
-def test_a_database_of_another_kind_needs_a_person_and_its_password_is_not_shown(pair: Pair) -> None:
-    pair.old.configure("c.JupyterHub.db_url = 'postgresql://hub:Tr0ub4dor&3@db/hub'\n")
-    assert "db_url: its database is one of postgresql" in pair.persons()
-    assert SECRETS[0] not in pair.persons()
-
-
-def test_a_unit_that_starts_the_old_hub_needs_a_person(pair: Pair) -> None:
-    pair.layout.unit.parent.mkdir(parents=True)
-    pair.layout.unit.write_text(f"[Service]\nExecStart={pair.old.prefix}/bin/jupyterhub\n")
-    assert "it starts the old hub" in pair.persons()
-
-
-def test_the_configuration_is_found_or_asked_for(pair: Pair) -> None:
-    elsewhere = pair.old.config.rename(pair.old.prefix.parent / "config.py")
-    done = pair.migrate()
-    assert (done.returncode, "say where: --config FILE" in done.stderr) == (1, True)
-    assert "database" in pair.migrate("--config", str(elsewhere)).stdout
-    for folder in (pair.old.prefix, pair.old.prefix / "etc/jupyterhub"):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "jupyterhub_config.py").write_text("")
-    assert "say which: --config FILE" in pair.migrate().stderr
-
-
-def test_a_hub_like_this_one_is_not_migrated(pair: Pair) -> None:
-    shutil.copy(SHIPPED.with_name("jupyterhub_config.py"), pair.old.config)
-    done = pair.migrate()
-    assert (done.returncode, "`hubctl backup` and `restore`" in done.stderr) == (1, True)
-
-
-def test_who_is_no_administrator_of_the_host_is_told_so(pair: Pair) -> None:
-    pair.layout.settings.parent.chmod(0o755)
-    pair.old.prefix.parent.chmod(0o755)
-    done = pair.root.hubctl_as(HubUser("nobody", 65534, 65534), "migrate", "--from", str(pair.old.prefix))
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert "Permission denied" in done.stderr

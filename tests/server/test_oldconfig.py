@@ -1,24 +1,26 @@
 """An old `jupyterhub_config.py` is read, not run: what it sets, and what is left to a person."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hubctl.errors import HubError
-from hubctl.oldsite import carry, oldconfig
+from hubctl.oldsite import carry, reading
 from hubctl.oldsite.expressions import Symbol, Unknown
+from hubctl.oldsite.findings import Findings
 
 
 def options(tmp_path: Path, text: str) -> dict[str, Any]:
     """The value of each option that a file sets."""
     file = tmp_path / "jupyterhub_config.py"
     file.write_text(text)
-    return {name: option.value for name, option in oldconfig.read(file).options.items()}
+    return {name: option.value for name, option in reading.read(file).options.items()}
 
 
-def sorted_out(tmp_path: Path, text: str) -> carry.Findings:
+def sorted_out(tmp_path: Path, text: str) -> Findings:
     (tmp_path / "jupyterhub_config.py").write_text(text)
-    return carry.sort(oldconfig.read(tmp_path / "jupyterhub_config.py"))
+    return carry.sort(reading.read(tmp_path / "jupyterhub_config.py"))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,115 @@ def test_lists_grow_by_whatever_name_they_have(tmp_path: Path) -> None:
         "DockerSpawner.volumes": {"/data": "/data"},
         "JupyterHub.services": [{"name": "x"}, {"name": "y"}],
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "c['JupyterHub']['port'] = 443",
+        "c.JupyterHub['port'] = 443",
+        "c['JupyterHub'].port = 443",
+        "get_config()['JupyterHub'].port = 443",
+        "cfg = get_config()\ncfg.JupyterHub.port = 443",
+        "config = c\nconfig.JupyterHub['port'] = 443",
+        "hub = c.JupyterHub\nhub.port = 443",
+        "try:\n    cfg = get_config()\nexcept NameError:\n    raise\ncfg.JupyterHub.port = 443",
+        "from traitlets.config import get_config\nx = get_config()\nx.JupyterHub.port = 443",
+        "c.merge({'JupyterHub': {'port': 443}})",
+        "c.update({'JupyterHub': {'port': 443}})",
+        "c.update(JupyterHub={'port': 443})",
+        "c.JupyterHub.update({'port': 443})",
+        "c.JupyterHub.update(port=443)",
+        "c.JupyterHub.merge(dict(port=443))",
+        "more = {'JupyterHub': {'port': 443}}\nc.merge(more)",
+        "more = {'port': 443}\nc.JupyterHub.update(**more)",
+        "from traitlets.config import Config\nc.merge(Config({'JupyterHub': {'port': 443}}))",
+        "from traitlets.config import Config\nc.JupyterHub = Config(port=443)",
+        "c |= {'JupyterHub': {'port': 443}}",
+        "c['JupyterHub'] |= {'port': 443}",
+        "setattr(c.JupyterHub, 'port', 443)",
+        "for name, value in {'port': 443}.items():\n    c.JupyterHub[name] = value",
+        "for part, own in {'JupyterHub': {'port': 443}}.items():\n    c[part].update(own)",
+        "c.JupyterHub.ip = '10.0.0.1'\nc.update({'JupyterHub': {'port': 443}})",
+        "c.JupyterHub.port, other = 443, 1",
+    ],
+)
+def test_an_option_is_read_however_it_is_set(tmp_path: Path, text: str) -> None:
+    """As traitlets' Config has it: `update` of the whole takes the place of a section."""
+    assert options(tmp_path, f"{text}\n") == {"JupyterHub.port": 443}
+    assert [person.what for person in sorted_out(tmp_path, f"{text}\n").persons if person.line] == []
+
+
+def test_options_of_a_dictionary_have_the_lines_that_they_stand_in(tmp_path: Path) -> None:
+    text = "c.merge({\n    'JupyterHub': {\n        'port': 443,\n        'base_url': find(),\n    },\n})\n"
+    found = sorted_out(tmp_path, text)
+    assert [(entry.old, entry.line) for entry in found.carried] == [("JupyterHub.port", 3)]
+    assert [(person.what, person.line) for person in found.persons if person.line] == [("JupyterHub.base_url", 4)]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("c.merge(load())", "c"),
+        ("c.merge({'JupyterHub': load()})", "c.JupyterHub"),
+        ("c.JupyterHub.update(load())", "c.JupyterHub"),
+        ("c.JupyterHub[name()] = 443", "c.JupyterHub"),
+        ("c[name()].port = 443", "c"),
+        ("setattr(c.JupyterHub, name(), 443)", "c.JupyterHub"),
+        ("configure(c)", "c"),
+        ("done = configure(c.JupyterHub)", "c.JupyterHub"),
+        ("c.JupyterHub = load()", "c.JupyterHub"),
+        ("def configure():\n    c.JupyterHub.port = 443", "c.JupyterHub.port"),
+        ("def configure():\n    get_config().JupyterHub.port = 443", "c.JupyterHub.port"),
+        ("[setattr(c.JupyterHub, name, 1) for name in names()]", "c.JupyterHub"),
+        ("cfg = c if debug() else None\ncfg.JupyterHub.port = 443", "c"),
+        ("everything = [c]", "c"),
+        ("c |= load()", "c"),
+        ("del c.JupyterHub", "c.JupyterHub"),
+        ("port = c.JupyterHub.setdefault('port', 443)", "c.JupyterHub"),
+        ("found = c.Authenticator.whitelist.pop()", "c.Authenticator.whitelist"),
+        ("match mode():\n    case 1:\n        c.JupyterHub.port = 443", "c.JupyterHub.port"),
+        ("for name in names():\n    pass\nelse:\n    c.JupyterHub.port = 443", "c.JupyterHub.port"),
+        ("from traitlets.config import Config\ncfg = Config()\ncfg.JupyterHub.port = 443\nc.merge(cfg)", "c"),
+        ("c = load()\nc.JupyterHub.port = 443", "c.JupyterHub.port"),
+    ],
+)
+def test_what_is_done_to_the_configuration_and_can_not_be_read_is_a_persons(
+    tmp_path: Path, text: str, part: str
+) -> None:
+    found = sorted_out(tmp_path, f"{text}\n")
+    (told,) = [person for person in found.persons if person.line]
+    lines = text.splitlines()
+    assert (told.what, found.carried) == (part, [])
+    assert re.search(r"\b(c|cfg|get_config)\b", lines[(told.line or 0) - 1])
+    assert "look" in told.do
+
+
+def test_who_only_looks_at_an_option_changes_nothing(tmp_path: Path) -> None:
+    text = (
+        "c.DockerSpawner.image = 'site/spark:3'\n"
+        "images = {'Spark': c.DockerSpawner.image, 'Other': c['DockerSpawner']['image'].lower()}\n"
+        "def hook(spawner):\n    return c.DockerSpawner.image\n"
+        "def client(c):\n    return c.images.pull('x')\n"
+        "names = [c.strip() for c in 'a,b'.split(',')]\n"
+        "if False:\n    configure(c)\n"
+        "for name in []:\n    configure(c)\n"
+    )
+    told = [person for person in sorted_out(tmp_path, text).persons if person.line]
+    assert [person.what for person in told] == ["DockerSpawner.image"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "c.DockerSpawner.volumes = v = {'/a': '/a', '/b': '/b'}\nv.pop('/b')",
+        "c.DockerSpawner.volumes = v = {'/a': '/a', '/b': '/b'}\ndel v['/b']",
+        "c.DockerSpawner.volumes = {'/a': '/a', '/b': '/b'}\nc['DockerSpawner'].volumes.pop('/b')",
+        "c.DockerSpawner.volumes = {'/a': '/a'}\ndel c.DockerSpawner.volumes",
+    ],
+)
+def test_what_was_taken_away_is_not_carried_over(tmp_path: Path, text: str) -> None:
+    assert options(tmp_path, f"{text}\n") == {"DockerSpawner.volumes": Unknown()}
 
 
 def test_what_depends_on_the_running_hub_is_unknown(tmp_path: Path) -> None:

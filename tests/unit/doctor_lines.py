@@ -12,7 +12,7 @@ _KDC = ROOT / "recipes/jupyterhub-kerberos/src/jupyterhub_kerberos/kdc.py"
 _MODULES = (*sorted((_SOURCES / "doctor").glob("*.py")), _SOURCES / "tlspair.py", _SOURCES / "certificate.py")
 _ONE_OF = {_SOURCES / "images.py": "engine", _KDC: "principals"}
 """Those of other modules whose errors are findings."""
-_OTHER = "install", "_replace", "_copy"
+_OTHER = "install", "put", "replace"
 """What tlspair does beside looking."""
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -3,7 +3,6 @@
 Users' files are not in it, nor the packages: the installer brings these, and the locks in the file name them.
 """
 
-import errno
 import json
 import os
 import socket
@@ -19,6 +18,7 @@ from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl.checksum import sha256_of
 from hubctl.errors import HubError
+from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.status import versions
@@ -91,9 +91,9 @@ def write(file: Path, layout: Layout) -> Manifest:
             packed.replace(file)
             return manifest
     except OSError as error:
+        if is_full(error):
+            raise no_space("There is no backup", file.parent) from None
         do = "run this as the user that the hub runs as" if isinstance(error, PermissionError) else ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            do = f"`df {file.parent}` shows it"
         raise HubError(f"There is no backup: {error.filename or file}: {error.strerror}", do) from None
 
 
@@ -113,6 +113,8 @@ def _collect(layout: Layout, work: Path) -> dict[str, Path]:
         try:
             snapshot(layout.database, new(DATABASE))
         except sqlite3.Error as error:
+            if is_full(error):
+                raise no_space(f"{layout.database} can't be copied", work.parent) from None
             raise HubError(f"{layout.database} can't be copied: {error}") from None
     for prefix in (places.base_prefix(), places.environment()):
         if (prefix / "conda-meta").is_dir():
@@ -126,7 +128,7 @@ def known_places(settings: Settings, layout: Layout) -> dict[str, Place]:
     found = {
         SETTINGS: Place(layout.settings, 0o640),
         "settings/pam": Place(layout.pam_service, 0o644),
-        "settings/installed.json": Place(layout.state / "installed.json", 0o644, 0o700),
+        "settings/installed.json": Place(layout.installed, 0o644, 0o700),
         "settings/images.json": Place(layout.state / "images.json", 0o644, 0o700),
         "tls/hub.key": Place(layout.below(settings.tls.key), 0o600, 0o700),
         "tls/hub.crt": Place(layout.below(settings.tls.cert), 0o600, 0o700),

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hubctl import checksum
+from hubctl import checksum, daemon, wholefile
 from hubctl import layout as places
-from hubctl.daemon import proxy_process
 from hubctl.doctor.command import say
 from hubctl.doctor.finding import State
 from hubctl.errors import HubError
@@ -93,6 +96,7 @@ def self_signed() -> None:
     Example: hubctl cert self-signed
     """
     from hubctl import tlspair
+    from hubctl.onestep import New
 
     layout = Layout.current()
     settings = load(layout.settings)
@@ -101,30 +105,47 @@ def self_signed() -> None:
             f"`tls:` in hub.yaml names {settings.tls.cert}",
             "`hubctl config unset tls` brings back the place of our own",
         )
-    target = _in_place(settings, layout)
-    kept = tlspair.keep(target)
-    for path in (target.key, target.cert):
-        path.unlink(missing_ok=True)
-    code = _make(layout)
-    if code:
-        for path, dated in kept.items():
-            dated.replace(path)
-        raise typer.Exit(code)
+    with _folder(layout) as work:
+        made = Layout(work)
+        if code := _make(made, layout):
+            raise typer.Exit(code)
+        record = {layout.installed: New(made.installed, 0o644)}
+        kept = tlspair.put(_in_place(settings, made), _in_place(settings, layout), layout, record)
     _say_kept(kept)
     _show(settings, layout)
 
 
 def _show(settings: Settings, layout: Layout) -> None:
     """Lets a hub that runs take the new pair up; users' connections go on."""
-    if proxy_process(layout):
+    if daemon.proxy_process(layout):
         renew_certificate(settings, layout)
         print("The hub that runs shows it to new connections from now on.")
 
 
-def _make(layout: Layout) -> int:
-    """Lets the step of `hubctl setup` make it, which from then on knows it as its own, and renews it."""
+@contextmanager
+def _folder(layout: Layout) -> Iterator[Path]:
+    """For a pair that is made; one command at a time has it."""
+    if not layout.state.is_dir():
+        raise HubError(f"{layout.state} is not there", "`hubctl setup` makes it")
+    with daemon.alone(layout):
+        try:
+            for left in layout.state.glob(".self-signed-*"):  # of a command that was killed
+                shutil.rmtree(left)
+            with tempfile.TemporaryDirectory(prefix=".self-signed-", dir=layout.state) as work:
+                yield Path(work)
+        except OSError as error:
+            raise HubError(f"{error.filename or layout.state}: {error.strerror}", "run this as root") from None
+
+
+def _make(made: Layout, layout: Layout) -> int:
+    """Lets the step of `hubctl setup` make it in a root of its own, with what is known of the pair before: from then
+    on the step knows this one as its own, and renews it."""
+    made.state.mkdir(parents=True)
+    _in_place(Settings(), made).key.parent.mkdir(parents=True)
+    if layout.installed.exists():
+        wholefile.copy(layout.installed, made.installed, 0o600)
     steps = places.shipped("post_install")
-    arguments = ["--root", str(layout.root), "--prefix", str(places.base_prefix()), "--only", "tls"]
+    arguments = ["--root", str(made.root), "--prefix", str(places.base_prefix()), "--only", "tls"]
     return subprocess.run([sys.executable, "-I", "-B", str(steps), *arguments]).returncode
 
 

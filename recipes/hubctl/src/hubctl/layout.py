@@ -103,6 +103,11 @@ class Layout:
         return self.state / "shared_admin_password"
 
     @property
+    def installed(self) -> Path:
+        """What `hubctl setup` has written, and what was chosen then (``post_install/record.py``)."""
+        return self.state / "installed.json"
+
+    @property
     def journal(self) -> Path:
         """What a command that changes several files in one step has still to do (0600)."""
         return self.state / "unfinished.json"

@@ -24,6 +24,7 @@ from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl.backup import DATABASE, DROP_INS, FORMAT, MANIFEST, PYTHON, SETTINGS, Manifest, Place
 from hubctl.errors import HubError
+from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.status import versions
@@ -70,6 +71,8 @@ def restore(file: Path, layout: Layout) -> Restored:
                 before = _before(layout)
                 removed = _replace(targets, layout)
         except OSError as error:
+            if is_full(error):
+                raise no_space("Not restored", Path(error.filename or layout.database).parent) from None
             what = f"{error.filename or layout.state}: {error.strerror}"
             raise HubError(f"Not restored: {what}", "mend it, then run the same command again, as root") from None
     return Restored(manifest, before, removed)

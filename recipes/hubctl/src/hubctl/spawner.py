@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,6 +16,7 @@ from jupyterhub.utils import maybe_future
 from traitlets import Instance, default
 
 from hubctl import containers, endings, homes, offers, servers
+from hubctl.fulldisk import is_full
 from hubctl.settings import Settings
 
 _SILENT = (
@@ -34,7 +34,7 @@ class NotStartedError(SpawnException):
     @classmethod
     def unwritable(cls, name: str, error: OSError) -> "NotStartedError":
         """For what a start writes on the host, mostly below ``/run``; ``name`` is the server's in the log."""
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = is_full(error)
         why = "has no space left for what your server needs" if full else "can't write what your server needs"
         text = f"This machine {why}. Nothing of yours is lost. Tell the administrator, then try again."
         return cls(text, reason="disk", log_message=f"{name}: {error}", status_code=507 if full else 500)

@@ -3,7 +3,7 @@
 import socket
 import ssl
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -17,7 +17,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hubctl import certificate, onestep
 from hubctl.doctor.finding import Finding, State, fault, ok, warning
 from hubctl.errors import HubError
+from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
+from hubctl.onestep import New
 
 LAST_DAYS = 30
 """`hubctl setup` makes its own certificate anew when so many are left."""
@@ -83,6 +85,15 @@ def install(new: Files, target: Files, names: Sequence[str], layout: Layout) -> 
     found = examine(new, names)
     if faults := [finding.found for finding in found if finding.state == State.FAULT]:
         raise HubError("\n".join(faults), f"{target.cert} is as it was")
+    return [finding for finding in found if finding.state == State.WARNING], put(new, target, layout)
+
+
+def put(new: Files, target: Files, layout: Layout, others: Mapping[Path, New] | None = None) -> dict[Path, Path]:
+    """Does as ``replace``, in words for people.
+
+    Raises:
+        HubError: it can't be done; the old pair is still in its place.
+    """
     for path in (target.key, target.cert):
         if path.is_symlink():
             raise HubError(
@@ -90,31 +101,46 @@ def install(new: Files, target: Files, names: Sequence[str], layout: Layout) -> 
                 "remove the link, or let `tls.key` and `tls.cert` of hub.yaml name the new files",
             )
     try:
-        return [finding for finding in found if finding.state == State.WARNING], _replace(new, target, layout)
+        return replace(new, target, layout, others)
     except OSError as error:
+        if is_full(error):
+            raise no_space(f"{target.cert} is as it was", Path(error.filename or layout.database).parent) from None
         do = "run this as the owner of that folder: root"
         raise HubError(f"{error.filename or target.cert.parent} can't be written: {error.strerror}", do) from None
 
 
-def _replace(new: Files, target: Files, layout: Layout) -> dict[Path, Path]:
-    kept = keep(target)
+def replace(
+    new: Files, target: Files, layout: Layout, others: Mapping[Path, New] | None = None, gone: Sequence[Path] = ()
+) -> dict[Path, Path]:
+    """Puts a pair in the place of another, and changes other files in the same step.
+
+    Args:
+        new: the pair, whose files stay where they are.
+        target: its place.
+        layout: whose state folder holds the journal meanwhile.
+        others: further new files, by their places.
+        gone: files to be removed, where they are there.
+
+    Returns:
+        Where each of the pair before is now: beside the new one, with the date (UTC) in its name.
+
+    Raises:
+        OSError: as ``onestep.change`` has it.
+    """
+    date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
+    kept = {path: path.with_name(f"{path.name}.{date}") for path in (target.key, target.cert) if path.exists()}
     try:
-        onestep.change(layout, {target.key: onestep.New(new.key, 0o600), target.cert: onestep.New(new.cert, 0o600)})
+        for path, dated in kept.items():
+            dated.hardlink_to(path)
+            dated.chmod(0o600)
+        onestep.change(
+            layout, {**(others or {}), target.key: New(new.key, 0o600), target.cert: New(new.cert, 0o600)}, gone=gone
+        )
     except OSError:
         if not layout.journal.exists():
             for dated in kept.values():
-                dated.unlink()
+                dated.unlink(missing_ok=True)
         raise
-    return kept
-
-
-def keep(target: Files) -> dict[Path, Path]:
-    """Gives each file that is there a second name, with the date (UTC)."""
-    date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
-    kept = {path: path.with_name(f"{path.name}.{date}") for path in (target.key, target.cert) if path.exists()}
-    for path, dated in kept.items():
-        dated.hardlink_to(path)
-        dated.chmod(0o600)
     return kept
 
 

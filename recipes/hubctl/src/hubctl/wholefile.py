@@ -60,8 +60,12 @@ def copy(source: Path, path: Path, mode: int) -> None:
 
 def write_new(content: IO[bytes], path: Path, mode: int) -> None:
     """A new file; never one that is there, or that a link leads to."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
-        shutil.copyfileobj(content, file)
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            shutil.copyfileobj(content, file)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # write(2) does not say which of the files it was
+        raise OSError(error.errno, error.strerror, str(path)) from None

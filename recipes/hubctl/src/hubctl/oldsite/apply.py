@@ -7,6 +7,7 @@ from pathlib import Path
 from hubctl import backup, daemon, onestep, systemd, tlspair
 from hubctl import settings as hub_settings
 from hubctl.errors import HubError
+from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
 from hubctl.oldsite import olddatabase
 from hubctl.oldsite.plan import Plan
@@ -35,7 +36,24 @@ def carry_out(plan: Plan, layout: Layout, work: Path) -> Path:
     Raises:
         HubError: the old database can't be upgraded, or something can't be written: nothing was changed then.
     """
-    settings = hub_settings.load(layout.settings)
+    before = layout.state / f"before-migrate-{datetime.now(UTC).strftime('%Y-%m-%dT%H%M%S.%fZ')}.tar.gz"
+    try:
+        new = _new_files(plan, layout, work)
+        gone = journals(layout.database) if plan.database else []
+        backup.write(before, layout)
+        if plan.pair:
+            tls = hub_settings.load(layout.settings).tls
+            target = Files(layout.below(tls.key), layout.below(tls.cert))
+            tlspair.replace(plan.pair, target, layout, new, gone)
+        else:
+            onestep.change(layout, new, gone=gone)
+    except OSError as error:
+        raise _refusal(error, before, layout) from None
+    return before
+
+
+def _new_files(plan: Plan, layout: Layout, work: Path) -> dict[Path, New]:
+    """Database and settings, ready in ``work``, by their places."""
     new: dict[Path, New] = {}
     if plan.database:
         olddatabase.upgrade(plan.database)
@@ -44,15 +62,16 @@ def carry_out(plan: Plan, layout: Layout, work: Path) -> Path:
         place = layout.settings.resolve()
         (work / "hub.yaml").write_text(plan.text, encoding="utf-8")
         new[place] = New(work / "hub.yaml", stat.S_IMODE(place.stat().st_mode))
-    before = layout.state / f"before-migrate-{datetime.now(UTC).strftime('%Y-%m-%dT%H%M%S.%fZ')}.tar.gz"
-    try:
-        backup.write(before, layout)
-        if plan.pair:
-            target = Files(layout.below(settings.tls.key), layout.below(settings.tls.cert))
-            tlspair.keep(target)
-            new |= {target.key: New(plan.pair.key, 0o600), target.cert: New(plan.pair.cert, 0o600)}
-        onestep.change(layout, new, gone=journals(layout.database) if plan.database else ())
-    except OSError as error:
-        what = f"Not carried over: {error.filename or layout.state}: {error.strerror}"
-        raise HubError(what, "mend it, then run the same command again, as root") from None
-    return before
+    return new
+
+
+def _refusal(error: OSError, before: Path, layout: Layout) -> HubError:
+    """What could not be written. The backup is of use to nobody where nothing has changed, and takes space."""
+    if layout.journal.exists():
+        what = f"Not all is carried over: {error.filename or layout.state}: {error.strerror}"
+        return HubError(what, "mend it; the next `hubctl` goes on")
+    before.unlink(missing_ok=True)
+    if is_full(error):
+        return no_space("Nothing was carried over", Path(error.filename or layout.database).parent)
+    what = f"Nothing was carried over: {error.filename or layout.state}: {error.strerror}"
+    return HubError(what, "mend it, then run the same command again, as root")

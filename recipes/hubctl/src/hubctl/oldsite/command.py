@@ -13,6 +13,7 @@ import typer
 
 from hubctl import daemon, settings_edit, tables
 from hubctl.errors import HubError
+from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
 from hubctl.oldsite import oldhub
 
@@ -52,7 +53,8 @@ def migrate(
         else:
             applying.refuse_running(found, layout)
             before = applying.carry_out(found, layout, work)
-            print(f"Carried over. What was here before: {before}")
+            lacking = " (without a database: there was none here)" if found.database else ""
+            print(f"Carried over. What was here before: {before}{lacking}")
             print(
                 "Now `hubctl setup` makes the host fit, `hubctl doctor` looks for what is wrong, `hubctl start` starts."
             )
@@ -70,6 +72,8 @@ def _alone(layout: Layout) -> Iterator[Path]:
             with tempfile.TemporaryDirectory(prefix=".migrate-", dir=layout.state) as work:
                 yield Path(work)
         except OSError as error:
+            if is_full(error):
+                raise no_space("Nothing was carried over", layout.state) from None
             raise HubError(f"{error.filename or layout.state}: {error.strerror}", "run this as root") from None
 
 

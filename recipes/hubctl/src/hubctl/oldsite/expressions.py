@@ -24,11 +24,18 @@ class Symbol:
     name: str
 
 
+@dataclass(frozen=True)
+class Section:
+    """The configuration (no name) or a part of it, by whatever name a file calls it: ``c.JupyterHub``."""
+
+    name: str = ""
+
+
 def evaluate(node: ast.expr, names: Mapping[str, Any]) -> Any:
     """The value of an expression; parts of lists and dictionaries that can't be told are ``Unknown`` in them.
 
     Args:
-        names: what names stand for, and what is set: ``c.JupyterHub.port``.
+        names: what names stand for; what is set, as if all of it were ``c.JupyterHub.port``.
     """
     reader = _READERS.get(type(node))
     try:
@@ -43,7 +50,7 @@ def is_known(value: Any) -> bool:
         return all(is_known(key) and is_known(inner) for key, inner in value.items())
     if isinstance(value, list | tuple | set):
         return all(map(is_known, value))
-    return not isinstance(value, Unknown)
+    return not isinstance(value, Unknown | Section)
 
 
 def _name(node: ast.Name, names: Mapping[str, Any]) -> Any:
@@ -51,10 +58,17 @@ def _name(node: ast.Name, names: Mapping[str, Any]) -> Any:
 
 
 def _attribute(node: ast.Attribute, names: Mapping[str, Any]) -> Any:
-    if (text := ast.unparse(node)) in names:
-        return names[text]
     above = evaluate(node.value, names)
+    if isinstance(above, Section):
+        return _below(above, node.attr, names)
     return Symbol(f"{above.name}.{node.attr}") if isinstance(above, Symbol) else Unknown()
+
+
+def _below(section: Section, key: Any, names: Mapping[str, Any]) -> Any:
+    """A section of the configuration, or what was set in a section."""
+    if not isinstance(key, str):
+        return Unknown()
+    return names.get(f"c.{section.name}.{key}", Unknown()) if section.name else Section(key)
 
 
 def _dictionary(node: ast.Dict, names: Mapping[str, Any]) -> Any:
@@ -143,6 +157,8 @@ def _chosen(node: ast.IfExp, names: Mapping[str, Any]) -> Any:
 
 def _item(node: ast.Subscript, names: Mapping[str, Any]) -> Any:
     whole, key = evaluate(node.value, names), evaluate(node.slice, names)
+    if isinstance(whole, Section):
+        return _below(whole, key, names)
     return whole[key] if isinstance(whole, dict | list | tuple | str) else Unknown()
 
 
@@ -169,6 +185,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "list": list,
     "tuple": tuple,
     "dict": dict,
+    "traitlets.config.Config": dict,
+    "traitlets.config.loader.Config": dict,
     "sorted": sorted,
     "str": _words,
     "int": lambda value: int(_words(value)),
@@ -183,7 +201,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 _METHODS: dict[type, set[str]] = {
     str: {"split", "strip", "lstrip", "rstrip", "lower", "upper", "join"},
-    dict: {"keys", "values", "copy"},
+    dict: {"keys", "values", "items", "copy"},
     list: {"copy"},
     set: {"copy", "union"},
 }
@@ -200,8 +218,11 @@ def _called(node: ast.Call, names: Mapping[str, Any]) -> Any:
             found = getattr(owner, node.func.attr)(*values)
             return found if isinstance(found, str | list | dict | set) else list(found)
     function = evaluate(node.func, names)
-    if isinstance(function, Symbol) and function.name in _FUNCTIONS and all(map(is_known, [*values, *named.values()])):
-        return _FUNCTIONS[function.name](*values, **named)
+    if isinstance(function, Symbol) and function.name.rpartition(".")[2] == "get_config":
+        return Section()
+    compute = _FUNCTIONS.get(function.name) if isinstance(function, Symbol) else None
+    if compute and (compute is dict or all(map(is_known, [*values, *named.values()]))):
+        return compute(*values, **named)
     return Unknown()
 
 

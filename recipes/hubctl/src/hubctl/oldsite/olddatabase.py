@@ -1,5 +1,6 @@
 """The database of an old hub: copied without a byte of it changing, and brought to the schema of this release."""
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -11,7 +12,11 @@ from pathlib import Path
 
 from hubctl import layout as places
 from hubctl.errors import HubError
+from hubctl.fulldisk import is_full, no_space
 from hubctl.upgrading.database import snapshot
+
+_FULL = ("database or disk is full", f"[Errno {errno.ENOSPC}]", f"[Errno {errno.EDQUOT}]")
+"""What SQLite and Python say of a full disk."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,14 @@ def copy(source: Path, work: Path) -> Copy:
             users = {name: bool(admin) for name, admin in database.execute("SELECT name, admin FROM users")}
             owners = _token_owners(database)
             _forget_servers(database)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
+        if is_full(error):
+            raise no_space(f"{source} can't be copied", work.parent) from None
+        if isinstance(error, OSError):
+            raise HubError(f"{source} can't be copied: {error.strerror}", "run this as root") from None
         raise HubError(
             f"{source} is no database of JupyterHub: {error}", "--config names another old hub's file"
         ) from None
-    except OSError as error:
-        raise HubError(f"{source} can't be copied: {error.strerror}", "run this as root") from None
     return Copy(source, file, users, owners)
 
 
@@ -69,6 +76,8 @@ def upgrade(copied: Copy) -> None:
         "PATH": f"{places.environment() / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     }
     done = subprocess.run(command, cwd=copied.file.parent, env=surroundings, capture_output=True, text=True)
+    if any(words in done.stderr for words in _FULL):
+        raise no_space(f"{copied.source} can't be brought to this release", copied.file.parent.parent)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it says no reason"])[-1]
         raise HubError(f"{copied.source} can't be brought to this release: {last}", "nothing was changed")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hubctl import processes
 from hubctl.errors import HubError
-from hubctl.oldsite import oldconfig
+from hubctl.oldsite import reading
 from hubctl.oldsite.oldconfig import OldConfig
 from hubctl.processes import Process
 
@@ -82,7 +82,7 @@ def find(prefix: Path, config: Path | None) -> OldHub:
         raise HubError(f"{prefix} is no folder", "give the environment that the old hub was installed in")
     running = next(_hubs_of(prefix), None)
     path = config or _config_of(running) or _only(prefix)
-    found = oldconfig.read(path)
+    found = reading.read(path)
     if found.is_ours:
         raise HubError(
             f"{path} is the configuration of a hub like this one", "`hubctl backup` and `restore` take it along"

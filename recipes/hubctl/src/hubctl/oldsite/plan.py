@@ -15,7 +15,7 @@ from hubctl.doctor.finding import State
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.oldsite import carry, olddatabase
-from hubctl.oldsite.carry import Carried, Findings, Person
+from hubctl.oldsite.findings import Carried, Findings, Person
 from hubctl.oldsite.olddatabase import Copy
 from hubctl.oldsite.oldhub import OldHub
 from hubctl.settings import DRIVER_SHARE, Settings
@@ -175,14 +175,20 @@ def _pair(plan: Plan, settings: Settings, layout: Layout) -> list[Carried]:
     if key is None or cert is None:
         _person(plan, lines, "they are not where that says: `hubctl cert install KEY CERT` takes them from elsewhere")
         return []
-    if key.is_symlink() or cert.is_symlink():
+    target = Files(layout.below(settings.tls.key), layout.below(settings.tls.cert))
+    is_linked = key.is_symlink() or cert.is_symlink()
+    problems = _faults(Files(key, cert))
+    if is_linked:  # a copy has modes of its own
+        problems += [finding.found for finding in tlspair.modes(Files(key, cert))]
+    else:
+        problems += [f"{path} is a link, and stays" for path in (target.key, target.cert) if path.is_symlink()]
+    if problems:
+        _person(plan, lines, f"{'; '.join(problems)}: `hubctl cert install KEY CERT` takes another pair")
+    elif is_linked:
         found = {"key": key, "cert": cert}
         return [
             Carried(f"JupyterHub.ssl_{name}", lines[name], ("tls", name), str(path)) for name, path in found.items()
         ]
-    target = Files(layout.below(settings.tls.key), layout.below(settings.tls.cert))
-    if problems := _faults(Files(key, cert), target):
-        _person(plan, lines, f"{'; '.join(problems)}: `hubctl cert install KEY CERT` takes another pair")
     elif not (_same(key, target.key) and _same(cert, target.cert)):
         plan.pair = Files(key, cert)
     return []
@@ -192,14 +198,13 @@ def _person(plan: Plan, lines: dict[str, int], do: str) -> None:
     plan.persons.append(Person("JupyterHub.ssl_key, JupyterHub.ssl_cert", do, lines["key"]))
 
 
-def _faults(pair: Files, target: Files) -> list[str]:
-    """Why a pair can't be used, or can't be put in the place of another."""
-    links = [f"{path} is a link, and stays" for path in (target.key, target.cert) if path.is_symlink()]
+def _faults(pair: Files) -> list[str]:
+    """Why a pair can't be used."""
     try:
         found = tlspair.examine(pair, tlspair.host_names())
     except HubError as error:
         return [error.what]
-    return links + [finding.found for finding in found if finding.state == State.FAULT]
+    return [finding.found for finding in found if finding.state == State.FAULT]
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -99,6 +99,43 @@ def test_comments_about_other_settings_stay_above_them(file: Path, config: Run, 
     assert text.index("limits:    ") < text.index("group_limits:") < text.index("#  - {group: analysts")
 
 
+COMMENTED = """\
+docker:
+  images:                       # users choose
+    # the one for everybody
+    - name: a                   # of a
+      image: a
+    # the one for Spark
+    - name: b                   # of b
+      # from the site's registry
+      image: b                  # of b, too
+    # the one for R
+    - name: c
+      image: c
+    # about the network
+  network: bridge
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "gone"),
+    [
+        ("docker.images[0]", ["# of a"]),
+        ("docker.images[1]", ["# of b", "# from the site's registry", "# of b, too"]),
+        ("docker.images[2]", []),
+        ("docker.images", ["# of a", "# of b", "# of b, too"]),
+    ],
+)
+def test_what_is_taken_away_takes_no_comment_along_but_its_own(
+    file: Path, config: Run, key: str, gone: list[str]
+) -> None:
+    """And the order of those that stay is what it was."""
+    file.write_text(COMMENTED)
+    config("unset", key)
+    assert comments(file.read_text()) == [comment for comment in comments(COMMENTED) if comment not in gone]
+    assert changed_lines(COMMENTED, file.read_text()) == []
+
+
 def test_setting_and_unsetting_leaves_the_file_as_it_was(file: Path, config: Run) -> None:
     before = file.read_text()
     config("set", "docker.images[0].memory", "6g")

@@ -16,8 +16,8 @@ from hubctl import yamlfile
 
 
 def assign(section: CommentedMap | CommentedSeq, key: str | int, value: Any) -> None:
-    """Puts ``value`` in the place of what was there."""
-    below = _cut(section, key) if _has(section, key) else ""
+    """Puts ``value`` in the place of what was there. Comments on the lines of that go with it; lines of comments stay."""
+    below = "".join(_within(section, key)) + _cut(section, key) if _has(section, key) else ""
     section[key] = value
     _add(section, key, below)
 
@@ -33,12 +33,17 @@ def append(section: CommentedMap, key: str, item: Any) -> None:
 
 
 def remove_item(section: CommentedMap, key: str, index: int) -> None:
-    """Takes an item out of the list ``section[key]``."""
-    below = _cut(section, key)
-    del section[key][index]
-    if not section[key]:
-        section[key].fa.set_flow_style()
-    _add(section, key, below)
+    """Takes an item out of the list ``section[key]``, with the comments in it."""
+    items = section[key]
+    below = _cut(items, index)
+    del items[index]
+    if index > 0:
+        _add(items, index - 1, below)
+    elif items:
+        _write(section, key, below)
+    else:
+        items.fa.set_flow_style()
+        _add(section, key, below)
 
 
 def dump(tree: CommentedMap, text: str) -> str:
@@ -112,10 +117,34 @@ def _add(section: Any, key: Any, below: str) -> None:
     """Puts lines below ``section[key]``."""
     if not below:
         return
-    owner, last = _last(section, key)
-    comments = owner.ca.items.setdefault(last, [None] * 4)
+    _write(*_last(section, key), below)
+
+
+def _write(owner: Any, key: Any, below: str) -> None:
+    """Puts lines right after what stands at a key: before a list's first item, where a list does."""
+    if not below:
+        return
+    comments = owner.ca.items.setdefault(key, [None] * 4)
     token = comments[_slot(owner)]
     if token is None:
         comments[_slot(owner)] = CommentToken(f"\n{below}", CommentMark(0), None)
     else:
         token.value = token.value.rstrip("\n") + "\n" + below
+
+
+def _within(section: Any, key: Any) -> Iterator[str]:
+    """The lines of comments inside of ``section[key]``; those below its last value are below it."""
+    last_owner, last = _last(section, key)
+    for owner, name in _values(section[key]):
+        comments = owner.ca.items.get(name)
+        token = comments[_slot(owner)] if comments else None
+        if token is not None and not (owner is last_owner and name == last):
+            yield token.value.partition("\n")[2]
+
+
+def _values(node: Any) -> Iterator[tuple[Any, Any]]:
+    """All that a section or list holds, in the order of their lines: what holds it, and its key there."""
+    if isinstance(node, CommentedMap | CommentedSeq):
+        for key in node if isinstance(node, CommentedMap) else range(len(node)):
+            yield node, key
+            yield from _values(node[key])

@@ -3,32 +3,24 @@
 `make pictures` keeps what is on the pages in docs/pictures/; else they are only looked at.
 """
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import SECONDS, run_cell
-from tests.ports import free_ports
+from tests.e2e.docker_hub import DockerHub, docker_hub
 from tests.realm_server import remove_containers
 
 USER = "ada"
 
 SETTINGS = """\
-auth: shared-password
-spawner: docker
-bind: 127.0.0.1
-port: {port}
-internal_ports: {{hub: {hub}, proxy_api: {proxy}}}
 docker:
   images:
-    - {{name: Analysis, image: hubforge/notebook, description: 'Python, pandas, PySpark'}}
-    - {{name: Large, image: hubforge/notebook, description: The same with more memory, memory: 8g, cpu: 4}}
-pyspark: {{driver_memory: [1g, 2g]}}
+    - {name: Analysis, image: hubforge/notebook, description: 'Python, pandas, PySpark'}
+    - {name: Large, image: hubforge/notebook, description: The same with more memory, memory: 8g, cpu: 4}
+pyspark: {driver_memory: [1g, 2g]}
 """
 
 # A server answers when the test has seen the page before that: on a fast machine nobody would.
@@ -44,45 +36,16 @@ Keep = Callable[[str, int], None]
 """The picture's name, and how much of the page is to be in it: pixels from its top."""
 
 
-@dataclass(frozen=True)
-class Hub:
-    """A running hub with containers of the users' image."""
-
-    root: Path
-    address: str
-
-    @property
-    def password(self) -> str:
-        return (self.root / "var/lib/jupyterhub/shared_password").read_text().strip()
-
-    def go_on(self) -> None:
-        """Lets the server answer."""
-        (self.root / "var/lib/jupyterhub/homes" / USER / ".go").touch()
-
-
 @pytest.fixture
-def hub(prefix: Path, notebook_image: str) -> Iterator[Hub]:
-    port, internal, proxy = free_ports(3)
-    # not below pytest's own folder, which nobody else can enter
-    root = Path(f"/var/tmp/hubforge-test-{port}")
-    root.mkdir(mode=0o755)
-
-    def hubctl(*arguments: str) -> None:
-        program = prefix / "envs" / "jupyterhubenv" / "bin" / "hubctl"
-        subprocess.run([str(program), "--root", str(root), *arguments], check=True, stdin=subprocess.DEVNULL)
-
-    try:
-        hubctl("setup", "--auth", "shared-password", "--spawner", "docker")
-        (root / "etc/jupyterhub/hub.yaml").write_text(SETTINGS.format(port=port, hub=internal, proxy=proxy))
+def hub(prefix: Path, notebook_image: str) -> Iterator[DockerHub]:
+    def prepare(root: Path) -> None:
         (root / "etc/jupyterhub/jupyterhub_config.d/10-test.py").write_text(PATIENCE)
-        hubctl("start")
+
+    with docker_hub(prefix, SETTINGS, prepare) as running:
         try:
-            yield Hub(root, f"https://localhost:{port}")
+            yield running
         finally:
-            hubctl("stop")
-    finally:
-        remove_containers([USER])
-        shutil.rmtree(root)
+            remove_containers([USER])
 
 
 @pytest.fixture
@@ -100,7 +63,9 @@ def keep(request: pytest.FixtureRequest, page: Page) -> Keep:
     return take
 
 
-def test_from_the_login_to_the_first_notebook_as_the_quick_start_tells_it(hub: Hub, page: Page, keep: Keep) -> None:
+def test_from_the_login_to_the_first_notebook_as_the_quick_start_tells_it(
+    hub: DockerHub, page: Page, keep: Keep
+) -> None:
     page.goto(hub.address)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     page.fill("#username_input", USER)
@@ -117,7 +82,7 @@ def test_from_the_login_to_the_first_notebook_as_the_quick_start_tells_it(hub: H
     expect(page.get_by_text("Your server is starting up.")).to_be_visible()
     expect(page.get_by_role("status")).to_have_text("Starting Jupyter in it", timeout=60 * SECONDS)
     keep("progress", 270)
-    hub.go_on()
+    (hub.home(USER) / ".go").touch()
     page.wait_for_url(f"**/user/{USER}/lab**", timeout=180 * SECONDS)
 
     notebooks = page.locator(".jp-LauncherCard[data-category=Notebook]")

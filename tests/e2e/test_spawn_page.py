@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,17 +14,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.containers import base_image
 from tests.e2e.browser import SECONDS
-from tests.ports import free_ports
+from tests.e2e.docker_hub import DockerHub, docker_hub
 from tests.spawn_site import PREFIX, lay_out_site
 
 SPARK = "hubforge-test-spark:browser"
 
 SETTINGS = """\
-auth: shared-password
-spawner: docker
-bind: 127.0.0.1
-port: {port}
-internal_ports: {{hub: {hub}, proxy_api: {proxy}}}
 docker:
   network: host
   images:
@@ -39,11 +33,8 @@ PICTURE = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 2 2'><circle cx=
 
 
 @dataclass(frozen=True)
-class Hub:
-    """A running hub with containers, in which any password is right."""
-
-    root: Path
-    address: str
+class Hub(DockerHub):
+    """A running hub in which any password is right."""
 
     def context(self, browser: Browser, user: str, javascript: bool = True, dark: bool = False) -> BrowserContext:
         """A browser's window in which ``user`` has logged in, with keys alone."""
@@ -63,7 +54,7 @@ class Hub:
 
     def go_on(self, user: str) -> None:
         """Lets the server of a user whose name begins with ``slow`` answer."""
-        (self.root / "var/lib/jupyterhub/homes" / user / "go").touch()
+        (self.home(user) / "go").touch()
 
     def container(self, user: str) -> dict[str, dict[str, object]]:
         """The user's one container, as `docker inspect` shows it."""
@@ -82,30 +73,17 @@ def hub(prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]
     container = docker("create", small, "true").strip()
     docker("commit", "--change=LABEL hubforge.jupyterhub=6 hubforge.pyspark=3.5 hubforge.java=17", container, SPARK)
     docker("rm", container)
-    port, internal, proxy = free_ports(3)
-    # not below pytest's own folder, which nobody else can enter
-    root = Path(f"/var/tmp/hubforge-test-{port}")
-    root.mkdir(mode=0o755)
 
-    def hubctl(*arguments: str) -> None:
-        program = prefix / "envs" / "jupyterhubenv" / "bin" / "hubctl"
-        subprocess.run([str(program), "--root", str(root), *arguments], check=True, stdin=subprocess.DEVNULL)
-
-    try:
-        hubctl("setup", "--auth", "shared-password", "--spawner", "docker")
-        settings = SETTINGS.format(port=port, hub=internal, proxy=proxy, small=small, spark=SPARK)
-        (root / "etc/jupyterhub/hub.yaml").write_text(settings)
+    def prepare(root: Path) -> None:
         (root / "small.svg").write_text(PICTURE)
         lay_out_site(root)
-        hubctl("start")
+
+    with docker_hub(prefix, SETTINGS.format(small=small, spark=SPARK), prepare) as running:
         try:
-            yield Hub(root, f"https://localhost:{port}")
+            yield Hub(**vars(running))
         finally:
-            hubctl("stop")
-    finally:
-        for left in docker("ps", "--all", "--quiet", f"--filter=name=^/{PREFIX}-").split():
-            docker("rm", "--force", left)
-        shutil.rmtree(root)
+            for left in docker("ps", "--all", "--quiet", f"--filter=name=^/{PREFIX}-").split():
+                docker("rm", "--force", left)
 
 
 def focused(page: Page, attribute: str) -> str:

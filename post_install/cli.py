@@ -11,10 +11,13 @@ from types import FrameType
 
 from post_install import removal
 from post_install.choices import AUTHS, SPAWNERS
-from post_install.host import NEEDS_ROOT, Host, Step, StepError
+from post_install.host import NEEDS_ROOT, Host, Step, StepError, needs_host
 from post_install.steps import STEPS
 
 HERE = Path(__file__).resolve().parent
+JOURNAL = "/var/lib/jupyterhub/unfinished.json"
+"""``hubctl/onestep.py`` has it while several files change in one step."""
+
 MISSING = 1
 UNSEEN = 3
 FAILED = 5
@@ -76,6 +79,11 @@ def check(host: Host, steps: Sequence[Step] = STEPS) -> int:
 def ensure(host: Host, again: str, steps: Sequence[Step] = STEPS) -> int:
     """Runs these steps; ``again`` is the command that does so once more."""
     _say_limits(host)
+    try:
+        _finish(host)
+    except StepError as error:
+        print(f"failed: {error}. When it is put right, run again: {again}", file=sys.stderr)
+        return FAILED
     changed = 0
     failed: list[str] = []
     for step in steps:
@@ -125,6 +133,21 @@ def _attempt(call: Callable[[Host], list[str]], host: Host) -> list[str] | StepE
         return error
     except OSError as error:
         return StepError(f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _finish(host: Host) -> None:
+    """What a killed command of `hubctl` was changing comes first: each of its commands finishes that.
+
+    Raises:
+        StepError: it does not; the steps would meet files that do not fit each other.
+    """
+    journal = host.at(JOURNAL)
+    if needs_host(host) or not journal.exists():
+        return
+    ran = host.run([str(host.env / "bin" / "hubctl"), "--root", str(host.root), "config", "validate"])
+    if journal.exists():
+        raise StepError(f"{journal}: what an interrupted hubctl has left can't be finished: {ran.complaint}")
+    print(ran.complaint)
 
 
 def _say_limits(host: Host) -> None:

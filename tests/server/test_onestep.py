@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import ServerRoot, self_signed
 from hubctl import backup, onestep, restore, tlspair
+from hubctl import layout as places
 from hubctl.layout import Layout
 from hubctl.tlspair import Files
 from kill_support import killed
@@ -171,6 +172,27 @@ def test_a_hub_that_is_started_by_something_else_finishes_it_as_well(server_root
     variables = os.environ | {"HUBFORGE_ROOT": str(server_root.path), "HOME": str(server_root.path)}
     subprocess.run(command, cwd=server_root.path, env=variables, capture_output=True, check=True)
     assert server_root.certificate.read_bytes() == between.cert.read_bytes()
+
+
+def test_the_steps_of_an_installer_finish_it_first(server_root: ServerRoot, between: Files) -> None:
+    """As `hub-installer.sh -u` runs them. They would refuse the new key with the old certificate."""
+    steps = [places.shipped("post_install"), "--root", server_root.path, "--prefix", places.base_prefix()]
+    command = server_root.user.wrap(sys.executable, "-I", "-B", *steps, "--only", "tls")
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True)
+    assert (done.returncode, done.stdout.splitlines()[-2:]) == (0, ["tls: ok", "nothing changed"]), done.stderr
+    assert "a command before this one was interrupted; it is finished now" in done.stdout
+    assert server_root.certificate.read_bytes() == between.cert.read_bytes()
+
+
+def test_what_can_not_be_finished_stops_the_steps(server_root: ServerRoot, between: Files) -> None:
+    journal = Layout(server_root.path).journal
+    os.chown(journal, 12345, 12345)  # it is not carried out then
+    steps = [places.shipped("post_install"), "--root", server_root.path, "--prefix", places.base_prefix()]
+    done = subprocess.run(
+        server_root.user.wrap(sys.executable, "-I", "-B", *steps), cwd="/", capture_output=True, text=True
+    )
+    assert (done.returncode, f"failed: {journal}: what an interrupted hubctl" in done.stderr) == (5, True)
+    assert ": ok" not in done.stdout
 
 
 def test_what_another_user_has_written_there_is_not_carried_out(server_root: ServerRoot, folder: Path) -> None:

@@ -16,7 +16,7 @@ from hubctl import yamlfile
 
 
 def assign(section: CommentedMap | CommentedSeq, key: str | int, value: Any) -> None:
-    """Puts ``value`` in the place of what was there. Comments on the lines of that go with it; lines of comments stay."""
+    """Puts ``value`` in the place of what was there. Comments beside that go with it, lines of comments stay."""
     below = "".join(_within(section, key)) + _cut(section, key) if _has(section, key) else ""
     section[key] = value
     _add(section, key, below)

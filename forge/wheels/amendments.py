@@ -1,16 +1,22 @@
 """What single wheels get wrong for our servers, and what is done about it."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from forge.errors import ForgeError
 
-LEFT_OUT: Mapping[str, frozenset[str]] = {
+_ICONS = "share/jupyterhub/static/components/@fortawesome/fontawesome-free"
+
+LEFT_OUT: Mapping[str, tuple[str, ...]] = {
     # Compiled for glibc 2.34, though the wheel is tagged for any platform. It serves `debugpy --pid` alone, which
     # needs gdb on the server too; debugging from JupyterLab does without.
-    "debugpy": frozenset({"debugpy/_vendored/pydevd/pydevd_attach_to_process/attach_linux_amd64.so"}),
+    "debugpy": ("debugpy/_vendored/pydevd/pydevd_attach_to_process/attach_linux_amd64.so",),
+    # Of seven files that an installation would write, six are icons of Font Awesome, each drawn twice as a file of its
+    # own, then in sprites and tables. The pages name its style sheets, and these its web fonts: they stay.
+    "jupyterhub": tuple(f"{_ICONS}/{name}/*" for name in ("metadata", "sprites", "sprites-full", "svgs", "svgs-full")),
 }
-"""Files of a project's wheel that are not packaged."""
+"""Files of a project's wheel that are not packaged, as patterns of fnmatch (a star stands for folders, too)."""
 
 _LAZY_PARSER = b"""\
 def make_syntax_validator(rule_name):
@@ -50,6 +56,11 @@ _LICENSES = Path(__file__).with_name("licenses")
 def licenses(project: str) -> dict[str, bytes]:
     """Licence texts that upstream leaves out of the wheel, by file name; ``licenses/PROJECT/`` holds them."""
     return {path.name: path.read_bytes() for path in sorted((_LICENSES / project).glob("*"))}
+
+
+def is_left_out(project: str, file: str) -> bool:
+    """Whether a wheel's file is not packaged."""
+    return any(fnmatchcase(file, pattern) for pattern in LEFT_OUT.get(project, ()))
 
 
 def amended(project: str, file: str, content: bytes) -> bytes:

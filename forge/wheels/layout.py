@@ -22,7 +22,7 @@ from installer.utils import Scheme
 from forge.condapkg import PLACEHOLDER, Member
 from forge.errors import ForgeError
 from forge.target import Target
-from forge.wheels.amendments import LEFT_OUT, amended
+from forge.wheels.amendments import amended, is_left_out
 from forge.wheels.bytecode import Compiler
 from forge.wheels.metadata import Wheel
 
@@ -62,7 +62,7 @@ class Layout(WheelDestination):
         """A file of the wheel's root or of one of its ``.data`` folders."""
         name = fspath(path)
         data = amended(self.wheel.name, name, stream.read())
-        if name in LEFT_OUT.get(self.wheel.name, ()):
+        if is_left_out(self.wheel.name, name):
             return RecordEntry(name, None, None)
         if scheme == "scripts":
             if data.startswith(b"#!python"):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -76,6 +77,21 @@ def test_a_users_cell_computes(hub: ServerRoot, analyst: requests.Session) -> No
         assert message["msg_type"] != "error", message
     channel.close()
     assert message["content"]["data"]["text/plain"] == "42"
+
+
+def test_every_file_that_the_pages_and_their_style_sheets_name_is_there(hub: ServerRoot) -> None:
+    """Icons are letters of a font, which a style sheet names that another one names."""
+    session, todo, seen = browser(hub), [f"{hub.url}/hub/login"], dict[str, bool]()
+    while todo:
+        url = todo.pop()
+        answer = session.get(url)
+        seen[url] = answer.ok
+        if answer.headers["Content-Type"].startswith(("text/html", "text/css")):
+            named = re.findall(r"""(?:@import\s*["']|url\(["']?|(?:src|href)=")([^"')?]+)""", answer.text)
+            found = {urljoin(url, name) for name in named if not name.startswith(("data:", "#"))}
+            todo += [name for name in sorted(found) if "/static/" in name and name not in seen]
+    assert [url for url, is_there in seen.items() if not is_there] == []
+    assert [url for url in seen if url.endswith("/fa-solid-900.woff2")]
 
 
 def test_a_wrong_password_is_refused(hub: ServerRoot) -> None:

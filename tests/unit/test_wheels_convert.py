@@ -228,6 +228,24 @@ def test_a_helper_that_asks_for_a_newer_glibc_is_left_out_and_not_recorded(tmp_p
     assert b"attach_linux_amd64" not in members[f"{SITE}/debugpy-1.0.dist-info/RECORD"].data
 
 
+def test_icons_that_no_page_names_are_left_out_and_their_fonts_stay(tmp_path: Path, names: Path) -> None:
+    icons = "share/jupyterhub/static/components/@fortawesome/fontawesome-free"
+    kept = ["css/solid.css", "webfonts/fa-solid-900.woff2", "LICENSE.txt"]
+    gone = [
+        "svgs/solid/eye.svg",
+        "svgs-full/solid/eye.svg",
+        "sprites/solid.svg",
+        "sprites-full/solid.svg",
+        "metadata/i",
+    ]
+    files = {f"jupyterhub-1.0.data/data/{icons}/{name}": b"x" for name in (*kept, *gone)}
+    wheel = make_wheel(tmp_path, "jupyterhub", files={"jupyterhub/__init__.py": b"", **files})
+    _, members = package_of(names, wheel)
+    assert sorted(path for path in members if path.startswith(icons)) == sorted(f"{icons}/{name}" for name in kept)
+    record = next(member.data for path, member in members.items() if path.endswith("/RECORD"))
+    assert b"eye.svg" not in record
+
+
 UPSTREAM = (
     b"".join(old for old, _ in REPLACED["rfc3987-syntax"]["rfc3987_syntax/syntax_helpers.py"])
     + b"""\

@@ -10,7 +10,8 @@ import pytest
 from hubctl import images, kernels, offers
 from hubctl.images import Facts
 from hubctl.layout import Layout
-from hubctl.settings import Image, Settings, load
+from hubctl.settings import Settings, load
+from hubctl.settings_sections import Image
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager

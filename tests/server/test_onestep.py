@@ -176,7 +176,8 @@ def test_a_hub_that_is_started_by_something_else_finishes_it_as_well(server_root
 
 def test_the_steps_of_an_installer_finish_it_first(server_root: ServerRoot, between: Files) -> None:
     """As `hub-installer.sh -u` runs them. They would refuse the new key with the old certificate."""
-    steps = [places.shipped("post_install"), "--root", server_root.path, "--prefix", places.base_prefix()]
+    steps: list[str | Path] = [places.shipped("post_install"), "--root", server_root.path]
+    steps += ["--prefix", places.base_prefix()]
     command = server_root.user.wrap(sys.executable, "-I", "-B", *steps, "--only", "tls")
     done = subprocess.run(command, cwd="/", capture_output=True, text=True)
     assert (done.returncode, done.stdout.splitlines()[-2:]) == (0, ["tls: ok", "nothing changed"]), done.stderr
@@ -187,7 +188,8 @@ def test_the_steps_of_an_installer_finish_it_first(server_root: ServerRoot, betw
 def test_what_can_not_be_finished_stops_the_steps(server_root: ServerRoot, between: Files) -> None:
     journal = Layout(server_root.path).journal
     os.chown(journal, 12345, 12345)  # it is not carried out then
-    steps = [places.shipped("post_install"), "--root", server_root.path, "--prefix", places.base_prefix()]
+    steps: list[str | Path] = [places.shipped("post_install"), "--root", server_root.path]
+    steps += ["--prefix", places.base_prefix()]
     done = subprocess.run(
         server_root.user.wrap(sys.executable, "-I", "-B", *steps), cwd="/", capture_output=True, text=True
     )

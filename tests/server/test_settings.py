@@ -9,7 +9,8 @@ from typing import Any, get_args
 import pytest
 from hubctl import login
 from hubctl.errors import HubError
-from hubctl.settings import Auth, Settings, Spawner, load
+from hubctl.settings import Settings, load
+from hubctl.settings_sections import Auth, Spawner
 from hubctl.units import format_duration, format_memory, parse_duration, parse_memory
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo

@@ -42,7 +42,7 @@ from hubctl.metrics import metrics
 from hubctl.oldsite.command import migrate
 from hubctl.reload import reload
 from hubctl.rollback import rollback
-from hubctl.settings import Auth, Spawner
+from hubctl.settings_sections import Auth, Spawner
 from hubctl.tickets import Ticket
 from hubctl.units import say_memory
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from hubctl import homes, images, kernels, krb5conf, names, servers, shared
 from hubctl.layout import Layout
-from hubctl.settings import Image, Mount, Settings
+from hubctl.settings import Settings
+from hubctl.settings_sections import Image, Mount
 from hubctl.startqueue import StartQueue
 from hubctl.units import format_memory
 

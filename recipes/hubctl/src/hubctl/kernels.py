@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from hubctl import images, wholefile
 from hubctl.layout import Layout
-from hubctl.settings import Image, Settings
+from hubctl.settings import Settings
+from hubctl.settings_sections import Image
 from hubctl.units import format_memory
 
 INSIDE = PurePosixPath("/usr/local/share/jupyter/kernels")

@@ -5,7 +5,8 @@ from typing import Any
 
 from hubctl import tokens
 from hubctl.layout import Layout
-from hubctl.settings import Auth, Settings
+from hubctl.settings import Settings
+from hubctl.settings_sections import Auth
 from hubctl.units import format_duration
 
 AUTHENTICATORS: dict[Auth, str] = {"kerberos": "kerberos-pam", "pam": "pam", "shared-password": "shared-password"}

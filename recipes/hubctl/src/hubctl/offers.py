@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader
 from hubctl import images, kernels
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.settings import PICTURE_TYPES, Image, Settings
+from hubctl.settings import Settings
+from hubctl.settings_sections import PICTURE_TYPES, Image
 from hubctl.units import format_memory, say_memory
 
 TEMPLATES = Path(__file__).with_name("templates")

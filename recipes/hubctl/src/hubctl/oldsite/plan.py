@@ -18,8 +18,9 @@ from hubctl.oldsite import carry, olddatabase
 from hubctl.oldsite.findings import Carried, Findings, Person
 from hubctl.oldsite.olddatabase import Copy
 from hubctl.oldsite.oldhub import OldHub
-from hubctl.settings import DRIVER_SHARE, Settings
+from hubctl.settings import Settings
 from hubctl.settings_errors import dotted
+from hubctl.settings_sections import DRIVER_SHARE
 from hubctl.tlspair import Files
 from hubctl.units import format_memory, parse_memory
 from hubctl.yamlfile import KeyPath

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hubctl.oldsite.expressions import Symbol
 from hubctl.oldsite.findings import Carried, Findings, Person, Rule, fits
 from hubctl.oldsite.oldconfig import Option
-from hubctl.settings import AccountName
+from hubctl.settings_sections import AccountName
 
 
 def _authenticator(findings: Findings, option: Option) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hubctl.oldsite.expressions import Symbol
 from hubctl.oldsite.findings import PYTHON, Findings, Person, Rule, fits
 from hubctl.oldsite.oldconfig import Option
-from hubctl.settings import SHORTEST_IDLE, Image, Mount
+from hubctl.settings_sections import SHORTEST_IDLE, Image, Mount
 from hubctl.units import format_duration, format_memory, parse_memory
 
 _OURS = ("/etc/passwd", "/etc/group", "/etc/krb5.conf", "/shared/jupyterhub")

@@ -45,6 +45,23 @@ def test_an_old_hub_that_runs_is_said_and_is_left_running(pair: Pair) -> None:
     assert pair.old.content() == before
 
 
+def test_an_old_hub_that_was_started_as_a_module_runs_too(pair: Pair) -> None:
+    """`python -m jupyterhub`, typed in its environment: no word of the command line has the environment's path."""
+    python = pair.old.prefix / "bin/python3"
+    shutil.copy(sys.executable, python)  # a file of its own, as conda's are
+    (pair.old.prefix / "jupyterhub.py").write_text("import time\ntime.sleep(600)\n")
+    variables = {"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}
+    typed = ["python3", "-m", "jupyterhub"]
+    with subprocess.Popen(typed, executable=python, cwd=pair.old.prefix, env=variables) as process:
+        try:
+            shown, refused = pair.migrate(), pair.migrate("--apply")
+            assert process.poll() is None
+        finally:
+            process.kill()
+    assert f"The old hub runs (process {process.pid})" in shown.stdout
+    assert (refused.returncode, f"The old hub runs (process {process.pid})" in refused.stderr) == (1, True)
+
+
 def test_killed_at_any_point_the_hub_is_the_one_before_or_the_new_one_and_the_command_finishes_it(pair: Pair) -> None:
     """JupyterHub's upgrade of the copy is left out: it takes seconds, and puts nothing in place."""
     before = pair.root.path.with_name("before")
@@ -109,6 +126,26 @@ def test_what_a_killed_hub_had_not_written_to_its_database_is_read_without_writi
     work = pair.root.path / "work"
     work.mkdir()
     assert set(olddatabase.copy(database, work).users) == {"alice", "bob", "dora", "eve"}
+    assert pair.old.content() == before
+
+
+def test_what_a_killed_hub_was_at_is_undone_in_the_copy_alone(pair: Pair) -> None:
+    database = pair.old.prefix / "jupyterhub.sqlite"
+    program = (
+        "import os, sqlite3, sys\nlinked = sqlite3.connect(sys.argv[1])\n"
+        "linked.execute('PRAGMA cache_size = 1')\n"  # so that SQLite writes before the commit
+        "linked.execute(\"UPDATE users SET name = 'half-' || name\")\n"
+        "linked.execute('CREATE TABLE half (filler)')\n"
+        "linked.executemany('INSERT INTO half VALUES (?)', [('x' * 4000,)] * 100)\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, database], check=True)
+    before = pair.old.content()
+    assert f"{database}-journal" in before
+    assert b"half-alice" in database.read_bytes(), "what was begun stands in the file"
+    work = pair.root.path / "work"
+    work.mkdir()
+    assert set(olddatabase.copy(database, work).users) == {"alice", "bob", "eve"}
     assert pair.old.content() == before
 
 

@@ -7,15 +7,17 @@ import os
 import sqlite3
 import stat
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-from hubctl import upgrade, verify
+from hubctl import rollback, upgrade, verify
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.revisions import Revision
 from hubctl.upgrading import course, database, journal, lifeboat, prefix
 from hubctl.upgrading.journal import Before, Journal
 from hubctl.upgrading.lock import alone
@@ -111,22 +113,76 @@ def hold(path: Path, ready: "multiprocessing.synchronize.Event", done: "multipro
         done.wait()
 
 
-def test_the_second_change_at_a_time_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
+@contextmanager
+def somebody_changing(folder: Path) -> Iterator[int]:
+    """Another process that holds the lock in a folder; its number."""
     context = multiprocessing.get_context("fork")
     ready, done = context.Event(), context.Event()
-    first = context.Process(target=hold, args=(tmp_path / "lock", ready, done))
-    first.start()
+    other = context.Process(target=hold, args=(folder / "lock", ready, done))
+    other.start()
     ready.wait()
     try:
-        with pytest.raises(prefix.FailedError, match=f"process {first.pid} is changing"), alone(tmp_path / "lock"):
-            pass
+        assert other.pid
+        yield other.pid
     finally:
         done.set()
-        first.join()
+        other.join()
+
+
+def test_the_second_change_at_a_time_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
+    with (
+        somebody_changing(tmp_path) as pid,
+        pytest.raises(prefix.FailedError, match=f"process {pid} is changing"),
+        alone(tmp_path / "lock"),
+    ):
+        pass
     (tmp_path / "lock").write_text("1\n")  # what a kill leaves, with a number that is another process now
     with alone(tmp_path / "lock"):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
     assert not (tmp_path / "lock").exists()
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A prefix whose hub's environment has had two revisions; it has no conda, and nothing here comes so far."""
+    environment = tmp_path / "prefix/envs/jupyterhubenv"
+    environment.mkdir(parents=True)
+    (tmp_path / "prefix/.hubforge").mkdir()
+    monkeypatch.setattr("hubctl.layout.environment", lambda: environment)
+    found = [Revision(0, "", "2026.10", 1, 0, 0), Revision(1, "", "2026.11", 1, 0, 0)]
+    monkeypatch.setattr("hubctl.rollback.read", lambda _: found)
+    return tmp_path / "prefix"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_rollback_while_somebody_changes_the_installation_is_refused_with_their_process(installation: Path) -> None:
+    with somebody_changing(installation / ".hubforge") as pid:
+        before = content(installation)
+        with pytest.raises(HubError, match=f"process {pid} is changing"):
+            rollback.rollback(to=None, yes=True)
+        assert content(installation) == before
+
+
+def test_an_upgrade_while_another_one_prepares_itself_is_refused_and_takes_nothing_of_it(installation: Path) -> None:
+    upgrade.folder().mkdir()
+    (upgrade.folder() / "finish").write_text("the first one's")
+    with somebody_changing(installation / ".hubforge") as pid:
+        before = content(installation)
+        with pytest.raises(HubError, match=f"process {pid} is changing"):
+            upgrade._prepare(Layout(installation), "2026.12", restart=False)
+        assert content(installation) == before
+
+
+def test_an_upgrade_after_which_another_one_has_begun_leaves_it_its_journal(installation: Path) -> None:
+    upgrade.folder().mkdir()
+    Journal("/", "2026.12", HUB, BASE, altered=[], restart=False).write(upgrade.folder())
+    before = content(installation)
+    with pytest.raises(HubError, match="another upgrade has begun meanwhile"):
+        upgrade._prepare(Layout(installation), "2026.13", restart=False)
+    assert content(installation) == before
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What ``hubctl upgrade`` leaves on the disk so that it can be gone on with, and gone back from."""
 
+import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -23,6 +24,8 @@ from hubctl.upgrading.journal import Before, Journal
 from hubctl.upgrading.lock import alone
 from kill_support import killed
 from power_support import Power
+
+from tests.waiting import wait_for
 
 HUB = Before("/opt/miniconda3/envs/jupyterhubenv", 3, ["hubforge-2026.10-0", "hubforge-base-1-0", "idna-3.0-py_0"])
 BASE = Before("/opt/miniconda3", 1, ["hubforge-base-2026.10-0"])
@@ -183,6 +186,47 @@ def test_an_upgrade_after_which_another_one_has_begun_leaves_it_its_journal(inst
     with pytest.raises(HubError, match="another upgrade has begun meanwhile"):
         upgrade._prepare(Layout(installation), "2026.13", restart=False)
     assert content(installation) == before
+
+
+STEPS = """\
+#!/bin/sh
+case "$*" in
+*{step}*) mv {hold} {held}; while [ -e {held} ]; do sleep 0.1; done ;;
+esac
+"""
+"""Plays the hub's Python: whatever it is to run succeeds, and one step takes as long as the test wants."""
+
+
+@pytest.mark.parametrize("step", ["share/hubforge/post_install", "upgrade-db"])
+def test_a_step_that_outlives_the_kill_of_its_upgrade_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """`kill -9` of one process ends no other one."""
+    monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.bring", lambda *_: None)
+    monkeypatch.setattr(course, "_runs", lambda _: False)
+    monkeypatch.setattr(course, "_has_moved", lambda _: True)
+    environment, folder, state = tmp_path / "env", tmp_path / "hubforge/upgrade", tmp_path / "var/lib/jupyterhub"
+    hold, held = tmp_path / "hold", tmp_path / "held"
+    for made in (environment / "bin", folder, state):
+        made.mkdir(parents=True)
+    make_database(state / "jupyterhub.sqlite", 1)
+    hold.touch()
+    (environment / "bin/python").write_text(STEPS.format(step=step, hold=hold, held=held))
+    (environment / "bin/python").chmod(0o755)
+    hub = replace(HUB, folder=str(environment))
+    Journal(str(tmp_path), "2026.11", hub, BASE, altered=[], restart=False).write(folder)
+    running = multiprocessing.get_context("fork").Process(target=course.main, args=(folder, False))
+    running.start()
+    wait_for("the step", held.exists)
+    running.kill()
+    running.join()
+    with (folder.parent / "lock").open() as lock:
+        try:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            held.unlink()
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Course:
 
     Attributes:
         folder: where its journal and its copy of conda are.
-        held: the descriptor of its lock.
+        held: the descriptor of its lock. What changes things inherits it: after a kill, its end is waited for.
     """
 
     folder: Path
@@ -129,7 +129,8 @@ def _set_up(course: Course) -> None:
     _say("Looking at the host (hubctl setup)")
     arguments = ["--root", course.journal.root, "--prefix", course.journal.base.folder, "--diff"]
     steps = Path(course.journal.hub.folder, "share/hubforge/post_install")
-    if subprocess.run([_python(course), "-I", "-B", str(steps), *arguments]).returncode:
+    command = [_python(course), "-I", "-B", str(steps), *arguments]
+    if subprocess.run(command, pass_fds=(course.held,)).returncode:
         raise FailedError("a step of `hubctl setup` did not succeed")
 
 
@@ -162,7 +163,7 @@ def _migrate(course: Course) -> Course:
         config = programs.parent / "share/hubforge/config/jupyterhub_config.py"
     variables = _surroundings(course) | {"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}"}
     command = [_python(course), "-m", "jupyterhub", "upgrade-db", "--config", str(config)]
-    if subprocess.run(command, env=variables, cwd=course.database.parent).returncode:
+    if subprocess.run(command, env=variables, cwd=course.database.parent, pass_fds=(course.held,)).returncode:
         raise FailedError("`jupyterhub upgrade-db` did not succeed")
     return course
 

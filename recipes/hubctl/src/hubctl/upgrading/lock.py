@@ -11,7 +11,7 @@ from .prefix import FailedError
 
 @contextmanager
 def alone(path: Path) -> Iterator[int]:
-    """Holds the lock (flock(2)); gives its descriptor, for conda to inherit: one that outlives a kill is waited for.
+    """Holds the lock (flock(2)); gives its descriptor, for programs to inherit: one that outlives a kill is waited for.
 
     Raises:
         FailedError: somebody else changes the installation.

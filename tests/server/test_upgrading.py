@@ -105,6 +105,8 @@ def test_half_a_record_is_taken_away_and_whole_ones_stay(tmp_path: Path) -> None
 def test_what_a_killed_conda_has_left_of_its_own_goes_and_other_files_stay(tmp_path: Path) -> None:
     (tmp_path / ".condatmp/0f").mkdir(parents=True)
     (tmp_path / ".tmpabcdefgh").write_text("lib/python3.13/site-packages/idna/core.py\n")
+    (tmp_path / ".tmp01234567").write_text('eval "$(conda shell.posix hook)"\npython -Wi -m compileall -q -l -i list\n')
+    (tmp_path / ".tmpempty___").touch()
     (tmp_path / ".tmpnotconda").write_text("a person's")
     prefix.Prefix(tmp_path, tmp_path, ())._sweep()
     assert [path.name for path in tmp_path.iterdir()] == [".tmpnotconda"]

@@ -60,10 +60,13 @@ class Prefix:
         return sorted(path.stem for path in (self.folder / "conda-meta").glob("*.json"))
 
     def _sweep(self) -> None:
-        """What killed runs of conda have left of their own: its folder, and lists of what was to be compiled."""
+        """What killed runs of conda have left: its folder, lists of what was to be compiled, and scripts that do it."""
         shutil.rmtree(self.folder / ".condatmp", ignore_errors=True)
         for path in self.folder.glob(".tmp????????"):
-            if path.is_file() and path.read_text(errors="replace").rstrip().endswith(".py"):
+            if not path.is_file():
+                continue
+            text = path.read_text(errors="replace").rstrip()
+            if text.endswith(".py") or "-m compileall" in text or not text:
                 path.unlink()
 
     def _was_killed(self) -> bool:

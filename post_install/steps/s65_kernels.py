@@ -20,7 +20,8 @@ def ensure(host: Host) -> list[str]:
 def _hubctl(host: Host, *options: str) -> Ran:
     """The settings are YAML: hubctl reads them, with the environment's own Python."""
     python = str(host.env / "bin" / "python")
-    ran = host.run([python, "-m", "hubctl", "--root", str(host.root), "image", "kernels", *options])
+    command = [python, "-I", "-B", "-m", "hubctl", "--root", str(host.root), "image", "kernels", *options]
+    ran = host.run(command)
     if ran.code and not ran.output:
         raise StepError(f"hubctl could not render the kernels: {ran.complaint}", "mend /etc/jupyterhub/hub.yaml")
     return ran

@@ -35,7 +35,7 @@ def test_the_environments_own_hubctl_renders_below_the_root(host: Host) -> None:
     hubctl = host.run = Hubctl(Ran(0, "kernelspec pyspark-1g: new\nkernelspec pyspark-2g: new\n", ""))
     assert kernels.ensure(host) == ["kernelspec pyspark-1g: new", "kernelspec pyspark-2g: new"]
     assert hubctl.seen[0] == str(host.env / "bin" / "python")
-    assert hubctl.seen[1:] == ["-m", "hubctl", "--root", str(host.root), "image", "kernels"]
+    assert hubctl.seen[1:] == ["-I", "-B", "-m", "hubctl", "--root", str(host.root), "image", "kernels"]
 
 
 def test_a_second_run_changes_nothing(host: Host) -> None:

@@ -148,7 +148,7 @@ def setup(
     arguments += ["--check"] if check else []
     arguments += ["--auth", auth] if auth else []
     arguments += ["--spawner", spawner] if spawner else []
-    raise typer.Exit(subprocess.run([sys.executable, str(steps), *arguments]).returncode)
+    raise typer.Exit(subprocess.run([sys.executable, "-I", "-B", str(steps), *arguments]).returncode)
 
 
 @app.command()

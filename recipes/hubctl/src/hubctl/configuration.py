@@ -100,7 +100,7 @@ def _local_servers(c: Any, settings: Settings, layout: Layout) -> dict[str, str]
     c.JupyterHub.cleanup_servers = True
     c.ProcessSpawner.site = containers.Site(settings, layout)
     section = c.LocalProcessSpawner
-    section.cmd = shared.command(layout, sys.executable, "-m", "jupyterhub.singleuser")
+    section.cmd = shared.command(layout, sys.executable, "-P", "-m", "jupyterhub.singleuser")
     # kernels would open five ports each on the loopback that all users share; of one user, in a folder somewhere, the
     # sockets' paths might be too long
     section.args = [] if trial else ["--KernelManager.transport=ipc"]
@@ -123,7 +123,7 @@ def _services(c: Any, settings: Settings, layout: Layout) -> None:
         roles.append({"name": "metrics", "services": ["metrics"], "scopes": ["read:metrics"]})
     if settings.idle_culler.enabled:
         timeout = int(settings.idle_culler.timeout.total_seconds())
-        command = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={timeout}"]
+        command = [sys.executable, "-P", "-m", "jupyterhub_idle_culler", f"--timeout={timeout}"]
         # in the hub's folder, by which what a killed hub has left is told, wherever `jupyterhub` was started
         services.append({"name": "idle-culler", "command": command, "cwd": str(layout.state)})
         scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]

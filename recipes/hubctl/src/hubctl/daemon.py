@@ -207,7 +207,8 @@ def alone(layout: Layout) -> Iterator[None]:
 
 
 def _command() -> list[str]:
-    return [sys.executable, "-m", "jupyterhub", "--config", str(places.hub_config())]
+    # -P, and not -I: the administrator's Python may want PYTHONPATH, as it has it with the command `jupyterhub`
+    return [sys.executable, "-P", "-m", "jupyterhub", "--config", str(places.hub_config())]
 
 
 def end(processes: list[Process]) -> None:

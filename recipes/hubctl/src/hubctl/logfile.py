@@ -23,7 +23,7 @@ KEEP = 5
 def start_writer(path: Path) -> subprocess.Popen[bytes]:
     """Starts the process that writes the log; it ends when everybody who had its standard input has ended."""
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "hubctl.logfile", str(path)]
+    command = [sys.executable, "-I", "-B", "-m", "hubctl.logfile", str(path)]
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

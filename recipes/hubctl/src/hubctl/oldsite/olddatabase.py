@@ -70,7 +70,8 @@ def upgrade(copied: Copy) -> None:
     Raises:
         HubError: it can't be, as one of a newer JupyterHub.
     """
-    command = [sys.executable, "-m", "jupyterhub", "upgrade-db", f"--JupyterHub.db_url=sqlite:///{copied.file}"]
+    address = f"sqlite:///{copied.file}"
+    command = [sys.executable, "-I", "-B", "-m", "jupyterhub", "upgrade-db", f"--JupyterHub.db_url={address}"]
     # the command starts alembic by its name
     surroundings = os.environ | {
         "PATH": f"{places.environment() / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

@@ -108,7 +108,7 @@ def _hubs_of(prefix: Path) -> Iterator[Process]:
     """Hubs that run from an environment: JupyterHub's script or module, by a Python of that environment."""
     for process in processes.all_of_the_host():
         words = process.words
-        if not any(Path(word).name == "jupyterhub" for word in words[:3]):
+        if not any(Path(word).name == "jupyterhub" for word in words[:4]):  # hubctl starts `python -P -m jupyterhub`
             continue
         # the program, too: who started it may have typed no more than `python -m jupyterhub`
         named = [*map(Path, words[:2]), _program(process)]

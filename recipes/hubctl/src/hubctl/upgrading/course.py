@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import database
 from .disk import names_to_disk
-from .journal import NAME, Journal, read, release_of
+from .journal import MEND, NAME, Journal, read, release_of
 from .lock import alone
 from .prefix import FailedError, Prefix
 
@@ -81,7 +81,11 @@ def main(folder: Path, back: bool) -> int:
     os.umask(0o022)  # what conda and the steps make is for every user of the server
     try:
         with alone(folder.parent / "lock") as held:
-            journal = read(folder)
+            try:
+                journal = read(folder)
+            except FailedError as error:
+                print(f"hubctl: {error}: {MEND}", file=sys.stderr)
+                return 1
             if journal is None:
                 raise FailedError("no upgrade is under way")
             course = Course(folder, journal, held)
@@ -129,8 +133,7 @@ def _set_up(course: Course) -> None:
     _say("Looking at the host (hubctl setup)")
     arguments = ["--root", course.journal.root, "--prefix", course.journal.base.folder, "--diff"]
     steps = Path(course.journal.hub.folder, "share/hubforge/post_install")
-    command = [_python(course), "-I", "-B", str(steps), *arguments]
-    if subprocess.run(command, pass_fds=(course.held,)).returncode:
+    if subprocess.run([*_python(course), str(steps), *arguments], pass_fds=(course.held,)).returncode:
         raise FailedError("a step of `hubctl setup` did not succeed")
 
 
@@ -162,7 +165,7 @@ def _migrate(course: Course) -> Course:
     if not config.exists():
         config = programs.parent / "share/hubforge/config/jupyterhub_config.py"
     variables = _surroundings(course) | {"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}"}
-    command = [_python(course), "-m", "jupyterhub", "upgrade-db", "--config", str(config)]
+    command = [*_python(course), "-m", "jupyterhub", "upgrade-db", "--config", str(config)]
     if subprocess.run(command, env=variables, cwd=course.database.parent, pass_fds=(course.held,)).returncode:
         raise FailedError("`jupyterhub upgrade-db` did not succeed")
     return course
@@ -172,7 +175,7 @@ def _has_moved(course: Course) -> bool:
     """Whether the database wants another schema."""
     if not course.database.exists():
         return False
-    command = [_python(course), "-B", "-c", SCHEMA, str(course.database)]
+    command = [*_python(course), "-c", SCHEMA, str(course.database)]
     code = subprocess.run(command, env=_surroundings(course)).returncode
     if code not in (0, MOVED):
         raise FailedError(f"JupyterHub can't read {course.database}")
@@ -240,12 +243,13 @@ def _finish(course: Course) -> None:
     shutil.rmtree(course.folder, ignore_errors=True)
 
 
-def _python(course: Course) -> str:
-    return str(Path(course.journal.hub.folder, "bin/python"))
+def _python(course: Course) -> list[str]:
+    """The hub's, which loads nothing from the folder that root stands in, as it would for `-m` and `-c`."""
+    return [str(Path(course.journal.hub.folder, "bin/python")), "-I", "-B"]
 
 
 def _command(course: Course, *arguments: str) -> list[str]:
-    return [_python(course), "-B", "-m", "hubctl", *arguments]
+    return [*_python(course), "-m", "hubctl", *arguments]
 
 
 def _hubctl(course: Course, verb: str) -> None:

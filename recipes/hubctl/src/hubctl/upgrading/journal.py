@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from .disk import names_to_disk
+from .prefix import FailedError
 
 NAME = "journal.json"
+MEND = "`bash hub-installer.sh -u -f` makes the installation whole, and ends that upgrade"
+"""Of a journal that can't be read."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,18 @@ class Journal:
 
 
 def read(folder: Path) -> Journal | None:
-    """The upgrade that is under way; None where none is."""
+    """The upgrade that is under way; None where none is.
+
+    Raises:
+        FailedError: one is, but nobody knows how far it has come.
+    """
     try:
         found = json.loads((folder / NAME).read_text())
+        return Journal(**{**found, "hub": Before(**found["hub"]), "base": Before(**found["base"])})
     except FileNotFoundError:
         return None
-    return Journal(**{**found, "hub": Before(**found["hub"]), "base": Before(**found["base"])})
+    except (ValueError, TypeError, KeyError):
+        raise FailedError(f"{folder / NAME} is damaged, so it can't be told how far that upgrade has come") from None
 
 
 def release_of(packages: list[str], metapackage: str = "hubforge") -> str:

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import HubUser, ServerRoot
 from hub_support import proxy_and_culler, status, stranger
-from hubctl.doctor import installation, machine
+from hubctl import rollback, upgrade
+from hubctl.doctor import examination, installation, machine
 from hubctl.doctor.finding import Finding
+from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.upgrading.journal import Before, Journal
@@ -215,6 +217,42 @@ def test_packages_of_a_newer_system_than_this_one_are_named(tmp_path: Path, monk
     assert (found.state, "2.99 is needed by new-1-0" in found.found) == ("fault", True)
 
 
+def test_packages_with_an_upper_bound_as_well_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As conda-forge's have it."""
+    found = glibc_of(
+        tmp_path, {"new-1-0": ["__glibc >=2.99,<3.0.a0"], "a-1-0": ["__glibc >=2.17,<3.0.a0 *"]}, monkeypatch
+    )
+    assert (found.state, "2.99 is needed by new-1-0" in found.found) == ("fault", True)
+
+
+def test_half_written_record_of_a_killed_conda_is_named_with_its_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conda-meta").mkdir()
+    (tmp_path / "conda-meta/half-1-0.json").write_text('{"name": "ha')
+    (tmp_path / "conda-meta/whole-1-0.json").write_text('{"depends": ["__glibc >=2.5"]}')
+    monkeypatch.setattr("hubctl.layout.environment", lambda: tmp_path)
+    half, rest = machine.glibc(Settings(), Layout(tmp_path))
+    assert half.state == "fault"
+    assert half.found.startswith(f"{tmp_path}/conda-meta/half-1-0.json is half-written")
+    assert "hub-installer.sh -f" in half.mend
+    assert (rest.state, "need 2.5 or less" in rest.found) == ("ok", True)
+
+
+def test_a_check_that_fails_itself_says_so_and_the_others_go_on(
+    server_root: ServerRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Iterator[Finding]:
+        raise ValueError("no such\n  number")
+
+    checks = [examination.Check("first", broken), examination.Check("second", machine.disk)]
+    monkeypatch.setattr(examination, "CHECKS", checks)
+    _, (name, failed), (following, _), *_ = examination.examine(Layout(server_root.path))
+    assert (name, failed.state) == ("first", "fault")
+    assert failed.found == "this could not be looked at: ValueError: no such number"
+    assert following == "second"
+
+
 def test_packages_that_this_system_can_run_are_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = glibc_of(tmp_path, {"old-1-0": ["__glibc >=2.5"], "older-1-0": ["__glibc >=2.12"]}, monkeypatch)
     assert (found.state, "need 2.12 or less" in found.found) == ("ok", True)
@@ -237,3 +275,20 @@ def test_a_change_of_the_installation_that_was_interrupted_is_told(
         tmp_path / ".hubforge/upgrade"
     )
     assert "an upgrade to release 2026.12" in found().found
+
+
+@pytest.mark.parametrize("content", ["", '{"root": "/"', "[]", '{"root": "/"}'], ids=["empty", "half", "list", "other"])
+def test_an_upgrade_whose_journal_is_damaged_is_told_with_its_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path)
+    file = tmp_path / ".hubforge/upgrade/journal.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    (told,) = installation.check(Settings(), Layout(tmp_path))
+    assert told.state == "fault"
+    assert f"{file} is damaged" in told.found
+    assert "hub-installer.sh -u -f" in told.mend
+    for command in (upgrade.upgrade, rollback.rollback):
+        with pytest.raises(HubError, match=f"{file} is damaged.*hub-installer.sh -u -f"):
+            command()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hubctl import revisions, rollback
@@ -73,6 +74,18 @@ def test_a_revision_without_changes_is_the_one_before_it(wanted: int | None) -> 
 def test_what_cannot_be_gone_back_to_is_refused(events: list[dict[str, object]], wanted: int | None, said: str) -> None:
     with pytest.raises(HubError, match=said):
         rollback._earlier(list(revisions._revisions(events)), wanted)
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]"])
+def test_damaged_note_of_an_interrupted_rollback_is_named_with_its_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path)
+    note = tmp_path / ".hubforge/rollback"
+    note.parent.mkdir()
+    note.write_text(content)
+    with pytest.raises(HubError, match=f"{note} is damaged.*`hubctl rollback --to REVISION` goes on"):
+        rollback._begun()
 
 
 @pytest.mark.parametrize("command", ["history", "rollback"])

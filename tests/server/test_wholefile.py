@@ -36,7 +36,7 @@ def test_a_file_that_can_not_be_written_leaves_the_old_one_and_nothing_else(
     path = tmp_path / "names"
     wholefile.write(path, "old")
 
-    def full(*_: object, **__: object) -> int:
+    def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)

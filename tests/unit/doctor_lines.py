@@ -10,7 +10,7 @@ from forge.paths import ROOT
 _SOURCES = ROOT / "recipes/hubctl/src/hubctl"
 _KDC = ROOT / "recipes/jupyterhub-kerberos/src/jupyterhub_kerberos/kdc.py"
 _MODULES = (*sorted((_SOURCES / "doctor").glob("*.py")), _SOURCES / "tlspair.py", _SOURCES / "certificate.py")
-_ONE_OF = {_SOURCES / "images.py": "engine", _KDC: "principals"}
+_ONE_OF = {_SOURCES / "images.py": "engine", _SOURCES / "condarecords.py": "read", _KDC: "principals"}
 """Those of other modules whose errors are findings."""
 _OTHER = "install", "put", "replace"
 """What tlspair does beside looking."""

@@ -18,7 +18,7 @@ from hubctl import status as hub_status
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.revisions import Revision, conda, read, surroundings, with_packages
-from hubctl.upgrade import NO_RESTART, RESTART, embark, folder
+from hubctl.upgrade import NO_RESTART, RESTART, embark, under_way
 from hubctl.upgrading import journal
 from hubctl.upgrading.lock import alone
 from hubctl.upgrading.prefix import FailedError, note_wanted, remove_half_records
@@ -55,13 +55,13 @@ def rollback(
     Example: hubctl rollback --to 0
     """
     os.umask(0o022)  # conda gives new folders what it leaves, and users' servers run out of them
-    if upgrade := journal.read(folder()):
+    if upgrade := under_way():
         if restart:
             print(NO_RESTART)
         _undo(upgrade, to, yes)
     layout = Layout.current()
     found = read(places.environment())
-    begun = _begun()
+    begun = _begun(to)
     if to is None and begun is not None:
         print(f"Going on with the way back to revision {begun.revision}, which was interrupted.", flush=True)
         to = begun.revision
@@ -205,12 +205,23 @@ def _note() -> Path:
     return places.base_prefix() / ".hubforge" / "rollback"
 
 
-def _begun() -> Begun | None:
-    """What an interrupted run was at."""
+def _begun(to: int | None) -> Begun | None:
+    """What an interrupted run was at.
+
+    Raises:
+        HubError: there was one, but its note is damaged, and ``to`` doesn't say where to go either.
+    """
     try:
         return Begun(**json.loads(_note().read_text()))
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError):
+        if to is not None:
+            return None
+        raise HubError(
+            f"{_note()} is damaged, so it can't be told which revision was being gone back to",
+            "`hubctl history` shows them, `hubctl rollback --to REVISION` goes on",
+        ) from None
 
 
 def _ask_for(revision: Revision) -> None:

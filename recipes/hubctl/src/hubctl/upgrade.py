@@ -57,7 +57,7 @@ def upgrade(
 
     Example: hubctl upgrade --to 2026.12 --restart
     """
-    if begun := journal.read(folder()):
+    if begun := under_way():
         if dry_run or to not in (None, begun.release):
             raise HubError(
                 f"An upgrade to release {begun.release} was interrupted",
@@ -90,6 +90,18 @@ def upgrade(
 def folder() -> Path:
     """Where an upgrade keeps what it needs, until it is done."""
     return places.base_prefix() / ".hubforge" / "upgrade"
+
+
+def under_way() -> Journal | None:
+    """An upgrade that was interrupted.
+
+    Raises:
+        HubError: its journal is damaged.
+    """
+    try:
+        return journal.read(folder())
+    except FailedError as error:
+        raise HubError(str(error), journal.MEND) from None
 
 
 def embark(*arguments: str) -> NoReturn:

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import IO
 
 
-def write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Puts ``text``, in UTF-8, in the place of what was there. ``mode`` counts whatever the umask.
+def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+    """Puts ``content``, a text in UTF-8, in the place of what was there. ``mode`` counts whatever the umask.
 
     Raises:
         OSError: no space, or no right to; what was there is still there.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())  # renamed before it is written, an empty file could come out of a power cut
@@ -46,7 +46,7 @@ def rewrite(path: Path, text: str) -> None:
                     os.setxattr(file.fileno(), name, os.getxattr(path, name))
             os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
             file.flush()
-            os.fsync(file.fileno())  # renamed before it is written, an empty file could come out of a power cut
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -72,3 +72,9 @@ def _findings(check: Check, settings: Settings, layout: Layout) -> Iterator[Find
         yield fault(error.what, error.do)
     except OSError as error:
         yield fault(str(error), "run this as the user that the hub runs as")
+    except Exception as error:  # the other checks may have more to tell
+        told = " ".join(str(error).split())
+        yield fault(
+            f"this could not be looked at: {type(error).__name__}: {told}",
+            "hubctl itself is at fault: tell those who maintain it, with this line",
+        )

@@ -7,12 +7,18 @@ from hubctl.doctor.finding import Finding, fault, ok
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.upgrading import journal
+from hubctl.upgrading.prefix import FailedError
 
 
 def check(_settings: Settings, _layout: Layout) -> Iterator[Finding]:
     """Looks for the notes that each of them keeps until it is done."""
     state = places.base_prefix() / ".hubforge"
-    if begun := journal.read(state / "upgrade"):
+    try:
+        begun = journal.read(state / "upgrade")
+    except FailedError as error:
+        yield fault(f"an upgrade was interrupted: {error}", journal.MEND)
+        return
+    if begun:
         yield fault(
             f"an upgrade to release {begun.release} has not come to its end",
             "`hubctl upgrade` goes on, `hubctl rollback` goes back, unless it is at work now",

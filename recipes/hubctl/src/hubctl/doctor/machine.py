@@ -1,9 +1,7 @@
 """Checks of the machine below the hub: space, who may read and write, SELinux's labels."""
 
-import json
 import os
 import platform
-import re
 import shutil
 import stat
 import subprocess
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from hubctl import images
+from hubctl import condarecords, images
 from hubctl import layout as places
 from hubctl.doctor.finding import Finding, fault, ok, warning
 from hubctl.errors import HubError
@@ -129,13 +127,16 @@ def selinux(_settings: Settings, layout: Layout) -> Iterator[Finding]:
     yield fault(found, mend) if mode == "enforcing" else warning(found, mend)
 
 
-_FLOOR = re.compile(r"__glibc >=(\d+(?:\.\d+)*)")
-
-
 def glibc(_settings: Settings, _layout: Layout) -> Iterator[Finding]:
     """Whether the host's C library has what the packages were made for: a prefix may have come from a newer host."""
     has = platform.libc_ver()[1] or "0"
-    wanted = {path.stem: floor for path in _records() if (floor := _floor(path))}
+    wanted: dict[str, str] = {}
+    for record in condarecords.of(places.environment()):
+        try:
+            for floor in _floors(record):
+                wanted[record.stem] = floor
+        except HubError as error:
+            yield fault(error.what, error.do)
     lacking = sorted(name for name, floor in wanted.items() if Version(floor) > Version(has))
     highest = max(wanted.values(), key=Version, default="none")
     if not lacking:
@@ -148,15 +149,17 @@ def glibc(_settings: Settings, _layout: Layout) -> Iterator[Finding]:
     )
 
 
-def _records() -> list[Path]:
-    """conda's, one a package."""
-    return sorted((places.environment() / "conda-meta").glob("*.json"))
+def _floors(record: Path) -> Iterator[str]:
+    """The glibc that a package asks for, if any. forge writes ``__glibc >=2.28`` into all with compiled files;
+    conda-forge's packages may have an upper bound as well: ``__glibc >=2.28,<3.0.a0``.
 
-
-def _floor(record: Path) -> str:
-    """The glibc that a package asks for; empty where it asks for none. forge writes it into all with compiled files."""
+    Raises:
+        HubError: the record is damaged.
+    """
     try:
-        depends = json.loads(record.read_text(encoding="utf-8")).get("depends", [])
+        depends = condarecords.read(record).get("depends", [])
     except PermissionError:  # somebody else's environment; what can't be loaded shows at the start
-        return ""
-    return next((found[1] for line in depends if (found := _FLOOR.fullmatch(line))), "")
+        return
+    for name, *version in (line.split() for line in depends):
+        if name == "__glibc" and version:
+            yield from (bound[2:] for bound in version[0].split(",") if bound.startswith(">="))

@@ -184,6 +184,19 @@ def test_stopping_ends_the_proxy_and_the_users_local_servers_too(service: Contai
     assert running_programs(service) == ""
 
 
+def test_a_drop_in_that_is_restored_is_in_force(server: Container) -> None:
+    folders = "/etc/systemd/system/jupyterhub.service.d /etc/systemd/system/jupyterhub.slice.d"
+    server.shell(f"{HUBCTL} stop; mkdir {folders}")
+    server.shell(f"for folder in {folders}; do printf '[Unit]\\nDescription=Ours\\n' >$folder/override.conf; done")
+    server.shell(f"{HUBCTL} backup /srv/hub.tar.gz; rm -r {folders}; systemctl daemon-reload")
+    described = f"systemctl show --property=Description --value {UNIT} {SLICE}"
+    assert "Ours" not in server.shell(described)
+    server.shell(f"{HUBCTL} restore --yes /srv/hub.tar.gz")
+    restored = server.shell(described)
+    server.shell(f"rm -r {folders} /srv/hub.tar.gz; systemctl daemon-reload")
+    assert restored.split() == ["Ours", "Ours"]
+
+
 def test_after_a_boot_the_hub_is_there_by_itself(server: Container) -> None:
     server.reboot()
     wait_for_boot(server)

@@ -1,6 +1,9 @@
 """Backups of hubs, and files of the administrator's that they should hold."""
 
+import io
 import os
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 from conftest import ServerRoot
@@ -16,14 +19,15 @@ def backup(root: ServerRoot, name: str = "hub.tar.gz") -> Path:
     return file
 
 
-def put(root: ServerRoot, path: str, text: str) -> None:
+def put(root: ServerRoot, path: str, text: str, mode: int = 0o644) -> None:
     """A file of the administrator's."""
     file = root.path / path
-    for folder in (file.parent.parent, file.parent):
+    for folder in reversed(file.parents):
         if not folder.exists():
             folder.mkdir()
             os.chown(folder, root.user.uid, root.user.gid)
     file.write_text(text)
+    file.chmod(mode)
     os.chown(file, root.user.uid, root.user.gid)
 
 
@@ -35,3 +39,17 @@ def content(root: ServerRoot) -> dict[str, tuple[bytes, int]]:
         for path in files
         if path.suffix != ".lock"
     }
+
+
+def rewritten(file: Path, change: Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes] | None]) -> None:
+    """The same archive with other members, as somebody would make it who wants to write elsewhere."""
+    fresh = io.BytesIO()
+    with tarfile.open(file) as old, tarfile.open(fileobj=fresh, mode="w:gz") as new:
+        for entry in old:
+            stream = old.extractfile(entry)
+            changed = change(entry, stream.read() if stream else b"")
+            if changed:
+                entry, data = changed
+                entry.size = len(data)
+                new.addfile(entry, io.BytesIO(data))
+    file.write_bytes(fresh.getvalue())

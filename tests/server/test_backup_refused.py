@@ -9,22 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from backup_support import STATE, backup, content, put
+from backup_support import STATE, backup, content, put, rewritten
 from conftest import ServerRoot
-
-
-def rewritten(file: Path, change: Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes] | None]) -> None:
-    """The same archive with other members, as somebody would make it who wants to write elsewhere."""
-    fresh = io.BytesIO()
-    with tarfile.open(file) as old, tarfile.open(fileobj=fresh, mode="w:gz") as new:
-        for entry in old:
-            stream = old.extractfile(entry)
-            changed = change(entry, stream.read() if stream else b"")
-            if changed:
-                entry, data = changed
-                entry.size = len(data)
-                new.addfile(entry, io.BytesIO(data))
-    file.write_bytes(fresh.getvalue())
 
 
 def cut_short(file: Path) -> None:
@@ -115,6 +101,9 @@ def sealed(file: Path, name: str, data: bytes, kind: bytes = tarfile.REGTYPE, li
         ("/tmp/outside", tarfile.REGTYPE, ""),
         ("settings/jupyterhub_config.d/../../../outside", tarfile.REGTYPE, ""),
         ("settings/jupyterhub_config.d/..", tarfile.REGTYPE, ""),
+        ("settings/jupyterhub_config.d/", tarfile.REGTYPE, ""),
+        ("settings/jupyterhub_config.d/site//x.py", tarfile.REGTYPE, ""),
+        ("settings/jupyterhub.slice.d/../../jupyterhub.service", tarfile.REGTYPE, ""),
         ("settings/jupyterhub_config.d/x.py", tarfile.SYMTYPE, "/etc/passwd"),
         ("secrets/unknown", tarfile.REGTYPE, ""),
     ],

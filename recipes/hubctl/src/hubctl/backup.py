@@ -3,17 +3,22 @@
 Users' files are not in it, nor the packages: the installer brings these, and the locks in the file name them.
 """
 
+import contextlib
+import errno
 import json
 import os
+import secrets
+import shutil
 import socket
 import sqlite3
+import sys
 import tarfile
-import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hubctl import __version__, wholefile
+from hubctl import __version__, condarecords, onestep, wholefile
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl.checksum import sha256_of
@@ -30,8 +35,11 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "database/jupyterhub.sqlite"
 SETTINGS = "settings/hub.yaml"
-PYTHON = "settings/jupyterhub_config.d"
-DROP_INS = "settings/jupyterhub.service.d"
+CONFIG = "settings/jupyterhub_config.py"
+LOGROTATE = "settings/logrotate"
+
+_SHIPPED = {CONFIG: "jupyterhub_config.py", LOGROTATE: "logrotate-jupyterhub"}
+"""What they are as the release brings them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Place:
     """Where a member of the file is on the server.
 
     Attributes:
-        mode: of the file.
+        mode: of the file, at most: nobody gets rights by a backup that the file did not give.
         folder_mode: of its folder, where that has to be made.
     """
 
@@ -76,10 +84,10 @@ def write(file: Path, layout: Layout) -> Manifest:
     """
     if os.path.lexists(file):
         raise HubError(f"{file} is there already", "give another name; a backup is never overwritten")
+    settings = hub_settings.load(layout.settings)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as name:
-            work = Path(name)
-            members = _collect(layout, work)
+        with onestep.alone(layout), _work_folder(file, layout) as work:
+            members = _collect(settings, layout, work)
             manifest = Manifest(
                 datetime.now(UTC).isoformat(timespec="seconds"),
                 socket.gethostname(),
@@ -97,9 +105,27 @@ def write(file: Path, layout: Layout) -> Manifest:
         raise HubError(f"There is no backup: {error.filename or file}: {error.strerror}", do) from None
 
 
-def _collect(layout: Layout, work: Path) -> dict[str, Path]:
+@contextlib.contextmanager
+def _work_folder(file: Path, layout: Layout) -> Iterator[Path]:
+    """A folder beside the new file, which will have copies of all secrets.
+
+    A note in the hub's state says where, so that the next backup removes what a killed one has left, wherever it was.
+    """
+    note = layout.backup_note
+    if note.is_file() and note.lstat().st_uid == os.geteuid():  # nobody else may say what this user's rights do
+        shutil.rmtree(note.read_text(encoding="utf-8"), ignore_errors=True)
+    work = file.absolute().with_name(f".{file.name}.{secrets.token_hex(4)}")
+    wholefile.write(note, str(work), mode=0o600)
+    try:
+        work.mkdir(mode=0o700)
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        note.unlink(missing_ok=True)
+
+
+def _collect(settings: Settings, layout: Layout, work: Path) -> dict[str, Path]:
     """Copies of everything, so that what is hashed is what is packed, by their names in the file."""
-    settings = hub_settings.load(layout.settings)
     members: dict[str, Path] = {}
 
     def new(member: str) -> Path:
@@ -108,7 +134,7 @@ def _collect(layout: Layout, work: Path) -> dict[str, Path]:
 
     for member, place in known_places(settings, layout).items():
         if place.path.is_file() and member != DATABASE:
-            wholefile.copy(place.path, new(member), 0o600)
+            wholefile.copy(place.path, new(member), _mode(place, layout))
     if layout.database.is_file():
         try:
             snapshot(layout.database, new(DATABASE))
@@ -136,12 +162,55 @@ def known_places(settings: Settings, layout: Layout) -> dict[str, Place]:
     }
     for path in _secrets(layout):
         found[f"secrets/{path.name}"] = Place(path, 0o600, 0o700)
-    for member, folder in ((PYTHON, layout.config_folder), (DROP_INS, drop_ins(layout))):
-        for path in sorted(folder.glob("*")) if folder.is_dir() else []:
-            found[f"{member}/{path.name}"] = Place(path, 0o644)
-    if _is_edited(hub_config()):
-        found["settings/jupyterhub_config.py"] = Place(hub_config(), 0o644)
+    for member, folder in folders(layout).items():
+        for path in _files(folder):
+            found[f"{member}/{path.relative_to(folder)}"] = Place(path, 0o644)
+    for member, place in shipped_files(layout).items():
+        if _is_edited(place.path, member):
+            found[member] = place
     return found
+
+
+def folders(layout: Layout) -> dict[str, Path]:
+    """What is backed up with all that is below it, by names in the file: Python, and what `systemctl edit` makes."""
+    units = (layout.unit, layout.proxy_unit, layout.slice)
+    drop_ins = {f"settings/{unit.name}.d": unit.with_name(f"{unit.name}.d") for unit in units}
+    return {"settings/jupyterhub_config.d": layout.config_folder, **drop_ins}
+
+
+def shipped_files(layout: Layout) -> dict[str, Place]:
+    """What is backed up when the administrator has edited it; else the release that is there brings it."""
+    return {
+        CONFIG: Place(places.environment() / "jupyterhub_config.py", 0o644),
+        LOGROTATE: Place(layout.logrotate, 0o644),
+    }
+
+
+def _files(folder: Path) -> list[Path]:
+    """All below a folder, but for byte code.
+
+    Raises:
+        OSError: a folder can't be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    walk = os.walk(folder, onerror=refuse) if folder.is_dir() else ()
+    found = (Path(where, name) for where, _, names in walk for name in names)
+    return sorted(path for path in found if path.parent.name != "__pycache__")
+
+
+def _mode(place: Place, layout: Layout) -> int:
+    """Of a copy. What a folder keeps others from is not theirs either: that folder is not in the backup."""
+    mode = place.path.stat().st_mode & place.mode
+    for folder in place.path.parents:
+        if folder == layout.root:
+            break
+        passable = folder.stat().st_mode
+        for passage, rights in ((0o010, 0o070), (0o001, 0o007)):
+            mode &= ~0 if passable & passage else ~rights
+    return mode | 0o600
 
 
 def _secrets(layout: Layout) -> list[Path]:
@@ -155,34 +224,26 @@ def _secrets(layout: Layout) -> list[Path]:
     ]
 
 
-def drop_ins(layout: Layout) -> Path:
-    """What `systemctl edit` makes, a folder."""
-    return layout.unit.with_name(f"{layout.unit.name}.d")
-
-
-def hub_config() -> Path:
-    """The administrator's copy of JupyterHub's configuration file."""
-    return places.environment() / "jupyterhub_config.py"
-
-
-def _is_edited(path: Path) -> bool:
-    """Whether it is the administrator's; the shipped one is brought by the release that is there."""
-    shipped = places.shipped("config") / path.name
+def _is_edited(path: Path, member: str) -> bool:
+    shipped = places.shipped("config") / _SHIPPED[member]
     return path.is_file() and not (shipped.is_file() and shipped.read_bytes() == path.read_bytes())
 
 
 def _lock(prefix: Path) -> str:
     """The packages of an environment, as `conda create --file` reads them."""
-    lines = [_lock_line(path) for path in sorted((prefix / "conda-meta").glob("*.json"))]
+    lines = [_lock_line(record) for record in condarecords.of(prefix)]
     return "\n".join([f"# {prefix}, by hubctl {__version__}", "@EXPLICIT", *lines, ""])
 
 
 def _lock_line(record: Path) -> str:
     """A package's address and hash; its name as a comment where they are for somebody else to read."""
     try:
-        package = json.loads(record.read_text())
+        package = condarecords.read(record)
     except PermissionError:
         return f"# {record.stem}"
+    except HubError as error:  # the hub itself can be backed up, and should be before that is mended
+        print(f"hubctl: {error}", file=sys.stderr)
+        return f"# {record.stem}, whose record is damaged"
     return f"{package['url']}#{package['md5']}"
 
 
@@ -193,7 +254,8 @@ def _pack(packed: Path, manifest: Manifest, members: dict[str, Path]) -> None:
         with tarfile.open(fileobj=raw, mode="w:gz") as archive:
             for member, path in {MANIFEST: packed.parent / MANIFEST, **members}.items():
                 entry = tarfile.TarInfo(member)
-                entry.size, entry.mode, entry.mtime = path.stat().st_size, 0o600, int(path.stat().st_mtime)
+                found = path.stat()
+                entry.size, entry.mode, entry.mtime = found.st_size, found.st_mode & 0o644, int(found.st_mtime)
                 with path.open("rb") as file:
                     archive.addfile(entry, file)
         raw.flush()

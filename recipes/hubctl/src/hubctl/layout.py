@@ -58,6 +58,11 @@ class Layout:
         return self.below("/etc/systemd/system/jupyterhub-proxy.service")
 
     @property
+    def slice(self) -> Path:
+        """The systemd slice that the hub, its proxy and users' servers are in."""
+        return self.below("/etc/systemd/system/jupyterhub.slice")
+
+    @property
     def logrotate(self) -> Path:
         """Tells logrotate of the log, where it is installed."""
         return self.below("/etc/logrotate.d/jupyterhub")
@@ -111,6 +116,11 @@ class Layout:
     def journal(self) -> Path:
         """What a command that changes several files in one step has still to do (0600)."""
         return self.state / "unfinished.json"
+
+    @property
+    def backup_note(self) -> Path:
+        """Where a backup that is being made has its work folder, for as long as it does (0600)."""
+        return self.state / "backup-work"
 
     @property
     def homes(self) -> Path:

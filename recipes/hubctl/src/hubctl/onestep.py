@@ -51,7 +51,7 @@ def change(
     Raises:
         OSError: before anything was changed; or in the midst of it, and then the next command goes on.
     """
-    with _alone(layout):
+    with alone(layout):
         _carry_out(layout)
         staged: dict[Path, Path] = {}
         try:
@@ -82,7 +82,7 @@ def finish(layout: Layout) -> list[Path]:
     """
     if not os.path.isfile(layout.journal):  # noqa: PTH113  # False, too, for users who may not look
         return []
-    with _alone(layout):
+    with alone(layout):
         return _carry_out(layout)
 
 
@@ -124,8 +124,8 @@ def _note(layout: Layout, todo: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _alone(layout: Layout) -> Iterator[None]:
-    """One change at a time (flock(2) of the state folder, which ends with the process)."""
+def alone(layout: Layout) -> Iterator[None]:
+    """One change or backup at a time (flock(2) of the state folder, which ends with the process)."""
     handle = os.open(layout.state, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

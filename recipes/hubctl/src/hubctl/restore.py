@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 from hubctl import backup, checksum, daemon, onestep, systemd, wholefile
 from hubctl import layout as places
 from hubctl import settings as hub_settings
-from hubctl.backup import DATABASE, DROP_INS, FORMAT, MANIFEST, PYTHON, SETTINGS, Manifest, Place
+from hubctl.backup import DATABASE, FORMAT, MANIFEST, SETTINGS, Manifest, Place
 from hubctl.errors import HubError
 from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
@@ -62,8 +62,8 @@ def restore(file: Path, layout: Layout) -> Restored:
         try:
             layout.state.mkdir(mode=0o700, parents=True, exist_ok=True)
             _refuse_links(layout.database, layout)
-            for left in (*layout.state.glob(".restore-*"), *layout.state.glob(".before-restore-*")):
-                shutil.rmtree(left)  # of a command that was killed
+            for left in layout.state.glob(".restore-*"):  # of a command that was killed
+                shutil.rmtree(left)
             with tempfile.TemporaryDirectory(prefix=".restore-", dir=layout.state) as work:
                 manifest, members = read(file, Path(work))
                 _check_release(manifest)
@@ -75,6 +75,8 @@ def restore(file: Path, layout: Layout) -> Restored:
                 raise no_space("Not restored", Path(error.filename or layout.database).parent) from None
             what = f"{error.filename or layout.state}: {error.strerror}"
             raise HubError(f"Not restored: {what}", "mend it, then run the same command again, as root") from None
+    if any(place.path.is_relative_to(layout.unit.parent) for place in targets.values()):
+        systemd.reread(layout)
     return Restored(manifest, before, removed)
 
 
@@ -115,12 +117,12 @@ def _manifest(archive: tarfile.TarFile, entry: tarfile.TarInfo | None, file: Pat
 
 
 def _unpack(archive: tarfile.TarFile, entry: tarfile.TarInfo, work: Path, file: Path) -> Path:
-    """A member's content, under a name that the archive has no say in."""
+    """A member's content, with its mode, under a name that the archive has no say in."""
     content = archive.extractfile(entry) if entry.isreg() else None
     if content is None:
         raise HubError(f"{file} is no backup of this program: {entry.name!r} is no file")
     path = work / secrets.token_hex(8)
-    wholefile.write_new(content, path, 0o600)
+    wholefile.write_new(content, path, entry.mode & 0o644 | 0o600)
     return path
 
 
@@ -195,7 +197,7 @@ def _replace(targets: dict[Path, Place], layout: Layout) -> list[Path]:
     """Changes all of it in one step; gives the Python files that were put aside."""
     for place in targets.values():
         _make_folder(place)
-    new = {place.path: onestep.New(source, place.mode) for source, place in targets.items()}
+    new = {place.path: onestep.New(source, source.stat().st_mode & place.mode) for source, place in targets.items()}
     # the hub would go on executing them; they are in the backup of what was there
     others = [path for path in sorted(layout.config_folder.glob("*.py")) if path not in new]
     aside = {path: path.with_name(f"{path.name}.before-restore") for path in others}
@@ -222,9 +224,10 @@ def _place(member: str, settings: Settings, layout: Layout) -> Place | None:
         return None
     if place := backup.known_places(settings, layout).get(member):
         return place
-    folder, _, name = member.rpartition("/")
-    if folder in (PYTHON, DROP_INS) and _FILE_NAME.fullmatch(name):
-        return Place((layout.config_folder if folder == PYTHON else backup.drop_ins(layout)) / name, 0o644)
-    if member == "settings/jupyterhub_config.py":
-        return Place(backup.hub_config(), 0o644)
+    if place := backup.shipped_files(layout).get(member):
+        return place
+    for known, folder in backup.folders(layout).items():
+        names = member.removeprefix(f"{known}/").split("/") if member.startswith(f"{known}/") else []
+        if names and all(_FILE_NAME.fullmatch(name) for name in names):
+            return Place(folder.joinpath(*names), 0o644)
     raise HubError(f"The backup holds {member!r}, which belongs nowhere", "it is no backup of this program")

@@ -29,6 +29,18 @@ def systemctl(verb: str, unit: str = UNIT) -> None:
         raise HubError(f"`systemctl {verb} {unit}` ended with exit code {code}", "`hubctl logs` shows why")
 
 
+def reread(layout: Layout) -> None:
+    """Tells systemd that unit files, or drop-ins, are other ones now.
+
+    Raises:
+        HubError: it failed; systemctl's own words have been printed.
+    """
+    if not layout.is_server or not Path("/run/systemd/system").is_dir():
+        return
+    if code := subprocess.run(["systemctl", "daemon-reload"]).returncode:
+        raise HubError(f"`systemctl daemon-reload` ended with exit code {code}", "run it again, before `hubctl start`")
+
+
 def start(settings: Settings, layout: Layout) -> None:
     """Starts the unit and waits until the hub answers, for which ``systemctl start`` does not.
 

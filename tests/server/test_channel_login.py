@@ -4,7 +4,8 @@ import netrc
 from pathlib import Path
 
 import pytest
-from hubctl import condaconfig
+from conftest import self_signed
+from hubctl import channel_commands, condaconfig
 from hubctl.condaconfig import Login
 from hubctl.errors import HubError
 
@@ -68,3 +69,47 @@ def test_a_failure_gives_the_file_its_content_and_mode_back(file: Path) -> None:
         raise HubError("no such channel")
     assert file.read_text() == "machine other.test login me password mine\n"
     assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_of_another_encoding_is_named_and_stays_as_it_is(file: Path) -> None:
+    before = "# für mich\nmachine other.test login me password mine\n".encode("latin-1")
+    file.write_bytes(before)
+    assert condaconfig.login_of("other.test") is None
+    with pytest.raises(HubError, match=f"{file} is not in UTF-8"), condaconfig.undone_on_failure():
+        condaconfig.remember(OURS)
+    assert file.read_bytes() == before
+
+
+def test_a_channel_that_wants_no_login_is_set_whatever_that_file_holds(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """conda, which then lists the channel, is left out."""
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path / "prefix")
+    monkeypatch.setattr(channel_commands, "releases", lambda _: ["2026.11"])
+    monkeypatch.setenv("HUBFORGE_ROOT", str(tmp_path))
+    (tmp_path / "prefix").mkdir()
+    file.write_bytes("# für mich\n".encode("latin-1"))
+    channel_commands.set_address("file:///srv/channel")
+    assert "file:///srv/channel" in condaconfig.file().read_text()
+    with pytest.raises(HubError, match=f"{file} is not in UTF-8"):
+        channel_commands.set_address("https://mirror.test/channel")
+    assert "file:///srv/channel" in condaconfig.file().read_text()
+
+
+@pytest.mark.parametrize("address", ["https://[::1/x", "https://[bad]/x", "https://anna@[::1/x"])
+def test_an_address_with_a_bracket_too_few_is_refused_without_its_words(address: str) -> None:
+    with pytest.raises(HubError, match="no address of a channel") as refused:
+        channel_commands.set_address(address)
+    assert "anna" not in str(refused.value)
+
+
+def test_certificates_with_comments_in_another_encoding_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path / "prefix")
+    (tmp_path / "prefix").mkdir()
+    self_signed(tmp_path)
+    pem = (tmp_path / "hub.crt").read_bytes()
+    (tmp_path / "ca.crt").write_bytes("# Behörde\n".encode("latin-1") + pem + b"# the same again\n" + pem)
+    channel_commands._keep_certificates(tmp_path / "ca.crt")
+    assert condaconfig.ca_file().read_bytes() == pem * 2

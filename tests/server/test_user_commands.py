@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,31 @@ def test_who_is_no_administrator_cant_be_removed(server_root: ServerRoot) -> Non
         1,
         "hubctl: bob is no administrator: `hubctl admin list` shows them\n",
     )
+
+
+@pytest.mark.parametrize("command", [("list",), ("remove", "eve")], ids=["list", "remove"])
+def test_damaged_database_is_named_in_one_line(server_root: ServerRoot, command: tuple[str, ...]) -> None:
+    assert server_root.hubctl("admin", "add", "eve").returncode == 0
+    database = server_root.path / "var/lib/jupyterhub/jupyterhub.sqlite"
+    database.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    os.chown(database, server_root.user.uid, server_root.user.gid)
+    done = server_root.hubctl("admin", *command)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"hubctl: {database} can't be used: ")
+    assert done.stderr.endswith("`hubctl restore` puts back the one of a backup\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_administrator_in_a_damaged_part_of_the_database_is_not_said_to_be_removed(hub: ServerRoot) -> None:
+    log_in(hub, "eve", secret(hub))
+    assert hub.hubctl("stop").returncode == 0
+    database = hub.path / "var/lib/jupyterhub/jupyterhub.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("DROP TABLE user_role_map")
+        connection.commit()
+    done = hub.hubctl("admin", "remove", "eve")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert done.stderr.startswith(f"hubctl: {database} can't be used: no such table")
 
 
 def test_servers_of_a_user_are_listed_and_ended(hub: ServerRoot) -> None:

@@ -53,6 +53,8 @@ def set_address(
     """
     layout = Layout.current()
     address, login = _split(address)
+    if not address.startswith("file:"):
+        condaconfig.netrc_text()
     source = Source(address, condaconfig.ca_file() if ca else None)
     try:
         with condaconfig.undone_on_failure():
@@ -125,10 +127,14 @@ def _split(text: str) -> tuple[str, Login | None]:
     Raises:
         HubError: it is no address of a channel.
     """
-    parts = urlsplit(text)
+    wrong = HubError("That is no address of a channel", "it begins with https://, http:// or file:///")
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that hold no IPv6 address
+        raise wrong from None
     host = parts.hostname or ""
     if parts.scheme not in ("https", "http", "file") or not (host or parts.scheme == "file") or parts.query:
-        raise HubError("That is no address of a channel", "it begins with https://, http:// or file:///")
+        raise wrong
     netloc = parts.netloc.rpartition("@")[2]
     address = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
     if not parts.username:
@@ -154,6 +160,7 @@ def _password(given: str | None, host: str) -> str:
 
 def _keep_certificates(ca: Path | None) -> None:
     from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
 
     if ca is None:
         condaconfig.ca_file().unlink(missing_ok=True)
@@ -161,11 +168,12 @@ def _keep_certificates(ca: Path | None) -> None:
     with checksum.opened(ca) as content:
         data = content.read()
     try:
-        x509.load_pem_x509_certificates(data)
+        certificates = x509.load_pem_x509_certificates(data)
     except ValueError:
         raise HubError(f"{ca} holds no certificate in PEM", "it begins with -----BEGIN CERTIFICATE-----") from None
     condaconfig.ca_file().parent.mkdir(exist_ok=True)
-    wholefile.write(condaconfig.ca_file(), data.decode())
+    # without what stands between them, which may be in whatever encoding
+    wholefile.write(condaconfig.ca_file(), b"".join(found.public_bytes(Encoding.PEM) for found in certificates))
 
 
 def _conda() -> Path:

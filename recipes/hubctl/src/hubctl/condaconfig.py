@@ -110,6 +110,22 @@ def write(source: Source, layout: Layout) -> None:
     wholefile.write(file(), _HEAD + stream.getvalue())
 
 
+def netrc_text() -> str:
+    """What stands in ``~/.netrc``; nothing where there is none.
+
+    Raises:
+        HubError: it is no UTF-8. conda, which looks there for every address but ``file://``, ends with an error then.
+    """
+    try:
+        return netrc_file().read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise HubError(
+            f"{netrc_file()} is not in UTF-8, so conda can't read it", "write it anew, then set the channel again"
+        ) from None
+
+
 def remember(login: Login) -> None:
     """Puts a login into ``~/.netrc``, which only its owner can read then, in the place of an earlier one for the host.
 
@@ -117,7 +133,7 @@ def remember(login: Login) -> None:
         HubError: the file is one that this can't be done with.
     """
     path = netrc_file()
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = netrc_text()
     entry = f"machine {login.host} login {_quoted(login.user)} password {_quoted(login.password)}\n"
     earlier = re.compile(
         rf"^[ \t]*machine\s+{re.escape(login.host)}\s.*?(?=^[ \t]*(?:machine|default|macdef)\s|\Z)",
@@ -142,7 +158,7 @@ def login_of(host: str) -> str | None:
     """The user that conda will log in as, from ``~/.netrc``."""
     try:
         found = netrc.netrc(netrc_file()).authenticators(host)
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, UnicodeDecodeError, netrc.NetrcParseError):
         return None
     return found[0] if found else None
 
@@ -150,7 +166,7 @@ def login_of(host: str) -> str | None:
 @contextmanager
 def undone_on_failure() -> Iterator[None]:
     """Gives all of our files back what they held, when the block ends with an error."""
-    before = {path: (path.read_text(), path.stat().st_mode & 0o777) for path in _files() if path.exists()}
+    before = {path: (path.read_bytes(), path.stat().st_mode & 0o777) for path in _files() if path.exists()}
     try:
         yield
     except BaseException:

@@ -19,6 +19,9 @@ from hubctl.errors import HubError
 INDEXER = Path(__file__).with_name("index_channel.py")
 """A program for base's Python: it needs py-rattler."""
 
+STAGING = ".adding-"
+"""Begins the name of the folder in which an addition unpacks what it was given."""
+
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.xz")
 
 
@@ -50,7 +53,7 @@ def add(source: Path, channel: Path) -> Added:
     """
     try:
         channel.mkdir(parents=True, exist_ok=True)
-        with _alone(channel), tempfile.TemporaryDirectory(prefix=".adding-", dir=channel) as staging:
+        with _alone(channel), tempfile.TemporaryDirectory(prefix=STAGING, dir=channel) as staging:
             packages = _packages(source, Path(staging))
             if not packages:
                 raise HubError(f"{source} holds no packages ({', '.join(SUFFIXES)})")
@@ -147,10 +150,17 @@ def _unpack_tar(file: Path, folder: Path) -> None:
 
 @contextmanager
 def _alone(channel: Path) -> Iterator[None]:
-    """One addition at a time (flock(2) of the folder itself, which ends with the process)."""
+    """One addition at a time (flock(2) of the folder itself, which ends with the process).
+
+    So what is there of another one was left by a kill.
+    """
     folder = os.open(channel, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
+        for left in channel.glob(f"{STAGING}*"):
+            shutil.rmtree(left)
+        for left in channel.rglob(".*.partial"):
+            left.unlink()
         yield
     finally:
         os.close(folder)

@@ -1,0 +1,48 @@
+"""The server's own channel after a kill: what an addition was at is gone with the next one."""
+
+import io
+import json
+import tarfile
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hubctl import localchannel
+from kill_support import killed
+
+
+def package(folder: Path, name: str) -> Path:
+    """A package that holds nothing."""
+    index = {"name": name, "version": "1.0", "build": "0", "subdir": "noarch"}
+    with tarfile.open(folder / f"{name}-1.0-0.tar.bz2", "w:bz2") as archive:
+        entry, data = tarfile.TarInfo("info/index.json"), json.dumps(index).encode()
+        entry.size = len(data)
+        archive.addfile(entry, io.BytesIO(data))
+    return folder / f"{name}-1.0-0.tar.bz2"
+
+
+@pytest.fixture
+def carried(tmp_path: Path) -> Path:
+    """A tar with two packages, as it is carried to a server."""
+    with tarfile.open(tmp_path / "carried.tar", "w") as archive:
+        for name in ("one", "two"):
+            archive.add(package(tmp_path, name), f"noarch/{name}-1.0-0.tar.bz2")
+    return tmp_path / "carried.tar"
+
+
+def test_killed_anywhere_an_addition_leaves_nothing_that_the_next_one_does_not_remove(
+    tmp_path: Path, carried: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index, which base's Python makes, is left out."""
+    monkeypatch.setattr(localchannel, "index", lambda _: None)
+    other, left = package(tmp_path, "other"), 0
+    for number in count(1):
+        channel = tmp_path / f"channel-{number}"
+        if not killed(partial(localchannel.add, carried, channel), number, channel):
+            break
+        left += len(list(channel.rglob(".*")))
+        localchannel.add(other, channel)
+        assert list(channel.rglob(".*")) == []
+        assert (channel / "noarch" / other.name).exists()
+    assert left > 0, "a kill leaves something"

@@ -4,7 +4,6 @@ Users' files are not in it, nor the packages: the installer brings these, and th
 """
 
 import contextlib
-import errno
 import json
 import os
 import secrets

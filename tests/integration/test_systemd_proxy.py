@@ -62,8 +62,12 @@ def test_a_users_websocket_stays_open_while_the_hub_is_restarted(proxied: Contai
         assert double("23") == "46\n"
         wait_for_hub(proxied)
         assert double("24") == "48\n"
+        again = main_process(proxied)
+        proxied.shell(f"{HUBCTL} restart")
+        assert double("25") == "50\n"
+        proxied.shell(f"{HUBCTL} status")
         terminal.stdin.close()
-    assert main_process(proxied) != hub
+    assert len({hub, again, main_process(proxied)}) == 3
     assert main_process(proxied, PROXY) == proxy
     assert log_in(proxied).startswith("2.")
 

@@ -90,10 +90,10 @@ class ServerRoot:
         )
 
 
-def self_signed(folder: Path) -> None:
-    """Writes ``hub.key`` and ``hub.crt`` for localhost."""
+def self_signed(folder: Path, names: str = "DNS:localhost,IP:127.0.0.1") -> None:
+    """Writes ``hub.key`` and ``hub.crt``."""
     request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    subject = ["-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subject = ["-days", "30", "-subj", "/CN=localhost", "-addext", f"subjectAltName={names}"]
     files = ["-keyout", str(folder / "hub.key"), "-out", str(folder / "hub.crt")]
     subprocess.run([*request, *subject, *files], check=True, capture_output=True)
     (folder / "hub.key").chmod(0o600)

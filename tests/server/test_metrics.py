@@ -1,6 +1,7 @@
 """Metrics of a running hub, asked for as Prometheus does, and the dashboard that shows them."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import ServerRoot
+from conftest import ServerRoot, self_signed
 from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
@@ -20,7 +21,7 @@ def scraped(module_root: ServerRoot) -> dict[str, Any]:
     """A running hub, and what `hubctl metrics` printed before it was started."""
     printed = module_root.hubctl("metrics")
     assert printed.returncode == 0, printed.stderr
-    assert "hubctl start" in printed.stderr
+    assert "`hubctl restart`" in printed.stderr
     started = module_root.hubctl("start")
     assert started.returncode == 0, started.stderr
     (entry,) = YAML(typ="safe").load(printed.stdout)
@@ -77,6 +78,14 @@ def test_a_token_whose_file_was_removed_is_worth_nothing_after_a_restart(server_
         assert server_root.hubctl(command).returncode == 0
     assert scrape(entry, credentials(entry)).status_code == 200
     assert scrape(entry, token).status_code == 403
+
+
+def test_a_host_without_a_full_name_is_named_as_others_may_know_it(server_root: ServerRoot) -> None:
+    """`hubctl setup` puts `localhost` first into the certificate where a host's full name is not known."""
+    self_signed(server_root.certificate.parent, "DNS:localhost,DNS:hub7,IP:127.0.0.1")
+    for file in ("hub.key", "hub.crt"):
+        os.chown(server_root.certificate.with_name(file), server_root.user.uid, server_root.user.gid)
+    assert f'targets: ["hub7:{server_root.port}"]' in server_root.hubctl("metrics").stdout
 
 
 def test_the_dashboard_asks_for_nothing_that_the_hub_does_not_have(scraped: dict[str, Any]) -> None:

@@ -194,11 +194,19 @@ def stop() -> None:
 
 @app.command()
 def restart() -> None:
-    """Stop the hub, as `hubctl stop` does, and start it again. Settings that were changed count from then on.
+    """Stop the hub and start it again. Settings that were changed count from then on.
+
+    Users' containers go on; with `proxy_service: true` their connections do, too.
 
     Example: hubctl restart
     """
-    Daemon(Layout.current(), hub_settings.load(Layout.current().settings)).check()
+    layout = Layout.current()
+    hub = Daemon(layout, hub_settings.load(layout.settings))
+    hub.check()
+    if systemd.runs_the_hub(layout) and not systemd.runs_beside(layout):
+        systemd.restart(hub.settings, layout)
+        print(f"The hub was restarted by systemd: {api.public_url(hub.settings)}")
+        return
     stop()
     start()
 

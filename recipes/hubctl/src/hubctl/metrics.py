@@ -28,7 +28,7 @@ def metrics() -> None:
     except (OSError, api.NotOurHubError):
         known = False
     if not known:
-        print("The hub takes this token from its next start on: hubctl stop, then hubctl start", file=sys.stderr)
+        print("The hub takes this token from its next start on: `hubctl restart`", file=sys.stderr)
 
 
 def scrape_configuration(settings: Settings, layout: Layout) -> str:
@@ -47,7 +47,7 @@ def scrape_configuration(settings: Settings, layout: Layout) -> str:
 
 
 def _host(settings: Settings, layout: Layout) -> str:
-    """The first name that the certificate is for; the machine's own where it names none."""
+    """The first name that the certificate is for, `localhost` last; the machine's own where it names none."""
     from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
 
     shown = certificate.load(layout.below(settings.tls.cert))
@@ -55,4 +55,5 @@ def _host(settings: Settings, layout: Layout) -> str:
         names = shown.extensions.get_extension_for_class(SubjectAlternativeName).value.get_values_for_type(DNSName)
     except ExtensionNotFound:
         names = []
-    return next((name for name in names if "*" not in name), platform.node())
+    names = sorted((name for name in names if "*" not in name), key=lambda name: name == "localhost")
+    return names[0] if names else platform.node()

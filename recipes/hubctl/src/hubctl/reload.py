@@ -50,7 +50,7 @@ def renew_certificate(settings: Settings, layout: Layout) -> None:
         if time.monotonic() > deadline:
             raise HubError(
                 "The proxy goes on with the certificate that it had",
-                "`hubctl logs` may show why; other files than at its start need `hubctl stop` and `hubctl start`",
+                "`hubctl logs` may show why; other files than at its start need `hubctl restart`",
             )
         time.sleep(0.1)
 

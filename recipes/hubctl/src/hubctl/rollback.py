@@ -87,7 +87,7 @@ def rollback(
     if revision.release != found[-1].release:
         print("base stays as it is, which serves every release; the installer of that release takes it back, with -u.")
     if not plan.restart:
-        print("A hub that runs takes it up with `hubctl stop` and `hubctl start`.")
+        print("A hub that runs takes it up with `hubctl restart`.")
 
 
 def _copy(revision: Revision, layout: Layout) -> Path | None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from hubctl import api, daemon, hostcheck
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.processes import Process
 from hubctl.settings import Settings
 
 UNIT = "jupyterhub.service"
 PROXY_UNIT = "jupyterhub-proxy.service"
+ENDED = frozenset({"auto-restart", "auto-restart-queued", "dead", "failed"})
+"""SubStates of a unit whose process has ended; in some it waits to be started again."""
 
 
 def runs_the_hub(layout: Layout) -> bool:
@@ -48,12 +51,32 @@ def start(settings: Settings, layout: Layout) -> None:
         HubError: one runs that systemd has not started, the settings are wrong, or the hub ended or did not answer in
             time; its last words are in it.
     """
-    if (hub := daemon.running(layout)) and hub.pid != main_process():
+    if hub := runs_beside(layout):
         raise daemon.AlreadyRunningError(hub, api.public_url(settings))
     hostcheck.check(settings, layout)
+    _bring_up("start", settings, layout)
+
+
+def restart(settings: Settings, layout: Layout) -> None:
+    """Restarts the hub's unit alone and waits until the hub answers. The proxy's own service has users' connections,
+    and is renewed by the hub's unit where its plan has changed.
+
+    Raises:
+        HubError: as in ``start``.
+    """
+    _bring_up("restart", settings, layout)
+
+
+def runs_beside(layout: Layout) -> Process | None:
+    """A hub of this root that runs, and that systemd has not started."""
+    hub = daemon.running(layout)
+    return hub if hub and hub.pid != main_process() else None
+
+
+def _bring_up(verb: str, settings: Settings, layout: Layout) -> None:
     # who mends something, and tries again, is not to be refused for the starts before (StartLimitBurst= of the unit)
     subprocess.run(["systemctl", "reset-failed", UNIT], capture_output=True)
-    systemctl("start")
+    systemctl(verb)
     deadline = time.monotonic() + api.READY_SECONDS
     while not api.healthy(settings, layout):
         if _has_ended():
@@ -82,13 +105,18 @@ def stop(layout: Layout) -> bool:
 
 def _has_ended() -> bool:
     """Whether the unit has failed, or waits to be started again."""
-    return _state(UNIT) in {"auto-restart", "auto-restart-queued", "dead", "failed"}
+    return _state(UNIT) in ENDED
 
 
 def _state(unit: str) -> str:
-    """The unit's SubState (``systemctl show``, org.freedesktop.systemd1(5))."""
-    command = ["systemctl", "show", "--property=SubState", "--value", unit]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return show(unit, "SubState")["SubState"]
+
+
+def show(unit: str, *properties: str) -> dict[str, str]:
+    """Properties of a unit (``systemctl show``, org.freedesktop.systemd1(5)); empty where it is not known."""
+    command = ["systemctl", "show", f"--property={','.join(properties)}", unit]
+    said = subprocess.run(command, capture_output=True, text=True).stdout
+    return dict.fromkeys(properties, "") | dict(line.partition("=")[::2] for line in said.splitlines())
 
 
 def _last_words() -> str:
@@ -99,8 +127,7 @@ def _last_words() -> str:
 
 def main_process(unit: str = UNIT) -> int | None:
     """The pid of a unit's main process, when it runs."""
-    command = ["systemctl", "show", "--property=MainPID", "--value", unit]
-    pid = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    pid = show(unit, "MainPID")["MainPID"]
     return int(pid) if pid.isdigit() and pid != "0" else None
 
 

@@ -52,9 +52,10 @@ def test_server_without_faults_exits_with_0(server_root: ServerRoot) -> None:
     certify(server_root, 300.5)
     told, done = doctor(server_root)
     assert done.returncode == 0
-    names = ["settings", "processes", "certificate", "disk", "permissions", "installation", "glibc"]
+    names = ["settings", "processes", "python", "database", "certificate", "disk"]
+    names += ["permissions", "installation", "glibc"]
     assert [(entry["name"], entry["state"]) for entry in told] == [(name, "ok") for name in names]
-    assert "300 days left" in told[2]["found"]
+    assert "300 days left" in told[4]["found"]
 
 
 def test_people_read_a_line_for_what_was_found_and_one_for_the_mend(server_root: ServerRoot) -> None:
@@ -62,8 +63,8 @@ def test_people_read_a_line_for_what_was_found_and_one_for_the_mend(server_root:
     done = server_root.hubctl("doctor")
     lines = done.stdout.splitlines()
     assert lines[0] == f"ok       settings: {server_root.settings} is in order"
-    assert lines[2] == f"warning  certificate: {server_root.certificate} has 2 days left"
-    assert lines[3].startswith("         mend: `hubctl cert install KEY CERT` puts another pair in its place")
+    assert lines[4] == f"warning  certificate: {server_root.certificate} has 2 days left"
+    assert lines[5].startswith("         mend: `hubctl cert install KEY CERT` puts another pair in its place")
     assert done.returncode == 0  # users can work
 
 

@@ -4,13 +4,16 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import HubUser, ServerRoot
+from conftest import HubUser, ServerRoot, self_signed
 from hub_support import proxy_and_culler, status, stranger
 from hubctl import rollback, upgrade
 from hubctl.doctor import examination, installation, machine
@@ -115,6 +118,125 @@ def test_running_hub_has_left_nothing(server_root: ServerRoot) -> None:
     assert about(server_root, "processes") == [("ok", f"the hub runs (process {pid})", "")]
 
 
+def signalled(pid: int, root: ServerRoot) -> Told:
+    """What is said of the answer while a process is stopped, as a debugger or a full disk's wait stops it."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        return about(root, "answer")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_hub_that_runs_and_answers_nobody_is_a_fault(server_root: ServerRoot) -> None:
+    assert about(server_root, "answer") == [], "a hub that does not run need not answer"
+    assert server_root.hubctl("start").returncode == 0
+    hub = int(str(status(server_root)["hub_pid"]))
+    proxy = int(str(status(server_root)["proxy_pid"]))
+    url = f"https://localhost:{server_root.port}"
+    assert about(server_root, "answer") == [("ok", f"the hub answers at {url}, through its proxy", "")]
+
+    ((state, found, mend),) = signalled(hub, server_root)
+    assert (state, found) == ("fault", f"the hub (process {hub}) does not answer (timed out)")
+    assert "`hubctl restart`" in mend
+
+    ((state, found, mend),) = signalled(proxy, server_root)
+    assert state == "fault"
+    assert found.startswith(f"the hub answers, but its proxy does not, at {url} (")
+    assert mend.startswith("`hubctl stop` and `hubctl start` renew it")
+
+
+def test_a_proxy_that_shows_the_certificate_from_before_is_a_fault(server_root: ServerRoot) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    self_signed(server_root.certificate.parent)
+    for name in ("hub.key", "hub.crt"):
+        os.chown(server_root.certificate.with_name(name), server_root.user.uid, server_root.user.gid)
+    ((state, _, mend),) = about(server_root, "answer")
+    assert (state, mend.partition(" lets ")[0]) == ("fault", "`hubctl reload`")
+    assert server_root.hubctl("reload").returncode == 0
+    assert [state for state, _, _ in about(server_root, "answer")] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("import os\nc.Spawner.cmd = [\n", 2), ("c.X = 1\n\nif True\n", 3), ("c.X = '\0'\n", 1)],
+)
+def test_a_python_file_that_keeps_the_hub_from_starting_is_named_with_its_line(
+    server_root: ServerRoot, text: str, line: int
+) -> None:
+    assert [state for state, _, _ in about(server_root, "python")] == ["ok"]
+    folder = server_root.path / "etc/jupyterhub/jupyterhub_config.d"
+    folder.mkdir()
+    (folder / "10-fine.py").write_text("raise SystemExit('is looked at, and never executed')\n")
+    (folder / "20-broken.py").write_text(text)
+    ((state, found, mend),) = about(server_root, "python")
+    assert (state, mend) == ("fault", "correct that line; the hub does not start")
+    assert found.startswith(f"{folder}/20-broken.py:{line}: ")
+
+
+@pytest.fixture(scope="module")
+def made_database(module_root: ServerRoot) -> bytes:
+    """The database of a hub that has run."""
+    for command in ("start", "stop"):
+        assert module_root.hubctl(command).returncode == 0
+    return (module_root.path / "var/lib/jupyterhub/jupyterhub.sqlite").read_bytes()
+
+
+def put_database(root: ServerRoot, content: bytes) -> Path:
+    path = root.path / "var/lib/jupyterhub/jupyterhub.sqlite"
+    path.write_bytes(content)
+    os.chown(path, root.user.uid, root.user.gid)
+    return path
+
+
+def test_a_whole_database_of_this_jupyterhub_is_in_order(server_root: ServerRoot, made_database: bytes) -> None:
+    ((state, found, _),) = about(server_root, "database")
+    assert (state, found.endswith("is not there yet: the first start makes it")) == ("ok", True)
+    path = put_database(server_root, made_database)
+    here = version("jupyterhub")
+    assert about(server_root, "database") == [("ok", f"{path} is whole, and has the schema of JupyterHub {here}", "")]
+
+
+def no_database(content: bytes) -> bytes:
+    return b"not one" + content[7:]
+
+
+def half_of_it(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def overwritten(content: bytes) -> bytes:
+    """As by a disk that has lost some of its blocks."""
+    middle = len(content) // 8192 * 4096
+    return content[:middle] + b"\xff" * 4096 + content[middle + 4096 :]
+
+
+@pytest.mark.parametrize("damage", [no_database, half_of_it, overwritten])
+def test_a_damaged_database_is_a_fault(
+    server_root: ServerRoot, made_database: bytes, damage: Callable[[bytes], bytes]
+) -> None:
+    path = put_database(server_root, damage(made_database))
+    ((state, found, mend),) = about(server_root, "database")
+    assert (state, found.partition(" (")[0]) == ("fault", f"{path} is damaged")
+    assert "`hubctl restore FILE` brings a backup back" in mend
+
+
+@pytest.mark.parametrize(
+    ("revision", "state", "said"),
+    [
+        ("4dc2d5a8c53c", "ok", "the next start gives it the schema of JupyterHub"),
+        ("0123456789ab", "fault", "which JupyterHub {here} does not know: a newer one has written it"),
+    ],
+)
+def test_the_schema_of_the_database_has_to_be_one_that_the_hub_knows(
+    server_root: ServerRoot, made_database: bytes, revision: str, state: str, said: str
+) -> None:
+    path = put_database(server_root, made_database)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    ((told, found, _),) = about(server_root, "database")
+    assert (told, said.format(here=version("jupyterhub")) in found) == (state, True)
+
+
 def test_secret_that_others_can_read_is_a_fault_with_its_mend(server_root: ServerRoot) -> None:
     assert [state for state, _, _ in about(server_root, "permissions")] == ["ok"]
     secret = server_root.path / "var/lib/jupyterhub/cookie_secret"
@@ -142,6 +264,36 @@ def test_python_file_of_another_user_is_a_fault(server_root: ServerRoot) -> None
     os.chown(file, 1, 1)
     told = about(server_root, "permissions")
     assert ("fault", f"{file} belongs to another user (uid 1)", f"chown root {file}") in told
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "opt/conda",
+        "opt/conda/bin",
+        "opt/conda/envs",
+        "opt/conda/envs/hub/bin",
+        "opt/conda/envs/hub/bin/python",
+        "etc/systemd/system/jupyterhub.service",
+        "etc/systemd/system/jupyterhub-proxy.service.d",
+        "etc/systemd/system/jupyterhub.service.d/site.conf",
+        "etc/pam.d/jupyterhub",
+    ],
+)
+def test_what_root_runs_and_others_can_change_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    layout, environment = Layout(tmp_path), tmp_path / "opt/conda/envs/hub"
+    monkeypatch.setattr("hubctl.layout.environment", lambda: environment)
+    drop_ins = [unit.with_name(f"{unit.name}.d") / "site.conf" for unit in (layout.unit, layout.proxy_unit)]
+    programs = [environment / "bin/python", tmp_path / "opt/conda/bin/python"]
+    for path in (*drop_ins, *programs, layout.unit, layout.pam_service):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(0o644)
+    assert [finding.state for finding in machine.permissions(Settings(), layout)] == ["ok"]
+    (tmp_path / name).chmod(0o777)
+    (finding,) = machine.permissions(Settings(), layout)
+    assert (finding.state, finding.mend) == ("fault", f"chmod go-w {tmp_path / name}")
 
 
 def test_full_disk_is_a_fault(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from hubctl import settings as hub_settings
-from hubctl.doctor import host, installation, kerberos, leftovers, machine
+from hubctl.doctor import files, host, installation, kerberos, leftovers, machine, running
 from hubctl.doctor.finding import Finding, fault, ok
 from hubctl.errors import HubError
 from hubctl.layout import Layout
@@ -31,6 +31,10 @@ def _by_kerberos(settings: Settings) -> bool:
 
 CHECKS = (
     Check("processes", leftovers.check),
+    Check("service", running.service),
+    Check("answer", running.answers),
+    Check("python", files.python),
+    Check("database", files.database),
     Check("certificate", host.certificate),
     Check("disk", machine.disk),
     Check("permissions", machine.permissions),

@@ -5,6 +5,7 @@ import platform
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,10 +64,11 @@ def _space(path: Path) -> Finding:
 
 def permissions(settings: Settings, layout: Layout) -> Iterator[Finding]:
     """Whether others can read a secret, or change what the hub runs."""
-    wrong = [*_open(_secrets(layout), 0o077), *_open(_programs(layout), 0o022)]
+    # rattler links commands with 0775, whatever the umask is
+    wrong = [*_open(_secrets(layout), 0o077), *_open(_programs(layout), 0o022), *_open(_commands(), 0o002)]
     yield from wrong
     if not wrong:
-        yield ok("nobody else can read the hub's secrets or change its settings")
+        yield ok("nobody else can read the hub's secrets, or change its settings and programs")
 
 
 def _secrets(layout: Layout) -> list[Path]:
@@ -86,7 +88,22 @@ def _programs(layout: Layout) -> list[Path]:
     """What the hub executes, and the folders in which it could be replaced."""
     folder = layout.config_folder
     ours = [layout.settings.parent, layout.settings, folder, *sorted(folder.glob("*.py")), layout.runtime]
-    return [*ours, places.environment(), places.hub_config()]
+    units = [layout.unit, layout.proxy_unit]
+    drop_ins = [path for unit in units for path in sorted(unit.parent.glob(f"{unit.name}.d/**"))]
+    return [*ours, *_prefix(), places.hub_config(), layout.pam_service, layout.logrotate, *units, *drop_ins]
+
+
+def _prefix() -> list[Path]:
+    """The folders that root's programs and their modules come from; the hub's environment lies in base's `envs`."""
+    base, own = places.base_prefix(), places.environment()
+    modules = own / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    above = [] if own == base else [base, base / "bin", own.parent]
+    return [*above, own, own / "bin", own / "lib", modules, modules / "site-packages"]
+
+
+def _commands() -> list[Path]:
+    names = ("python", "jupyterhub", "hubctl", "configurable-http-proxy", "node")
+    return [places.environment() / "bin" / name for name in names]
 
 
 def _open(paths: list[Path], forbidden: int) -> Iterator[Finding]:

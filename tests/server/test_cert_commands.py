@@ -171,6 +171,7 @@ def wrong_pairs(site: Site) -> Iterator[tuple[Files, str]]:
     yield Files(swapped.cert, swapped.cert), "is no PEM private key"
     yield Files(swapped.key, swapped.key), "holds no PEM certificate"
     yield Files(site.folder / "none", swapped.cert), "none is not there"
+    yield Files(swapped.key, Path("/etc/hostname")), "hostname holds no PEM certificate: name the certificate, then"
 
 
 def test_pair_that_can_not_be_used_is_refused_and_nothing_changes(server_root: ServerRoot, site: Site) -> None:
@@ -181,6 +182,19 @@ def test_pair_that_can_not_be_used_is_refused_and_nothing_changes(server_root: S
         assert (done.returncode, told in done.stderr) == (1, True), f"{told}: {done.stderr}"
         assert "Traceback" not in done.stderr
         assert {path.name: path.read_bytes() for path in files.key.parent.iterdir()} == before, told
+
+
+def test_a_certificate_that_was_emptied_is_a_fault_like_any_other(server_root: ServerRoot) -> None:
+    """As a full disk leaves one."""
+    server_root.certificate.write_bytes(b"")
+    done = server_root.hubctl("cert", "check", "--json")
+    (finding,) = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (finding["state"], finding["found"]) == ("fault", f"{server_root.certificate} holds no PEM certificate")
+    assert "`hubctl cert self-signed`" in finding["mend"]
+    assert server_root.hubctl("cert", "check").stdout.startswith("fault    certificate: ")
+    assert server_root.hubctl("cert", "self-signed").returncode == 0
+    assert server_root.hubctl("cert", "check").returncode == 0
 
 
 @pytest.mark.parametrize(

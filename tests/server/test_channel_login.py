@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import self_signed
-from hubctl import channel_commands, condaconfig
+from hubctl import channel_commands, condaconfig, localchannel
 from hubctl.condaconfig import Login
 from hubctl.errors import HubError
 
@@ -27,6 +27,24 @@ def test_it_is_written_where_only_its_owner_reads_it(file: Path) -> None:
     condaconfig.remember(OURS)
     assert kept(file, "mirror.test") == (OURS.user, OURS.password)
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("gone", ["python", "conda"])
+def test_a_base_that_is_not_whole_is_what_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("python", "conda"):
+        (tmp_path / "bin" / name).touch()
+    (tmp_path / "bin" / gone).unlink()
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path)
+    monkeypatch.setenv("HUBFORGE_ROOT", str(tmp_path / "root"))
+    told = f"{tmp_path}/bin/{gone} is not there: the installer of this release puts it back"
+    with pytest.raises(HubError, match=told):
+        channel_commands.set_address("file:///srv/elsewhere")
+    assert not condaconfig.file().exists()
+    if gone == "python":
+        with pytest.raises(HubError, match=told):
+            localchannel.add(tmp_path, tmp_path / "channel")
+        assert not (tmp_path / "channel").exists()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import typer
 from hubctl import checksum, daemon, wholefile
 from hubctl import layout as places
 from hubctl.doctor.command import say
-from hubctl.doctor.finding import State
+from hubctl.doctor.finding import State, fault
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.reload import renew_certificate
@@ -53,7 +53,10 @@ def check(
 
     layout = Layout.current()
     files = _in_place(load(layout.settings), layout)
-    found = [*tlspair.examine(files, _names(host)), *tlspair.modes(files)]
+    try:
+        found = [*tlspair.examine(files, _names(host)), *tlspair.modes(files)]
+    except HubError as error:
+        found = [fault(error.what, error.do)]
     if as_json:
         print(json.dumps([dataclasses.asdict(finding) for finding in found], indent=2))
     else:

@@ -34,7 +34,8 @@ def load_chain(path: Path) -> list[x509.Certificate]:
     except OSError as error:
         raise HubError(f"{path} can't be read: {error.strerror}", "`hubctl setup` makes it") from None
     except ValueError:
-        raise HubError(f"{path} holds no PEM certificate", "`hubctl setup` makes one where none is") from None
+        do = "`hubctl cert install KEY CERT` puts another pair in its place, `hubctl cert self-signed` makes one"
+        raise HubError(f"{path} holds no PEM certificate", do) from None
 
 
 def der(path: Path) -> bytes:

@@ -188,7 +188,7 @@ def releases(channel: str) -> list[str]:
     """
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CONDA"))}
     with tempfile.TemporaryDirectory() as cache:
-        command = [str(_conda()), "search", "--json", condaconfig.NAME]
+        command = [str(places.base_program("conda")), "search", "--json", condaconfig.NAME]
         done = subprocess.run(
             command, env=surroundings | {"CONDA_PKGS_DIRS": cache}, capture_output=True, text=True, cwd="/"
         )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from hubctl.errors import HubError
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -181,6 +183,20 @@ def environment() -> Path:
 def base_prefix() -> Path:
     """The base prefix above that environment; the environment itself where it is not one of conda's ``envs``."""
     return environment().parent.parent if environment().parent.name == "envs" else environment()
+
+
+def base_program(name: str) -> Path:
+    """One of base's programs that are Python's: `python` or `conda`.
+
+    Raises:
+        HubError: it, or the Python that it needs, is not there.
+    """
+    programs = base_prefix() / "bin"
+    for path in (programs / "python", programs / name):
+        if not path.exists():
+            do = "the installer of this release puts it back: bash hub-installer.sh -f"
+            raise HubError(f"{path} is not there", do)
+    return programs / name
 
 
 def shipped(name: str) -> Path:

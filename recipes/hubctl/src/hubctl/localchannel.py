@@ -51,6 +51,7 @@ def add(source: Path, channel: Path) -> Added:
         HubError: something is damaged, is none of these, or has the name of another package in the channel; then
             nothing was added.
     """
+    places.base_program("python")  # else packages would be there without an index
     try:
         channel.mkdir(parents=True, exist_ok=True)
         with _alone(channel), tempfile.TemporaryDirectory(prefix=STAGING, dir=channel) as staging:
@@ -71,7 +72,7 @@ def index(channel: Path) -> None:
         HubError: it can't be made.
     """
     base = places.base_prefix()
-    command = [str(base / "bin" / "python"), "-I", "-B", str(INDEXER), str(channel)]
+    command = [str(places.base_program("python")), "-I", "-B", str(INDEXER), str(channel)]
     # py-rattler does not start without certificates, though nothing is fetched; the host may have none.
     surroundings = os.environ | {"SSL_CERT_FILE": str(base / "ssl" / "cacert.pem")}
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True)

@@ -82,7 +82,11 @@ def install(new: Files, target: Files, names: Sequence[str], layout: Layout) -> 
     Raises:
         HubError: the new pair can't be used, or can't be put there; the old one is still in its place.
     """
-    found = examine(new, names)
+    try:
+        found = examine(new, names)
+    except HubError as error:
+        do = f"name the certificate, then its chain, in PEM; {target.cert} is as it was"
+        raise HubError(error.what, do) from None
     if faults := [finding.found for finding in found if finding.state == State.FAULT]:
         raise HubError("\n".join(faults), f"{target.cert} is as it was")
     return [finding for finding in found if finding.state == State.WARNING], put(new, target, layout)

@@ -14,7 +14,7 @@ from hubctl import logfile
 from hubctl.oldsite import olddatabase
 from hubctl.upgrading import course
 from hubctl.upgrading.journal import Before, Journal
-from test_hubctl import log_in, password
+from hub_support import log_in, password
 
 from tests.waiting import wait_for
 

@@ -141,14 +141,14 @@ def test_logs_in_a_file_have_no_colours(hub: ServerRoot) -> None:
     assert "\x1b" not in log
 
 
-def test_logs_follow(hub: ServerRoot) -> None:
+def test_logs_follow(hub: ServerRoot, tmp_path: Path) -> None:
     command = hub.user.wrap(sys.executable, "-B", "-m", "hubctl", "--root", hub.path, "logs", "-f", "-n", "1")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/") as process:
-        assert process.stdout
-        process.stdout.readline()
-        browser(hub).get(f"{hub.url}/hub/login?followed")
+    shown = tmp_path / "shown"
+    with shown.open("wb") as file, subprocess.Popen(command, stdout=file, cwd="/") as process:
         try:
-            assert any("followed" in line for line in process.stdout)
+            wait_for("the last line", shown.read_text)
+            browser(hub).get(f"{hub.url}/hub/login?followed")
+            wait_for("the line that came after it", lambda: "followed" in shown.read_text())
         finally:
             process.terminate()
 

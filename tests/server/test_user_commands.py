@@ -13,7 +13,7 @@ import pytest
 import requests
 from conftest import ServerRoot
 from hub_support import log_in, password
-from hubctl import tickets
+from hubctl import cli, tickets
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -177,6 +177,8 @@ def test_ticket_of_a_user_is_shown(layout: Layout) -> None:
     assert found["start"] < found["end"] < found["renewable_until"]
     done = CliRunner().invoke(app, ["tickets", USER])
     assert f"principal: {USER}@{REALM}\nvalid until: {found['end']}\n" in done.output
+    assert json.loads(CliRunner().invoke(cli.app, ["status", "--json"]).output)["tickets"] == [found]
+    assert "\ntickets: 1 valid\n" in CliRunner().invoke(cli.app, ["status"]).output
 
 
 def test_ticket_that_is_over_is_said_to_be(layout: Layout) -> None:
@@ -185,6 +187,7 @@ def test_ticket_that_is_over_is_said_to_be(layout: Layout) -> None:
     done = CliRunner().invoke(app, ["tickets", USER])
     assert done.exit_code == 1
     assert "(over)" in done.output
+    assert "\ntickets: 0 valid, 1 over\n" in CliRunner().invoke(cli.app, ["status"]).output
 
 
 def test_user_without_a_ticket_is_said_to_have_none(layout: Layout) -> None:

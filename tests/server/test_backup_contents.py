@@ -1,4 +1,4 @@
-"""What a backup holds and how it comes back: all that an administrator has written, and for nobody to read who could not."""
+"""What a backup holds, and how it comes back: all that an administrator has written, readable for nobody new."""
 
 import tarfile
 from functools import partial

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from conftest import ServerRoot
+from hub_support import log_in, password
 from hubctl import logfile
 from hubctl.oldsite import olddatabase
 from hubctl.upgrading import course
 from hubctl.upgrading.journal import Before, Journal
-from hub_support import log_in, password
 
 from tests.waiting import wait_for
 

@@ -85,7 +85,8 @@ def test_damaged_note_of_an_interrupted_rollback_is_named_with_its_mend(
     note.parent.mkdir()
     note.write_text(content)
     with pytest.raises(HubError, match=f"{note} is damaged.*`hubctl rollback --to REVISION` goes on"):
-        rollback._begun()
+        rollback._begun(None)
+    assert rollback._begun(0) is None, "what is wanted is said"
 
 
 @pytest.mark.parametrize("command", ["history", "rollback"])

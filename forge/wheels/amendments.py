@@ -38,6 +38,25 @@ def make_syntax_validator(rule_name):
             parser.parse(text)
 """
 
+_CONFIGURATION_OF_THE_FOLDER = b"""\
+    config_file = Unicode('jupyterhub_config.py', help="The config file to load").tag(
+        config=True
+    )
+"""
+
+_CONFIGURATION_OF_THE_ENVIRONMENT = b"""\
+    config_file = Unicode(
+        help="The config file to load: jupyterhub_config.py of this folder, else of the environment"
+    ).tag(config=True)
+
+    @default("config_file")
+    def _default_config_file(self):
+        here = "jupyterhub_config.py"
+        ours = os.path.join(sys.prefix, here)
+        # a new file, for which somebody asks, is made in this folder
+        return here if self.generate_config or os.path.isfile(here) or not os.path.isfile(ours) else ours
+"""
+
 REPLACED: Mapping[str, Mapping[str, tuple[tuple[bytes, bytes], ...]]] = {
     # Every Jupyter server imports it, by jupyterhub, jupyter_events and jsonschema, for one function. The parsers for
     # all others, which nobody calls, take a second to make: half of what a user's server needs to start.
@@ -47,6 +66,9 @@ REPLACED: Mapping[str, Mapping[str, tuple[tuple[bytes, bytes], ...]]] = {
             (_EAGER_PARSER, _LAZY_PARSER),
         )
     },
+    # Without `-f` it reads the folder that it is typed in, and in any other one starts another hub: over plain http,
+    # with a database of its own. The same holds for `jupyterhub token` and `jupyterhub upgrade-db`.
+    "jupyterhub": {"jupyterhub/app.py": ((_CONFIGURATION_OF_THE_FOLDER, _CONFIGURATION_OF_THE_ENVIRONMENT),)},
 }
 """What is another text in a project's package than in its wheel, by file: old and new."""
 

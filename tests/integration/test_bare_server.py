@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from forge.paths import ROOT
 from post_install.record import HOST_RECORD
 from post_install.steps import STEPS, s20_folders, s30_shared, s40_tls, s50_settings, s60_prefix, s70_secrets, s80_pam
 from tests.containers import Container
 from tests.product import ENVIRONMENT, PREFIX
+from tests.waiting import wait_for
 
 LOGIN = Path(__file__).parent.parent / "login.py"
 
@@ -61,6 +63,19 @@ def modes(server: Container, paths: list[str]) -> dict[str, str]:
 @pytest.mark.parametrize("command", ["jupyterhub -h", "configurable-http-proxy -h", "hubctl --help", "klist -V"])
 def test_the_hubs_commands_answer(bare: Container, command: str) -> None:
     assert bare.shell(f"{ENVIRONMENT}/bin/{command} 2>&1")
+
+
+def test_nohup_jupyterhub_in_any_folder_starts_this_servers_hub(bare: Container) -> None:
+    """As README has it, without `-f`; who has typed it for years stood in the environment's folder."""
+    typed = "conda activate jupyterhubenv\nnohup jupyterhub >>/var/log/jupyterhub/nohup.log 2>&1 &\n"
+    assert typed in (ROOT / "README.md").read_text()
+    bare.run("bash", "-c", f". {PREFIX}/etc/profile.d/conda.sh\ncd /srv\n{typed}")
+    status = f"{ENVIRONMENT}/bin/hubctl status"
+    try:
+        wait_for("the hub", lambda: bare.run("sh", "-c", status, check=False).returncode == 0)
+    finally:
+        bare.shell(f"{ENVIRONMENT}/bin/hubctl stop; cat /var/log/jupyterhub/nohup.log")
+    assert bare.shell("find /srv -name 'jupyterhub*' -not -path '/srv/trial/*' -not -path '/srv/conda/*'") == ""
 
 
 def test_conda_knows_the_internal_channel_and_no_other(bare: Container) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import stat
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
@@ -221,6 +222,33 @@ def write_settings(layout: Layout, text: str, monkeypatch: pytest.MonkeyPatch) -
     layout.settings.write_text(text)
     monkeypatch.setenv("HUBFORGE_ROOT", str(layout.root))
     as_uid(monkeypatch, "pam", "local")
+
+
+def test_jupyterhub_reads_the_environments_configuration_where_no_other_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JupyterHub's own is the folder's alone; forge/wheels/amendments.py has what was changed."""
+    environment, elsewhere = tmp_path / "environment", tmp_path / "elsewhere"
+    for folder in (environment, elsewhere):
+        folder.mkdir()
+    monkeypatch.setattr(sys, "prefix", str(environment))
+    monkeypatch.chdir(elsewhere)
+    named = tmp_path / "named.py"
+
+    def read(*arguments: str) -> str:
+        hub = JupyterHub()
+        hub.parse_command_line([*arguments])
+        return str(hub.config_file)
+
+    assert read() == "jupyterhub_config.py", "as everywhere else"
+    for path in (environment / "jupyterhub_config.py", named):
+        path.touch()
+    assert read() == str(environment / "jupyterhub_config.py")
+    assert read("--generate-config") == "jupyterhub_config.py"
+    assert read("-f", str(named)) == str(named)
+    (elsewhere / "jupyterhub_config.py").touch()
+    assert read() == "jupyterhub_config.py"
+    assert read("-f", str(named)) == str(named)
 
 
 def test_the_administrators_python_has_the_last_word_in_order(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def running(
     try:
         yield container
     finally:
-        subprocess.run(["docker", "rm", "--force", container.id], check=True, capture_output=True)
+        subprocess.run(["docker", "rm", "--force", "--volumes", container.id], check=True, capture_output=True)
 
 
 def gateway() -> str:

@@ -9,8 +9,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+
+HOLD, HELD = "/tmp/hold-the-schema", "/tmp/held-the-schema"
+"""A change of the schema (``newer_release.py``) that finds the first file waits half-way; then it is the second one."""
 
 
 class State:
@@ -19,6 +23,7 @@ class State:
     def __init__(self, prefix: Path, old: str, new: str) -> None:
         self.hub, self.base = prefix / "envs/jupyterhubenv", prefix
         self.old, self.new, self.cache = old, new, prefix / "pkgs"
+        self.installer = prefix / ".hubforge"
 
     def begun(self) -> bool:
         """conda has taken the first package away."""
@@ -57,6 +62,13 @@ class State:
         """base is that of the new release."""
         return (self.base / f"conda-meta/hubforge-base-{self.new}-0.json").exists()
 
+    def installed(self) -> bool:
+        """An installer says that the new release is complete."""
+        try:
+            return bool(json.loads((self.installer / "installed.json").read_text())["version"] == self.new)
+        except (OSError, ValueError):
+            return False
+
 
 POINTS: dict[str, Callable[[State], bool]] = {
     "the first package is gone": State.begun,
@@ -76,16 +88,33 @@ BASE_POINTS: dict[str, Callable[[State], bool]] = {
     "base has begun": State.base_begun,
     "base is done": State.base_done,
 }
-"""Those of base, which comes afterwards."""
+"""Those of base: `hubctl upgrade` changes it afterwards, the way back and the installer before."""
+
+LATER_POINTS: dict[str, Callable[[State], bool]] = {
+    "the host has a new default": lambda _: Path("/etc/jupyterhub/hub.yaml.new").exists(),
+    "half of the new schema is there": lambda _: Path(HELD).exists(),
+}
+"""Those of `hubctl upgrade` after base: amid the steps of `hubctl setup`, and amid `jupyterhub upgrade-db`."""
+
+INSTALLER_POINTS: dict[str, Callable[[State], bool]] = {
+    "the installer has begun": lambda state: (state.installer / "installing").exists(),
+    "the set before is kept": lambda state: (state.installer / "before").exists(),
+    **BASE_POINTS,
+    **{name: POINTS[name] for name in ("the first package is gone", "the first file is there")},
+    **{name: POINTS[name] for name in ("three fifths are there", "all files are there", "the last record is there")},
+    "the release is complete": State.installed,
+}
+"""Those of the installer's ``-u``; after the last one it looks at the host."""
 
 
 def kill_at(state: State, point: str, command: list[str]) -> bool:
     """Runs ``command`` until then; whether it came so far."""
-    reached = (POINTS | BASE_POINTS)[point]
+    reached = (POINTS | BASE_POINTS | LATER_POINTS | INSTALLER_POINTS)[point]
     with subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL) as process:
         while not reached(state):
             if process.poll() is not None:
                 return False
+            time.sleep(0.001)  # what is waited for needs the processor
         os.killpg(process.pid, signal.SIGKILL)
     return True
 

@@ -76,17 +76,21 @@ class Session:
             return int(answer.status)
 
     def start_server(self, user: str) -> str:
-        """Asks for the user's server, with the defaults of what can be chosen, and waits for it.
+        """Asks for the user's server, and waits for it.
 
         Returns:
             The Jupyter server's version.
         """
+        self.start_any_server(user)
+        return str(json.loads(self.get(f"/user/{urllib.parse.quote(user)}/api"))["version"])
+
+    def start_any_server(self, user: str) -> None:
+        """The same, whatever the server is, with the defaults of what can be chosen."""
         page = self.get(f"/hub/spawn/{urllib.parse.quote(user)}")
         if form := re.search(r'id="spawn_form"[^>]* action="([^"]+)"', page):
             with self._open(urllib.parse.urljoin(self.base, html.unescape(form.group(1))), b"", timeout=60):
                 pass
         self.wait_for_server(user)
-        return str(json.loads(self.get(f"/user/{urllib.parse.quote(user)}/api"))["version"])
 
     def wait_for_server(self, user: str) -> None:
         """Reads the events that move the progress bar, until the server is there.

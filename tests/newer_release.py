@@ -12,6 +12,7 @@ import rattler
 from forge import channel, condapkg, construct, environments, release
 from forge.condapkg import Index, Member
 from forge.paths import CHANNEL, CONSTRUCT
+from tests.killing import HELD, HOLD
 
 VERSION = "2099.01"
 TABLE = "of_the_newer_release"
@@ -32,6 +33,7 @@ CHANGES = {
 }
 
 MIGRATION = """\
+import os, time
 import sqlalchemy as sa
 from alembic import op
 
@@ -40,7 +42,11 @@ revision, down_revision, branch_labels, depends_on = "{version}", "{head}", None
 
 def upgrade():
     {change}
+    if os.path.exists("{hold}"):
+        os.rename("{hold}", "{held}")
+        time.sleep(3600)
 """
+"""Where a test wants to kill it half-way, it waits for that."""
 
 
 def publish(folder: Path, before: Path) -> Path:
@@ -84,7 +90,7 @@ def _migration(members: Sequence[Member], version: str) -> Member:
     lines = [re.findall(rb"""^(down_)?revision = ['\"](\w+)""", script.data, re.MULTILINE) for script in scripts]
     known = [(bool(down), number.decode()) for found in lines for down, number in found]
     [head] = {number for down, number in known if not down} - {number for down, number in known if down}
-    text = MIGRATION.format(version=version, head=head, change=CHANGES[version])
+    text = MIGRATION.format(version=version, head=head, change=CHANGES[version], hold=HOLD, held=HELD)
     return Member(f"{Path(scripts[0].path).parent}/{version.replace('.', '_')}.py", text.encode())
 
 

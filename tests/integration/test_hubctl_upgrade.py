@@ -6,37 +6,44 @@ from pathlib import Path
 
 import pytest
 
-from forge import construct
-from forge.paths import CONSTRUCT
 from tests import newer_release, older_release
 from tests.containers import Container, base_image, running
-from tests.killing import BASE_POINTS, POINTS
+from tests.integration.upgrade_support import (
+    BROKEN,
+    BUILT,
+    CONDA,
+    DATABASE,
+    FINISH,
+    HUBCTL,
+    KILLING,
+    NEWER,
+    OLD,
+    kill_at,
+    packages,
+    releases,
+    schema,
+    try_to_kill_at,
+)
+from tests.killing import BASE_POINTS, HOLD, INSTALLER_POINTS, POINTS
 from tests.product import ENVIRONMENT, PREFIX
-
-OLD, BUILT = older_release.VERSION, construct.read(CONSTRUCT).version
-NEWER, BROKEN = newer_release.VERSION, newer_release.BROKEN
-
-HUBCTL = f"{ENVIRONMENT}/bin/hubctl"
-CONDA = f"{PREFIX}/bin/conda"
-FINISH = f"{PREFIX}/.hubforge/upgrade/finish"
-DATABASE = "/var/lib/jupyterhub/jupyterhub.sqlite"
-KILLING = f"$(ls -d {PREFIX}/pkgs/python-3.*/bin/python3.13) -B /tests/killing.py"
-"""By the Python in the package cache: nothing takes that away."""
 
 USERS = {"alice": "correct-horse", "bob": "battery-staple"}
 
-UPGRADE = f"{HUBCTL} upgrade --yes --to {BUILT} || exec {FINISH}"
-"""What the administrator types again after a kill: the same, or what `hubctl upgrade` has named."""
+UPGRADE = f"umask 077; {HUBCTL} upgrade --yes --to {BUILT} || exec {FINISH}"
+"""What the administrator, whose new files are for nobody else, types again after a kill: the same, or what `hubctl
+upgrade` has named."""
 
 BY_CONDA = f"{CONDA} install --yes --quiet -n jupyterhubenv hubforge={BUILT}"
 
-BACK = f"{HUBCTL} rollback --yes || exec {FINISH} --back"
+BY_INSTALLER = "exec bash /dist/hub-installer.sh -b -u"
+"""It looks for the processes of killed runs; in the container nobody buries those that are not the shell's own."""
+
+BACK = f"umask 077; {HUBCTL} rollback --yes || exec {FINISH} --back"
 
 
 @pytest.fixture(scope="module")
-def server(older: Path, installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+def server(older: Path, installer: Path, published: Path) -> Iterator[Container]:
     """A server without network on which the older release runs, and two users. A package of the site's own is added."""
-    published = newer_release.publish(tmp_path_factory.mktemp("newer"), older)
     mounts = {older.parent: "/older", installer.parent: "/dist", published: "/channel"}
     mounts[Path(__file__).parents[1]] = "/tests"
     with running(base_image("bookworm"), mounts=mounts) as container:
@@ -63,19 +70,9 @@ def processes(server: Container) -> str:
     return hub + server.shell(f"find /proc -maxdepth 1 {' -o '.join(f'-user {user}' for user in USERS)} | sort")
 
 
-def packages(server: Container, environment: str = "jupyterhubenv") -> dict[str, str]:
-    """Names and versions, as conda has them."""
-    listed = json.loads(server.shell(f"{CONDA} list --json -n {environment}"))
-    return {package["name"]: package["version"] for package in listed}
-
-
-def releases(server: Container) -> tuple[str, str]:
-    """Those of the hub's environment and of base; nothing is wrong with a file of either, and none was left over."""
-    found = json.loads(server.run(HUBCTL, "verify", "--json", check=False).stdout)
-    assert found["files"] == []
-    assert server.shell(f"find {PREFIX} -name '*.c~' -not -path '*/pkgs/*'") == ""
-    assert server.shell(f"ls {PREFIX}/.hubforge") == "installed.json\n"
-    return packages(server)["hubforge"], packages(server, "base")["hubforge-base"]
+def conda_leftovers(server: Container) -> str:
+    """What a kill of conda leaves beside packages, and conda does not remove."""
+    return server.shell(f"find {PREFIX} {ENVIRONMENT} -maxdepth 1 '(' -name '.tmp*' -o -name .condatmp ')'")
 
 
 def strangers(server: Container) -> str:
@@ -83,18 +80,17 @@ def strangers(server: Container) -> str:
     return server.shell(f"{KILLING} strangers {ENVIRONMENT}; {KILLING} strangers {PREFIX}")
 
 
-def schema(server: Container) -> str:
-    """What JupyterHub's tool for migrations has noted, and the tables."""
-    query = "SELECT version_num FROM alembic_version UNION ALL SELECT name FROM sqlite_master WHERE type = 'table'"
-    program = f"import sqlite3; print(sqlite3.connect('{DATABASE}').execute(\"{query}\").fetchall())"
-    return server.run(f"{ENVIRONMENT}/bin/python", "-c", program).stdout
-
-
-def kill_at(server: Container, point: str, script: str) -> None:
-    """Ends a shell's script, and all that it has started, when the upgrade has come to a point."""
-    command = f"exec {KILLING} {PREFIX} {OLD} {BUILT} '{point}' sh -c '{script}'"
-    done = server.run("sh", "-euc", command, check=False)
-    assert done.returncode == 0, f"it ended before this: {point}\n{done.stdout}\n{done.stderr}"
+def assert_found_again(server: Container) -> None:
+    """A hub that takes the place of this one, which ends without a word, takes over the servers that run."""
+    at_work = processes(server).splitlines()[1:]
+    server.shell("kill -9 $(head -n 1 /run/jupyterhub/hub.pid)")
+    server.shell(f"{HUBCTL} start")
+    shown = json.loads(server.shell(f"{HUBCTL} status --json"))
+    assert {entry["user"] for entry in shown["servers"]} == set(USERS)
+    assert all(entry["ready"] for entry in shown["servers"])
+    assert processes(server).splitlines()[1:] == at_work
+    for user in USERS:
+        log_in(server, user)
 
 
 # Each test goes on where the one before ended.
@@ -115,36 +111,33 @@ def test_a_release_that_the_channel_has_not_is_refused_with_those_that_it_has(se
     assert f"{OLD}, {BUILT}, {NEWER}, {BROKEN}" in refused.stderr
 
 
-def test_killed_half_way_it_goes_back_where_that_is_wanted(server: Container) -> None:
+def test_killed_it_goes_back_where_that_is_wanted_killed_ten_times_on_the_way(server: Container) -> None:
     before = processes(server), strangers(server), packages(server), packages(server, "base")
-    kill_at(server, "three fifths are there", UPGRADE)
-    server.shell(BACK)
+    kill_at(server, "base is done", UPGRADE)
+    for point in (*BASE_POINTS, *POINTS):
+        kill_at(server, point, BACK, BUILT, OLD)
+    said = server.shell(BACK)
+    assert f"Everything is as before the upgrade, release {OLD}." in said
     assert releases(server) == (OLD, OLD)
     assert (processes(server), strangers(server), packages(server), packages(server, "base")) == before
+    assert conda_leftovers(server) == ""
 
 
 def test_killed_ten_times_it_arrives_and_users_go_on_working(server: Container) -> None:
     before = processes(server), strangers(server)
-    for point in (*POINTS, *BASE_POINTS):
+    for point in (*POINTS, *BASE_POINTS, "the host has a new default"):
         kill_at(server, point, UPGRADE)
     said = server.shell(UPGRADE)
     assert f"Going on with the upgrade to release {BUILT}" in said
     assert releases(server) == (BUILT, BUILT)
     assert (processes(server), strangers(server)) == before
+    assert conda_leftovers(server) == ""
     assert "# of the release before" not in server.shell("cat /etc/jupyterhub/hub.yaml.new")
     assert server.shell("tail -n 1 /etc/jupyterhub/hub.yaml") == "# ours\n"
 
 
 def test_the_servers_of_the_users_are_found_by_the_hub_of_the_new_release(server: Container) -> None:
-    at_work = processes(server).splitlines()[1:]
-    server.shell("kill -9 $(head -n 1 /run/jupyterhub/hub.pid)")
-    server.shell(f"{HUBCTL} start")
-    shown = json.loads(server.shell(f"{HUBCTL} status --json"))
-    assert {entry["user"] for entry in shown["servers"]} == set(USERS)
-    assert all(entry["ready"] for entry in shown["servers"])
-    assert processes(server).splitlines()[1:] == at_work
-    for user in USERS:
-        log_in(server, user)
+    assert_found_again(server)
 
 
 def test_conda_has_nothing_to_add_to_what_hubctl_did(server: Container) -> None:
@@ -155,16 +148,33 @@ def test_conda_has_nothing_to_add_to_what_hubctl_did(server: Container) -> None:
 
 def test_conda_killed_ten_times_arrives_too(server: Container) -> None:
     before = processes(server), strangers(server)
-    server.shell(f"{HUBCTL} rollback --yes")
-    assert packages(server)["hubforge"] == OLD
-    commands = [f"exec {KILLING} {PREFIX} {OLD} {BUILT} '{point}' sh -c '{BY_CONDA}'" for point in POINTS]
-    assert 0 in [server.run("sh", "-euc", command, check=False).returncode for command in commands], "none was killed"
+    server.shell(f"umask 077; {HUBCTL} rollback --yes")
+    assert releases(server) == (OLD, BUILT)
+    assert "" in [try_to_kill_at(server, point, BY_CONDA) for point in POINTS], "none was killed"
     # A record that was half-written conda does not get over, and the installer does.
     server.shell(f"{BY_CONDA} || bash /dist/hub-installer.sh -b -s -u")
     assert releases(server) == (BUILT, BUILT)
     # what conda had put aside when it was killed it leaves there
     found = [name for name in strangers(server).splitlines() if not name.startswith(".condatmp/")]
     assert (processes(server), found) == (before[0], before[1].splitlines())
+
+
+def test_the_installer_takes_both_environments_back(server: Container) -> None:
+    before = processes(server)
+    server.run("bash", "/older/older-installer.sh", "-b", "-u", "--allow-downgrade")
+    assert releases(server) == (OLD, OLD)
+    assert processes(server) == before
+
+
+def test_the_installer_killed_ten_times_arrives_and_the_servers_of_the_users_are_found_again(server: Container) -> None:
+    before = processes(server), strangers(server)
+    for point in INSTALLER_POINTS:
+        kill_at(server, point, BY_INSTALLER)
+        assert processes(server) == before[0], point
+    server.shell(BY_INSTALLER)
+    assert releases(server) == (BUILT, BUILT)
+    assert (processes(server), strangers(server)) == before
+    assert_found_again(server)
 
 
 def test_an_update_of_all_stays_with_the_release(server: Container) -> None:
@@ -180,6 +190,17 @@ def test_a_release_that_fails_gives_back_packages_and_database_and_the_hub_runs(
     assert failed.returncode == 1
     assert f"Going back to release {BUILT}" in failed.stderr
     assert f"Everything is as before the upgrade, release {BUILT}." in failed.stdout
+    assert releases(server) == (BUILT, BUILT)
+    assert schema(server) == before
+    assert json.loads(server.shell(f"{HUBCTL} status --json"))["answers"]
+
+
+def test_killed_while_the_schema_changes_the_database_goes_back_as_it_was(server: Container) -> None:
+    before = schema(server)
+    server.shell(f"touch {HOLD}")
+    kill_at(server, "half of the new schema is there", f"{HUBCTL} upgrade --yes --restart --to {NEWER}", BUILT, NEWER)
+    assert newer_release.TABLE in schema(server)
+    server.shell(BACK)
     assert releases(server) == (BUILT, BUILT)
     assert schema(server) == before
     assert json.loads(server.shell(f"{HUBCTL} status --json"))["answers"]

@@ -1,0 +1,127 @@
+"""``hubctl upgrade`` of a hub that systemd runs, with users in containers: these go on, and are found again."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import newer_release
+from tests.containers import Container, base_image, running
+from tests.integration.test_systemd import PACKAGES, RIGHTS, UNIT, main_process, wait_for_boot
+from tests.integration.upgrade_support import BUILT, HUBCTL, NEWER, kill_at, releases, schema
+from tests.killing import HOLD
+from tests.product import ENVIRONMENT
+
+USERS = ("alice", "bob")
+
+IMAGE = ("bookworm", ["python3-minimal"])
+"""What the users' containers are made of; a small program plays Jupyter's server in them."""
+
+ENGINE = {"bridge": "none", "iptables": False, "ip6tables": False}
+"""The server's own Docker Engine has no network but the server's, which has none."""
+
+ENGINE_RIGHTS = ("--cap-add=NET_ADMIN", "--security-opt=systempaths=unconfined", "--volume=/var/lib/docker")
+"""What it needs of a container beside what systemd does; its images can't lie on the layers of one."""
+
+SETTINGS = """\
+auth: shared-password
+spawner: docker
+docker:
+  network: host
+  images:
+    - {{name: Small, image: '{image}'}}
+"""
+
+SITE = """\
+from pathlib import Path
+from tests.spawn_site import lay_out_site
+lay_out_site(Path("/"))
+"""
+
+VISIT = """\
+import sys
+sys.path.insert(0, "/tests")
+from login import Session
+user = sys.argv[1]
+session = Session("https://localhost:8000")
+session.log_in(user, "x")
+session.start_any_server(user)
+print(session.get(f"/user/{user}/"))
+"""
+"""Where the user's server runs already, it is that one."""
+
+
+@pytest.fixture(scope="module")
+def server(older: Path, published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    """A server on which the release before runs as a service, and two users are at work in containers."""
+    engine = tmp_path_factory.mktemp("engine") / "daemon.json"
+    engine.write_text(json.dumps(ENGINE))
+    mounts = {older.parent: "/older", published: "/channel", engine: "/etc/docker/daemon.json"}
+    mounts[Path(__file__).parents[1]] = "/tests"
+    image = base_image("bookworm", (*PACKAGES, "docker.io"))
+    with running(image, *RIGHTS, *ENGINE_RIGHTS, mounts=mounts, program="/sbin/init") as container:
+        wait_for_boot(container)
+        container.shell("docker info")
+        small = base_image(*IMAGE)
+        carried = f"docker save {small} | docker exec --interactive {container.id} docker load"
+        subprocess.run(["sh", "-c", carried], check=True, stdout=subprocess.DEVNULL)
+        container.run("bash", f"/older/{older.name}", "-b")
+        container.run("sh", "-c", "cat >/etc/jupyterhub/hub.yaml", text=SETTINGS.format(image=small))
+        container.shell(f"cd /; {ENVIRONMENT}/bin/python -B -c '{SITE}'")
+        container.shell(f"{HUBCTL} channel set file:///channel; {HUBCTL} start")
+        for user in USERS:
+            visit(container, user)
+        yield container
+
+
+def visit(server: Container, user: str) -> None:
+    """Logs in, and starts the user's server where it does not run yet; it says whose it is."""
+    assert server.run(f"{ENVIRONMENT}/bin/python", "-B", "-c", VISIT, user).stdout == f"{user}\n"
+
+
+def containers(server: Container) -> list[str]:
+    """Those that run: name, id, and since when."""
+    shown = "{{.Name}} {{.Id}} {{.State.StartedAt}}"
+    return server.shell(f"docker ps --quiet | xargs --no-run-if-empty docker inspect --format '{shown}'").splitlines()
+
+
+def assert_found_again(server: Container, before: list[str]) -> None:
+    """The containers are those from before, for the hub and for the users."""
+    assert len(before) == len(USERS)
+    shown = json.loads(server.shell(f"{HUBCTL} status --json"))
+    assert [(entry["user"], entry["ready"]) for entry in shown["servers"]] == [(user, True) for user in USERS]
+    for user in USERS:
+        visit(server, user)
+    assert containers(server) == before
+
+
+# Each test goes on where the one before ended.
+
+
+def test_the_hub_of_the_new_release_finds_the_containers_that_have_run_on(server: Container) -> None:
+    hub, before = main_process(server), containers(server)
+    server.shell(f"{HUBCTL} upgrade --yes --restart --to {BUILT}")
+    assert releases(server) == (BUILT, BUILT)
+    assert main_process(server) not in (hub, "0")
+    assert server.shell(f"systemctl is-active {UNIT}") == "active\n"
+    assert_found_again(server, before)
+
+
+def test_killed_while_no_hub_runs_and_the_schema_changes_the_same_command_goes_on(server: Container) -> None:
+    before = containers(server)
+    server.shell(f"touch {HOLD}")
+    kill_at(server, "half of the new schema is there", f"{HUBCTL} upgrade --yes --restart --to {NEWER}", BUILT, NEWER)
+    assert server.shell(f"systemctl is-active {UNIT} || true") == "inactive\n"
+    assert containers(server) == before
+    server.shell(f"{HUBCTL} upgrade --yes")
+    assert releases(server) == (NEWER, NEWER)
+    assert newer_release.TABLE in schema(server)
+    assert server.shell(f"systemctl is-active {UNIT}") == "active\n"
+    assert_found_again(server, before)
+
+
+def test_the_hub_that_has_found_a_container_again_can_end_it(server: Container) -> None:
+    server.shell(f"{HUBCTL} user stop {USERS[0]}")
+    assert [line.split()[0] for line in containers(server)] == [f"/hubforge-test-spawn-{USERS[1]}"]

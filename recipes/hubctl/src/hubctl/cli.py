@@ -48,7 +48,8 @@ from hubctl.units import say_memory
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 failed, one line says why, or the answer to a question was no; 2 wrong usage; "
-    "3 (status) the hub does not run; 5 (setup, rollback, cert self-signed) a step on the host failed; 130 ctrl-C. "
+    "3 (status) the hub does not run, (setup --check) not everything could be looked at; "
+    "5 (setup, rollback, cert self-signed) a step on the host failed; 130 ctrl-C. "
     "`uninstall` has those of the installer."
 )
 NOT_RUNNING = 3

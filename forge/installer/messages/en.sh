@@ -158,7 +158,8 @@ Installs %s %s.
                 back to the packages before, and "hubctl rollback" does later
   --allow-downgrade
                 with -u, also to an older release
-  --restart     with -u, start the hub again at the end, if it runs; without -b it is asked
+  --restart     with -u, start the hub and its proxy again at the end, if the hub runs; without -b it
+                is asked
   -f            install into an existing folder, all packages linked anew; a file that is in the
                 way stays beside ours as FILE.before-hubforge
   -s            leave the host alone: no group, folders, service; "hubctl setup" prepares it later

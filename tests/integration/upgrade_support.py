@@ -6,6 +6,7 @@ from forge import construct
 from forge.paths import CONSTRUCT
 from tests import newer_release, older_release
 from tests.containers import Container
+from tests.killing import LATE
 from tests.product import ENVIRONMENT, PREFIX
 
 OLD, BUILT = older_release.VERSION, construct.read(CONSTRUCT).version
@@ -48,17 +49,9 @@ def schema(server: Container) -> str:
     return server.run(f"{ENVIRONMENT}/bin/python", "-c", program).stdout
 
 
-def try_to_kill_at(server: Container, point: str, script: str, old: str = OLD, new: str = BUILT) -> str:
-    """Ends a shell's script, and all that it has started, when the way from ``old`` to ``new`` has come to a point.
-
-    Returns:
-        Nothing; where the script ended before, what it has said.
-    """
+def kill_at(server: Container, point: str, script: str, old: str = OLD, new: str = BUILT) -> None:
+    """Ends a shell's script, and all that it has started, when the way from ``old`` to ``new`` has come to a point."""
     command = f"exec {KILLING} {PREFIX} {old} {new} '{point}' sh -c '{script}'"
     done = server.run("sh", "-euc", command, check=False)
-    return f"it ended before this: {point}\n{done.stdout}\n{done.stderr}" if done.returncode else ""
-
-
-def kill_at(server: Container, point: str, script: str, old: str = OLD, new: str = BUILT) -> None:
-    """The same, where it has to come so far."""
-    assert not (said := try_to_kill_at(server, point, script, old, new)), said
+    assert done.returncode != LATE, f"it was there already: {point}"
+    assert done.returncode == 0, f"it ended before this: {point}\n{done.stdout}\n{done.stderr}"

@@ -107,11 +107,11 @@ def test_administrator_in_a_damaged_part_of_the_database_is_not_said_to_be_remov
     assert hub.hubctl("stop").returncode == 0
     database = hub.path / "var/lib/jupyterhub/jupyterhub.sqlite"
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("DROP TABLE user_role_map")
+        connection.execute("ALTER TABLE roles DROP COLUMN description")
         connection.commit()
     done = hub.hubctl("admin", "remove", "eve")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-    assert done.stderr.startswith(f"hubctl: {database} can't be used: no such table")
+    assert done.stderr.startswith(f"hubctl: {database} can't be used: no such column")
 
 
 def test_servers_of_a_user_are_listed_and_ended(hub: ServerRoot) -> None:

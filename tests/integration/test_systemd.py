@@ -1,5 +1,6 @@
 """The hub as a service: a server with systemd as its first process, without network, on which the installer has run."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,18 @@ def test_systemd_understands_every_line_of_the_unit(server: Container) -> None:
     assert "jupyterhub" not in verified.stdout + verified.stderr
 
 
+@pytest.mark.parametrize("unit", [UNIT, PROXY])
+def test_every_protection_that_systemd_knows_is_set_or_said_to_be_missing_for_a_reason(
+    server: Container, unit: str
+) -> None:
+    text = server.shell(f"cat /etc/systemd/system/{unit}")
+    known = json.loads(server.run("systemd-analyze", "security", "--json=short", unit, check=False).stdout)
+    # names are `PrivateTmp=`, `SystemCallFilter=~@clock`, `User=/DynamicUser=`
+    missing = {entry["name"].partition("=")[0] for entry in known if entry["set"] is False}
+    assert len(missing) > 5
+    assert sorted(name for name in missing if f"{name}=" not in text) == []
+
+
 def test_a_user_logs_in_at_the_service_and_its_journal_says_so_without_the_password(service: Container) -> None:
     assert log_in(service).startswith("2.")
     assert service.shell(f"systemctl is-active {UNIT}") == "active\n"
@@ -117,10 +130,12 @@ def test_a_user_logs_in_at_the_service_and_its_journal_says_so_without_the_passw
     assert PASSWORD not in shown
 
 
-def test_start_says_why_the_hub_ended(server: Container) -> None:
+def test_start_says_why_the_hub_ended_and_doctor_that_it_does_so_each_time(server: Container) -> None:
     broken = "/etc/jupyterhub/jupyterhub_config.d/10-broken.py"
     server.shell(f"{HUBCTL} stop; echo 'raise RuntimeError(\"no such thing\")' >{broken}")
     started = server.run(HUBCTL, "start", check=False)
+    # each try takes a while, and is a hub that runs as long
+    wait_for(server, f"{HUBCTL} doctor | grep 'fault    service: {UNIT} has failed (Result='")
     stopped = server.shell(f"{HUBCTL} stop; rm {broken}")
     assert started.returncode == 1
     assert "The hub ended" in started.stderr

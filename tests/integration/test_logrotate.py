@@ -55,10 +55,21 @@ def test_nothing_is_lost_while_a_log_that_is_written_is_rotated_and_compressed(s
 
 
 def test_logs_are_followed_over_a_rotation(server: Container) -> None:
-    server.shell(f"logrotate --force {FILE}")
-    server.shell(f"touch /tmp/enough; {ENVIRONMENT}/bin/python -B -c '{VISITS.format(first=77777)}'")
-    show = f"for try in $(seq 50); do {HUBCTL} logs | grep visit-77777 && break; sleep 1; done"
-    assert "visit-77777" in server.shell(show)
+    visit = f"touch /tmp/enough; {ENVIRONMENT}/bin/python -B -c '{VISITS}'"
+    server.shell(f"{HUBCTL} logs -f >/tmp/followed 2>/dev/null & echo $! >/tmp/follower")
+
+    def visited(number: int) -> bool:
+        """Looks whether what follows has come to this visit."""
+        return f"visit-{number}" in server.shell("cat /tmp/followed")
+
+    try:
+        server.shell(visit.format(first=77777))
+        wait_for("the visit before the rotation", lambda: visited(77777))
+        server.shell(f"logrotate --force {FILE}")
+        server.shell(visit.format(first=88888))
+        wait_for("the visit after the rotation", lambda: visited(88888))
+    finally:
+        server.shell("kill $(cat /tmp/follower)")
 
 
 def test_uninstalling_takes_logrotates_file_away(server: Container) -> None:

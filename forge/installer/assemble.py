@@ -327,14 +327,15 @@ def _header(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> b
         length = -(-len(header) // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK
     header = header.ljust(length, b"\n")
     rest = hashlib.sha256(header[int(values["REST_START"]) - 1 :]).hexdigest()
-    return _with_own_sha256(header.replace(b"rest_sum='" + b"0" * 64, b"rest_sum='" + rest.encode(), 1))
+    header = header.replace(b"rest_sum='" + b"0" * 64, b"rest_sum='" + rest.encode(), 1)
+    return _with_own_sha256(header, b"".join(part.data for part in parts))
 
 
-def _with_own_sha256(header: bytes) -> bytes:
-    """Puts the sha256 of all of the header but these 64 digits to the place that waits for it."""
+def _with_own_sha256(header: bytes, parts: bytes) -> bytes:
+    """Puts the sha256 of all of the header but these 64 digits, and of the parts, to the place that waits for it."""
     offset = header.index(b"0" * 64)
     before, after = header[:offset], header[offset + 64 :]
-    return before + hashlib.sha256(before + after).hexdigest().encode() + after
+    return before + hashlib.sha256(before + after + parts).hexdigest().encode() + after
 
 
 def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> dict[str, str]:

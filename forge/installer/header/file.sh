@@ -27,20 +27,22 @@ is_sha256() {
     found=$(sha256sum) && [ "${found%% *}" = "$1" ]
 }
 
-# The header without its own sum, then every part but the packages, which the helper checks (they are most of the file).
+# All but the packages, which the helper checks (they are most of the file), and the sum itself. It is read once; which
+# part is damaged is looked for only when one is.
 check_file() {
     size=$(wc -c <"$self") || die 1 not_a_file "$self"
     [ "$((size))" -eq "$total_length" ] || die 3 wrong_size "$self" "$((size))" "$total_length"
     sum_offset=@HEADER_SHA256_OFFSET@
     sum_end=$((sum_offset + 64))
-    { piece 0 "$sum_offset" && piece "$sum_end" "$((header_length - sum_end))"; } |
-        is_sha256 "$header_sum" || die 3 wrong_part "$self" header
+    { head -c "$sum_offset" "$self" && piece "$sum_end" "$((packages_offset - sum_end))"; } |
+        is_sha256 "$header_sum" && return
     # shellcheck disable=SC2086  # four words a part
     set -- $parts
     while [ $# -gt 0 ]; do
         part "$1" | is_sha256 "$4" || die 3 wrong_part "$self" "$1"
         shift 4
     done
+    die 3 wrong_part "$self" header
 }
 
 # The packages, without the helper, which would have to be written somewhere. They are read once; which one is

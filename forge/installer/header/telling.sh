@@ -72,7 +72,7 @@ refuse() {
 
 # errors_logged COMMAND…: runs it; what it says on standard error goes into the log, too.
 errors_logged() {
-    rm -f "$work/status"
+    { true >"$work/status"; } 2>/dev/null
     {
         {
             "$@" 2>&1 >&3 3>&-

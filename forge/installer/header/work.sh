@@ -34,7 +34,7 @@ begin_work() {
 # A folder of its own for each run: one that has yet to learn that it is the second must not touch the first one's.
 make_work() {
     work=$state/tmp.$$ tries=
-    while ! mkdir "$work" 2>/dev/null; do
+    while ! mkdir -m 700 "$work" 2>/dev/null; do
         if [ -e "$work" ]; then
             work=$work.1
         else # where the folder was empty, a run that ends now has taken it away
@@ -42,7 +42,6 @@ make_work() {
             { [ ${#tries} -lt 10 ] && mkdir -p "$state" 2>/dev/null; } || die 1 not_writable "$state"
         fi
     done
-    chmod 700 "$work" || die 1 not_writable "$state"
     helper=$work/unpack
     { part helper >"$helper" && chmod 700 "$helper" && part packages >"$work/packages"; } || die 1 not_writable "$work"
     find_part helper

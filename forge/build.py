@@ -16,7 +16,8 @@ from forge import channel, construct, environments, locks, recipes, release, sou
 from forge.construct import Construct
 from forge.errors import ForgeError
 from forge.files import sha256_of, tree_digest, write_text
-from forge.installer.assemble import INDEXER, Environment, Plan, assemble
+from forge.installer.assemble import INDEXER, Plan, assemble
+from forge.installer.carried import Environment
 from forge.locking import alone, in_use, is_in_use, locked
 from forge.paths import CHANNEL, CONSTRUCT, DIST, PUBLISHED, ROOT, cache_dir, public_dir, work_dir
 from forge.progress import say

@@ -9,7 +9,8 @@ import rattler
 
 from forge import build, condapkg, construct, environments, release
 from forge.condapkg import About, Index, Member
-from forge.installer.assemble import Environment, assemble
+from forge.installer.assemble import assemble
+from forge.installer.carried import Environment
 from forge.paths import CHANNEL, CONSTRUCT
 
 VERSION = "2026.10"

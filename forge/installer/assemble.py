@@ -10,18 +10,17 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
-from forge import condapkg
-from forge.condapkg import PLACEHOLDER, Index, PathEntry, Span
+from forge.condapkg import PLACEHOLDER
 from forge.errors import ForgeError
 from forge.files import replacing, sha256_of, write_text
-from forge.installer import build_helper, sbom
+from forge.installer import build_helper, link, linked, sbom
 from forge.installer.build_helper import Helper
+from forge.installer.carried import Carried, Environment, carried
 from forge.paths import RECIPES
 from forge.target import GLIBC, SUBDIR, SUBDIRS
 
@@ -45,24 +44,6 @@ ON_THE_SERVER = (
 
 FILE_SYSTEM_BLOCK = 4096
 """Bytes: what a file takes on disk is rounded up to this; so is the header's length."""
-
-
-@dataclass(frozen=True)
-class Environment:
-    """An environment that the installer makes.
-
-    ``base`` is the prefix itself, any other name a folder below its ``envs``. ``specs`` are what conda will remember
-    as asked for; ``packages`` are all of the environment's ``.conda`` files.
-    """
-
-    name: str
-    specs: tuple[str, ...]
-    packages: tuple[Path, ...]
-
-    @property
-    def subfolder(self) -> str:
-        """Its prefix, relative to the installation's; empty for base."""
-        return "" if self.name == "base" else f"/envs/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -95,44 +76,6 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Carried:
-    """A package that the installer carries, and the environments that hold it."""
-
-    path: Path
-    index: Index
-    record: Mapping[str, Any]
-    paths: tuple[PathEntry, ...]
-    environments: tuple[str, ...]
-
-    @property
-    def key(self) -> str:
-        """Its place in the channel."""
-        return f"{self.index.subdir}/{self.index.file_name}"
-
-    @cached_property
-    def spans(self) -> tuple[Span, Span]:
-        """Where its two archives lie within the file."""
-        parts = condapkg.parts(self.path)
-        return parts.pkg, parts.info
-
-    def has_below(self, folder: str) -> bool:
-        """Whether it installs anything below ``folder``."""
-        return any(entry.path.startswith(f"{folder}/") for entry in self.paths)
-
-    @property
-    def distributions(self) -> list[str]:
-        """The Python projects that it installs, by their normalised names (PyPA: binary distribution format)."""
-        pattern = re.compile(r"(?:.*/)?site-packages/([^/]+)-[^/-]+\.dist-info/METADATA")
-        found = (pattern.fullmatch(entry.path) for entry in self.paths)
-        return sorted(re.sub(r"[-_.]+", "-", match[1]).lower() for match in found if match)
-
-    @property
-    def has_libraries(self) -> bool:
-        """Whether it installs shared libraries into ``lib``."""
-        return any(re.fullmatch(r"lib/[^/]+\.so(\.[^/]*)?", entry.path) for entry in self.paths)
-
-
-@dataclass(frozen=True)
 class Part:
     """A piece of the file that the header knows by name."""
 
@@ -155,7 +98,7 @@ def assemble(plan: Plan, target: Path, frozen: bool = False) -> None:
         ForgeError: base lacks ``python`` or ``py-rattler``, a package is damaged or misnamed, or the helper cannot be
             compiled.
     """
-    packages = _carried(plan.environments)
+    packages = carried(plan.environments)
     parts = _parts(plan, packages, build_helper.helper(frozen))
     header = _header(plan, packages, parts)
     with replacing(target, mode=0o755) as temporary, temporary.open("wb") as file:
@@ -171,31 +114,6 @@ def assemble(plan: Plan, target: Path, frozen: bool = False) -> None:
 # ---- packages ----
 
 
-def _carried(environments: Sequence[Environment]) -> tuple[Carried, ...]:
-    """Every package once, largest first: the threads that unpack them then end together."""
-    packages: dict[str, Carried] = {}
-    for path in sorted({path for environment in environments for path in environment.packages}):
-        names = tuple(environment.name for environment in environments if path in environment.packages)
-        package = _read(path, names)
-        if package.key in packages:
-            raise ForgeError(f"{package.key} is named twice: {packages[package.key].path} and {path}.")
-        packages[package.key] = package
-    return tuple(sorted(packages.values(), key=lambda package: (-package.record["size"], package.key)))
-
-
-def _read(path: Path, environments: tuple[str, ...]) -> Carried:
-    package = condapkg.read(path)
-    if path.name != package.index.file_name or package.index.subdir not in SUBDIRS:
-        raise ForgeError(f"{path} is not where {package.index.subdir}/{package.index.file_name} belongs.")
-    data = path.read_bytes()
-    record = json.loads(package.info["index.json"]) | {
-        "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "size": len(data),
-    }
-    return Carried(path, package.index, record, package.paths, environments)
-
-
 def _base(packages: Iterable[Carried]) -> dict[str, Carried]:
     """The packages of base by name."""
     base = {package.index.name: package for package in packages if "base" in package.environments}
@@ -203,6 +121,11 @@ def _base(packages: Iterable[Carried]) -> dict[str, Carried]:
         if name not in base:
             raise ForgeError(f"The base environment has no {name}, which the installer needs.", f"Add {name} to specs.")
     return base
+
+
+def _series(packages: Sequence[Carried]) -> str:
+    """Python's version, as its folders have it."""
+    return ".".join(_base(packages)["python"].index.version.split(".")[:2])
 
 
 def _with_dependencies(names: Iterable[str], packages: Mapping[str, Carried]) -> list[Carried]:
@@ -248,10 +171,12 @@ def _parts(plan: Plan, packages: Sequence[Carried], helper: Helper) -> tuple[Par
         "post_install": plan.post_install,
         "sbom": _json(sbom.document(plan.name, plan.version, plan.epoch, plan.channel_url, records, helper.linked)),
     }
+    release = _release(plan, packages)
     return (
         Part("helper", helper.program.read_bytes()),
         *(Part(name, text.encode()) for name, text in texts.items()),
         *(Part(f"repodata-{subdir}", _compressed_repodata(subdir, packages)) for subdir in SUBDIRS),
+        *(Part(name, data) for name, data in linked.archives(release, packages, _series(packages), plan.epoch).items()),
     )
 
 
@@ -287,11 +212,20 @@ def _index(plan: Plan, packages: Sequence[Carried]) -> dict[str, Any]:
     }
 
 
-def _compressed_repodata(subdir: str, packages: Sequence[Carried]) -> bytes:
-    """The channel's ``repodata.json.zst`` of one subdir, with the carried packages (CEP 16, CEP 36)."""
+def _release(plan: Plan, packages: Sequence[Carried]) -> link.Release:
+    """What the modules ON_THE_SERVER make of the index and the repodata."""
+    return link.release(_index(plan, packages), {subdir: _repodata(subdir, packages) for subdir in SUBDIRS})
+
+
+def _repodata(subdir: str, packages: Sequence[Carried]) -> dict[str, Any]:
+    """The channel's ``repodata.json`` of one subdir, with the carried packages (CEP 36)."""
     records = {p.index.file_name: p.record for p in packages if p.index.subdir == subdir}
-    repodata = {"info": {"subdir": subdir}, "packages": {}, "packages.conda": records, "repodata_version": 1}
-    return zstandard.ZstdCompressor(level=19).compress(_json(repodata).encode())
+    return {"info": {"subdir": subdir}, "packages": {}, "packages.conda": records, "repodata_version": 1}
+
+
+def _compressed_repodata(subdir: str, packages: Sequence[Carried]) -> bytes:
+    """The same as its ``repodata.json.zst`` (CEP 16)."""
+    return zstandard.ZstdCompressor(level=19).compress(_json(_repodata(subdir, packages)).encode())
 
 
 def _json(document: Mapping[str, Any]) -> str:
@@ -342,7 +276,7 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
     """What stands for the template's ``@NAMES@``, quoted for the shell; lengths of the whole file aside."""
     base = _base(packages)
     bootstrap = _with_dependencies(("python", "py-rattler"), base)
-    series = ".".join(base["python"].index.version.split(".")[:2])
+    series = _series(packages)
     site_packages = {"noarch": "site-packages", SUBDIR: f"lib/python{series}/site-packages"}
     python_folders = [
         f"{package.index.stem}/{folder}"

@@ -1,13 +1,9 @@
-"""Links the environments of a new installation; runs on the server, with the Python and the py-rattler just unpacked.
+"""What an installation consists of beside its packages: links, conda's history, the cache's records, the marker.
 
-Only the standard library and rattler can be imported here. The header calls it once, after every package lies in
-``PREFIX/pkgs``. It links each environment, writes conda's history, the package cache's records and ``.condarc``, and
-leaves the marker ``installed.json`` in the work folder, from where the header puts it in place. Where something was
-before, ``upgrade.py`` does that, with what is here and in ``upgrade_*.py``.
+Runs on the server, under ``upgrade.py`` and ``package_tests.py``, with the Python and the py-rattler just unpacked, and
+when the installer is made, for what ``linked.py`` prepares. Only the standard library and rattler can be imported here.
 """
 
-import argparse
-import asyncio
 import hashlib
 import json
 import os
@@ -22,19 +18,6 @@ from typing import Any, NoReturn
 from rattler import MatchSpec, PackageRecord, PrefixRecord, RepoDataRecord, install
 
 EXIT_FAILED = 4
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command line.
-
-    ``resume`` says that an earlier run was interrupted; ``command`` is what conda's history shows as the command.
-    """
-
-    prefix: Path
-    work: Path
-    resume: bool
-    command: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +45,12 @@ class Package:
     def url(self) -> str:
         """Where the channel has it."""
         return f"{self.channel}/{self.subdir}/{self.file_name}"
+
+    @property
+    def cache_record(self) -> str:
+        """What conda wants to find beside it in a package cache (``repodata_record.json``)."""
+        document = {**self.record, "channel": self.channel, "fn": self.file_name, "url": self.url}
+        return json.dumps(document, indent=2, sort_keys=True)
 
     def linkable(self, cache: Path) -> RepoDataRecord:
         """What rattler links, from the unpacked package."""
@@ -103,15 +92,21 @@ class Release:
 def read_release(work: Path) -> Release:
     """Reads the descriptions that the header laid into the work folder."""
     index = json.loads((work / "index.json").read_text())
+    return release(
+        index, {subdir: json.loads((work / f"repodata-{subdir}.json").read_text()) for subdir in index["subdirs"]}
+    )
+
+
+def release(index: Mapping[str, Any], repodata: Mapping[str, Mapping[str, Any]]) -> Release:
+    """What these documents describe; ``repodata`` by subdir."""
     packages = {}
     for subdir in index["subdirs"]:
-        repodata = json.loads((work / f"repodata-{subdir}.json").read_text())
-        for file_name, record in repodata["packages.conda"].items():
+        for file_name, record in repodata[subdir]["packages.conda"].items():
             key = f"{subdir}/{file_name}"
             distributions = tuple(index["distributions"].get(key, ()))
             packages[key] = Package(index["channel_url"], subdir, file_name, record, distributions)
     environments = [
-        Environment(item["name"], item["specs"], [packages[key] for key in item["packages"]])
+        Environment(item["name"], list(item["specs"]), [packages[key] for key in item["packages"]])
         for item in index["environments"]
     ]
     return Release(
@@ -128,20 +123,6 @@ def read_release(work: Path) -> Release:
 def installed_records(folder: Path) -> list[PrefixRecord]:
     """The packages that an environment holds now."""
     return [PrefixRecord.from_path(path) for path in sorted((folder / "conda-meta").glob("*.json"))]
-
-
-def remove_partial_links(prefix: Path) -> None:
-    """Empties a new prefix, but for the package cache and our own state, after an interrupted run.
-
-    Half of a package may be linked with nothing that says so; linking anew takes less than a second.
-    """
-    for path in prefix.iterdir():
-        if path.name in ("pkgs", ".hubforge"):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 async def copy(environment: Environment, folder: Path, cache: Path) -> None:
@@ -222,14 +203,19 @@ def write_history(
     now = {written.get(stem_of(record), _in_history(record, release)) for record in installed_records(folder)}
     if now == before:
         return
-    lines = [f"==> {time.strftime('%Y-%m-%d %H:%M:%S')} <==", f"# cmd: {command}"]
-    lines += [f"# conda version: {p.record['version']}" for p in release.packages if p.record["name"] == "conda"]
-    lines += [f"-{name}" for name in sorted(before - now)] + [f"+{name}" for name in sorted(now - before)]
+    changes = [f"-{name}" for name in sorted(before - now)] + [f"+{name}" for name in sorted(now - before)]
     if dropped:
-        lines += [f"# remove specs: {list(dropped)!r}"]
-    lines += [f"# update specs: {environment.specs!r}", ""]
+        changes += [f"# remove specs: {list(dropped)!r}"]
     earlier = history.read_text() if history.is_file() else ""
-    replace(history, earlier + "\n".join(lines))
+    date = time.strftime("%Y-%m-%d %H:%M:%S")
+    replace(history, earlier + revision(environment, release, date, command, changes))
+
+
+def revision(environment: Environment, release: Release, date: str, command: str, changes: Sequence[str]) -> str:
+    """A paragraph of conda's history."""
+    lines = [f"==> {date} <==", f"# cmd: {command}"]
+    lines += [f"# conda version: {p.record['version']}" for p in release.packages if p.record["name"] == "conda"]
+    return "\n".join([*lines, *changes, f"# update specs: {environment.specs!r}", ""])
 
 
 def write_cache_records(cache: Path, packages: Iterable[Package]) -> None:
@@ -237,8 +223,7 @@ def write_cache_records(cache: Path, packages: Iterable[Package]) -> None:
     urls = cache / "urls.txt"
     known = urls.read_text().splitlines() if urls.is_file() else []
     for package in packages:
-        document = {**package.record, "channel": package.channel, "fn": package.file_name, "url": package.url}
-        replace(cache / package.stem / "info/repodata_record.json", json.dumps(document, indent=2, sort_keys=True))
+        replace(cache / package.stem / "info/repodata_record.json", package.cache_record)
         if package.url not in known:
             known.append(package.url)
     replace(urls, "\n".join([*known, ""]))
@@ -258,16 +243,16 @@ def write_condarc(prefix: Path, text: str, shipped_before: str | None) -> None:
         replace(path, text)
 
 
-def marker(release: Release, earlier: Mapping[str, Collection[str]]) -> str:
+def marker(release: Release, installed: str, earlier: Mapping[str, Collection[str]]) -> str:
     """The marker's text: which release, and the sha256 of every package in every environment.
 
-    ``earlier`` are the packages (``name-version-build``) that releases before have put into an environment: what
-    else somebody finds in it is the administrator's.
+    ``installed`` says when (ISO 8601, UTC). ``earlier`` are the packages (``name-version-build``) that releases before
+    have put into an environment: what else somebody finds in it is the administrator's.
     """
     document = {
         "name": release.name,
         "version": release.version,
-        "installed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "installed": installed,
         "channel": release.channel_url,
         "condarc_sha256": sha256(release.condarc),
         "earlier": {name: sorted(stems) for name, stems in earlier.items()},
@@ -294,49 +279,8 @@ def replace(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-async def run(options: Options) -> None:
-    """All of it, in order."""
-    release = read_release(options.work)
-    cache = options.prefix / "pkgs"
-    if options.resume:
-        remove_partial_links(options.prefix)
-    for environment in release.environments:
-        print(f"  {environment.name}: {len(environment.packages)}", flush=True)
-        folder = environment.folder(options.prefix)
-        await link(environment, folder, [package.linkable(cache) for package in environment.packages], cache=cache)
-        write_history(environment, folder, options.command, release)
-    write_cache_records(cache, release.packages)
-    write_condarc(options.prefix, release.condarc, None)
-    replace(options.work / "installed.json", marker(release, {}))
-
-
-def parse() -> Options:
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(description="Link the environments of an installation.")
-    parser.add_argument("--prefix", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--command", required=True)
-    return Options(**vars(parser.parse_args()))
-
-
-def main() -> int:
-    """Ends with 0, or with 4 and one line that says what went wrong."""
-    os.umask(0o022)
-    try:
-        asyncio.run(run(parse()))
-    except Exception as error:  # people see one line, whatever it was
-        print(f"hub-installer: linking the packages failed: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    return 0
-
-
 def end(code: int) -> NoReturn:
     """Ends this program. rattler's threads need not be waited for, and sometimes crash at the interpreter's exit."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-if __name__ == "__main__":
-    end(main())

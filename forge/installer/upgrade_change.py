@@ -1,6 +1,7 @@
 """Links the new set in place of the one before; or that one again, when it has failed."""
 
 import shutil
+import time
 
 from link import link, marker, read_release, replace, stem_of, write_cache_records, write_condarc, write_history  # type: ignore[import-not-found]
 from rattler import MatchSpec
@@ -75,7 +76,8 @@ async def bring(place: Place, relink: bool, command: str) -> None:
     write_cache_records(place.cache, release.packages)
     write_condarc(place.prefix, release.condarc, replaced.get("condarc_sha256"))
     ours = {item.name: sorted(earlier(item, replaced)) for item in release.environments}
-    replace(place.work / "installed.json", marker(release, ours))
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    replace(place.work / "installed.json", marker(release, now, ours))
 
 
 async def back(place: Place) -> None:

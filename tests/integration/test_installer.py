@@ -1,5 +1,6 @@
 """The installer on bare servers: other people's coreutils, and a server that is as before after an uninstallation."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.containers import Container, base_image, running
 from tests.product import PREFIX
+from tests.rattlers_links import differences_between, laid_down, linked_by_rattler
 
 INSTALLER = "/dist/hub-installer.sh"
 LISTING = r"""
@@ -53,6 +55,13 @@ def test_an_environment_can_be_made_offline_from_the_package_cache(server: Conta
     python = f"{PREFIX}/envs/made/bin/python"
     assert server.shell(f"{python} -c 'import requests; print(requests.__name__)'") == "requests\n"
     assert "Linking the environments" in server.shell("cat /var/log/hubforge-install.log")
+
+
+def test_every_file_and_record_is_as_rattler_makes_it(installer: Path, tmp_path: Path) -> None:
+    prefix = tmp_path / "prefix"
+    subprocess.run(["sh", installer, "-bs", "-p", prefix, "--log", "/dev/null"], check=True)
+    ours = laid_down(prefix)
+    assert differences_between(ours, linked_by_rattler(installer, prefix)) == {}
 
 
 def test_without_purge_what_belongs_to_people_stays(server: Container) -> None:

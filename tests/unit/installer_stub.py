@@ -5,6 +5,7 @@ The package ``python`` holds a script that runs this test's own Python with its 
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from forge import condapkg
 from forge.condapkg import PLACEHOLDER, Index, Member
-from forge.installer.assemble import Environment, Plan, assemble
+from forge.installer.assemble import Plan, assemble
+from forge.installer.carried import Environment
 
 EPOCH = 1_700_000_000
 SHELLS = ("dash", "bash", "busybox sh")
@@ -47,6 +49,19 @@ def python(folder: Path, before: str = "") -> Path:
     index = Index("python", "3.13.5", "0_cp313", subdir="linux-64", depends=("libz",))
     program = Member("bin/python3.13", script.encode(), executable=True)
     return package(folder, index, [program, Member("bin/python", link="python3.13")])
+
+
+def before_linking(folder: Path, line: str) -> dict[str, str]:
+    """An environment in which the shell line ``line`` is run before a new prefix's environments are laid down.
+
+    It comes with the command that makes the folder of the second one, and is run by whoever looks for that.
+    """
+    folder.mkdir(exist_ok=True)
+    command = folder / "mkdir"
+    script = f'case $* in\n*/envs/jupyterhubenv)\n{line}\n;;\nesac\nexec {shutil.which("mkdir")} "$@"\n'
+    command.write_text(f"#!/bin/sh\n{script}")
+    command.chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 def noise(size: int, seed: int) -> bytes:

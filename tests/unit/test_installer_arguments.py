@@ -228,9 +228,9 @@ def test_the_log_holds_what_was_said_and_the_command(installer: Path, tmp_path: 
     assert text.endswith(said)
 
 
-def test_errors_are_in_the_log_too(tmp_path: Path) -> None:
-    installer = stub.build(tmp_path, stub.plan(tmp_path / "packages", "echo out of luck >&2; exit 1"))
-    done = run(installer, "-bs", "-p", tmp_path / "prefix", "--log", tmp_path / "log")
+def test_errors_are_in_the_log_too(installer: Path, tmp_path: Path) -> None:
+    unlucky = stub.before_linking(tmp_path / "commands", "echo out of luck >&2; exit 1")
+    done = run(installer, "-bs", "-p", tmp_path / "prefix", "--log", tmp_path / "log", **unlucky)
     assert done.returncode == 4
     assert "out of luck" in done.stderr
     assert done.stderr == (tmp_path / "log").read_text()[-len(done.stderr) :]

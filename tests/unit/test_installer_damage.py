@@ -27,7 +27,8 @@ def part_offsets(installer: Path) -> dict[str, int]:
 
 PARTS = (
     *("helper", "packages", "index.json", "link.py", "licence", "post_install", "sbom"),
-    *("repodata-linux-64", "repodata-noarch", "first package", "middle package", "last byte"),
+    *("repodata-linux-64", "repodata-noarch", "linked-base", "linked-marker"),
+    *("first package", "middle package", "last byte"),
 )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -285,6 +286,81 @@ def test_a_full_disk_is_named(helper: Path, tmp_path: Path) -> None:
     assert not (target / "evil-1-0").exists()
 
 
+# ---- environments ----
+
+
+def lay(helper: Path, folder: Path, fill: Callable[[tarfile.TarFile], None]) -> subprocess.CompletedProcess[str]:
+    """Lays an environment's archive down in ``folder``/prefix, beside a package cache with one package in it."""
+    files = {"one-1-0/lib/file": "content\n", "one-1-0/info/paths.json": PATHS, "one-1-0/script": "#!/placehold/sh\n"}
+    for name, text in files.items():
+        path = folder / "pkgs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "prefix").mkdir()
+    data = zstandard.ZstdCompressor().compress(archive(fill, tarfile.GNU_FORMAT))
+    (folder / "file").write_bytes(b"header\n" + data)
+    words = ("link", folder / "file", folder / "pkgs", "sh it -b", 7, len(data), folder / "prefix")
+    return subprocess.run([helper, *map(str, words)], capture_output=True, text=True)
+
+
+PATHS = json.dumps({"paths": [{"sha256": "a" * 64}, {"sha256": "b" * 64}]})
+PATCHED = b"P"
+
+
+def test_an_environment_is_links_into_the_cache_and_texts_that_are_filled_in(helper: Path, tmp_path: Path) -> None:
+    def fill(tar: tarfile.TarFile) -> None:
+        add(tar, "lib/deep/file", type=tarfile.LNKTYPE, linkname="one-1-0/lib/file")
+        add(tar, "lib/link", type=tarfile.SYMTYPE, linkname="deep/file")
+        add(tar, "script", b"text /placehold", type=PATCHED, linkname="one-1-0/script")
+        words = b"@hubforge:prefix@ @hubforge:cache@ @hubforge:command@ @hubforge:sha256 0@ @hubforge:size 0@\n"
+        hashes = b"@hubforge:hash 1@ @hubforge:hash 0@ @hubforge:hash@"
+        add(tar, "record", words + hashes, linkname="one-1-0/info/paths.json")
+
+    done = lay(helper, tmp_path, fill)
+    assert (done.returncode, done.stderr) == (0, "")
+    prefix = tmp_path / "prefix"
+    assert (prefix / "lib/link").samefile(tmp_path / "pkgs/one-1-0/lib/file")
+    script = f"#!{prefix}/sh\n"
+    assert (prefix / "script").read_text() == script
+    made = f"{hashlib.sha256(script.encode()).hexdigest()} {len(script)}"
+    hashes = " ".join(letter * 64 for letter in "bab")
+    assert (prefix / "record").read_text() == f"{prefix} {tmp_path}/pkgs sh it -b {made}\n{hashes}"
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda tar: add(tar, "../escaped", b"x"),
+        lambda tar: add(tar, "got", type=tarfile.LNKTYPE, linkname="../secret"),
+        lambda tar: add(tar, "got", b"copy", type=PATCHED, linkname="../secret"),
+        lambda tar: add(tar, "got", type=tarfile.LNKTYPE, linkname="one-1-0/lib"),
+        lambda tar: add(tar, "got", b"@hubforge:sha256 0@"),
+        lambda tar: add(tar, "got", b"@hubforge:hash@"),
+        lambda tar: add(tar, "got", b"@hubforge:hash 2@", linkname="one-1-0/info/paths.json"),
+        lambda tar: add(tar, "got", b"@hubforge:nothing@"),
+        lambda tar: add(tar, "got", b"@hubforge:prefix"),
+        twice,
+        through_a_link("../.."),
+    ],
+)
+def test_an_environment_that_leads_elsewhere_or_asks_for_the_unknown_is_refused(
+    helper: Path, tmp_path: Path, fill: Callable[[tarfile.TarFile], None]
+) -> None:
+    (tmp_path / "secret").write_text("secret\n")
+    done = lay(helper, tmp_path, fill)
+    assert done.returncode in (DAMAGED, FAILED)
+    assert done.stderr.startswith("hub-installer: ")
+    assert {path.name for path in tmp_path.iterdir()} == {"secret", "file", "pkgs", "prefix"}
+    assert not (tmp_path / "prefix/got").exists()
+
+
+def test_a_package_has_no_entries_that_only_environments_have(helper: Path, tmp_path: Path) -> None:
+    payload = archive(lambda tar: add(tar, "got", b"copy", type=PATCHED, linkname="info/index.json"))
+    done = unpack(helper, tmp_path, payload)
+    assert done.returncode == FAILED
+    assert "neither" in done.stderr
+
+
 # ---- hashes ----
 
 
@@ -309,7 +385,11 @@ def test_verify_names_the_damaged_package(helper: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["verify"], ["unpack", "a", "b", "1", "c"], ["nonsense", "x"], ["cat", "f", "x", "1"], ["sync"]]
+    "words",
+    [
+        *([], ["verify"], ["unpack", "a", "b", "1", "c"], ["nonsense", "x"], ["cat", "f", "x", "1"], ["sync"]),
+        ["link", "f", "c", "x", "1"],
+    ],
 )
 def test_wrong_calls_end_in_2(helper: Path, words: list[str]) -> None:
     assert subprocess.run([helper, *words], capture_output=True).returncode == USAGE

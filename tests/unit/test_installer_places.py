@@ -255,12 +255,14 @@ def test_through_a_pipe_it_says_how_to_run_it(installer: Path, tmp_path: Path, s
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_of_two_installers_at_once_the_second_stops_with_the_firsts_pid(tmp_path: Path, shell: str) -> None:
+def test_of_two_installers_at_once_the_second_stops_with_the_firsts_pid(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    installer = stub.build(tmp_path, stub.plan(tmp_path / "packages", f"read -r _ <{gate}"))
+    slow = os.environ | stub.before_linking(tmp_path / "commands", f"read -r _ <{gate}")
     command = [*shell.split(), str(installer), "-bs", "-p", str(tmp_path / "prefix"), "--log", "/dev/null"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(command, env=slow, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout
         while "Linking" not in first.stdout.readline():
             pass

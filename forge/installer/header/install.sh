@@ -78,25 +78,63 @@ carried_python() {
 
 link_environments() {
     say linking
+    if [ "$mode" = new ]; then
+        errors_logged lay_environments || fail
+        return
+    fi
     # The disk writes what is unpacked while links are made of it.
     "$helper" sync "$prefix/pkgs" 2>>"$log" &
     writing=$!
     lay_descriptions || fail
-    if [ "$mode" = new ]; then
-        logged carried_python "$prefix/pkgs" link.py --prefix "$prefix" --work "$work" ${resume:+--resume} \
-            --command "$command_line" || fail
-    else
-        logged carried_python "$prefix/pkgs" upgrade.py link --prefix "$prefix" --work "$work" ${force:+--relink} \
-            --command "$command_line" || go_back
-    fi
+    logged carried_python "$prefix/pkgs" upgrade.py link --prefix "$prefix" --work "$work" ${force:+--relink} \
+        --command "$command_line" || go_back
+    wait "$writing" || fail
+}
+
+# Lays down the environments, which were worked out when this file was made; the cache's records and the marker, too.
+# shellcheck disable=SC2317  # called through errors_logged
+lay_environments() {
+    [ -z "$resume" ] || remove_links || return 1
+    for name in $parts; do
+        case $name in
+        linked-*) set -- "$@" "${name#linked-}" ;;
+        esac
+    done
+    for name in "$@"; do
+        shift
+        case $name in
+        base) folder=$prefix ;;
+        cache) folder=$prefix/pkgs ;;
+        marker) folder=$work ;;
+        *)
+            folder=$prefix/envs/$name
+            mkdir -p "$folder" || return 1
+            ;;
+        esac
+        find_part "linked-$name"
+        set -- "$@" "$part_offset" "$part_length" "$folder"
+    done
+    "$helper" link "$self" "$prefix/pkgs" "$command_line" "$@"
+}
+
+# What an interrupted run has linked: half of a package may be there with nothing that says so.
+# shellcheck disable=SC2317  # as above
+remove_links() {
+    for path in "$prefix"/* "$prefix"/.*; do
+        case ${path##*/} in
+        . | .. | .hubforge | pkgs) ;;
+        *) rm -rf "$path" || return 1 ;;
+        esac
+    done
+    rm -f "$prefix"/pkgs/urls.txt "$prefix"/pkgs/*/info/repodata_record.json
 }
 
 # The marker is the last file; what it vouches for must be on the disk before it.
 mark_installed() {
-    wait "$writing" || fail
     errors_logged "$helper" sync "$prefix/pkgs" || fail
     mv "$work/installed.json" "$state/installed.json" || fail
-    rm -rf "$state/replaced.json" "$state/before" "$state/rollback" "$state/upgrade" || fail
+    [ "$mode" = new ] ||
+        rm -rf "$state/replaced.json" "$state/before" "$state/rollback" "$state/upgrade" || fail
 }
 
 # Where SELinux labels files, they get the labels that the policy has for their places.
@@ -144,6 +182,7 @@ initialise_shell() {
 # The tests that the packages carry, with base's own Python.
 test_packages() {
     say testing
+    lay_descriptions || return 1
     logged env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" ${certificates:+"SSL_CERT_FILE=$prefix/pkgs/$certificates"} \
         "$prefix/${python#*/}" -s -B -X utf8 "$work/package_tests.py" --prefix "$prefix" --work "$work" </dev/null
 }
@@ -158,7 +197,7 @@ hub_port() {
 }
 
 finish() {
-    { rm -rf "$work" && rm -f "$state/installing" && rm -f "$lock"; } || fail
+    { rm -rf "$work" && rm -f "$state/installing" "$lock"; } || fail
     work='' lock=''
 }
 

@@ -4,10 +4,10 @@
 # It needs a POSIX shell and coreutils (GNU's, busybox's or another's). In this order it
 #   1. reads the command line and checks this file, the machine and the prefix; nothing is written until all is well;
 #   2. unpacks every package to PREFIX/pkgs, each to a temporary name first, so that it is complete or not there;
-#   3. hard-links the environments from there, with the Python and the py-rattler among those very packages;
+#   3. lays down the environments, hard links into there, which were worked out when this file was made;
 #   4. writes PREFIX/.hubforge/installed.json, prepares the host, and says what comes next.
-# Over an installation (-u, -f) it solves the new set before 2, and keeps the records of the set before in
-# PREFIX/.hubforge/before during 3: a failure goes back to it.
+# Over an installation (-u, -f) it solves the new set before 2, links with the Python and the py-rattler among those very
+# packages, and keeps the records of the set before in PREFIX/.hubforge/before during 3: a failure goes back to it.
 # Without installed.json the installation is not complete; while PREFIX/.hubforge/installing is there, something is left
 # to do, and the same command does it. Temporary files lie below the prefix only.
 #

@@ -2,16 +2,11 @@
 #ifndef HUBFORGE_PACKAGES_H
 #define HUBFORGE_PACKAGES_H
 
+#include "files.h"
 #include "sha256.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* A piece of the mapped installer file. */
-struct piece {
-    const uint8_t *data;
-    size_t length;
-};
 
 struct package {
     char sha256[SHA256_HEX];   /* of the whole .conda file */

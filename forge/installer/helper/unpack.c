@@ -5,6 +5,7 @@
  *   unpack unpack  FILE LIST BASE DIR TITLE  unpack every package to DIR/NAME that is not there yet
  *   unpack afresh  FILE LIST BASE DIR TITLE  the same, trusting nothing that lies in DIR
  *   unpack channel FILE LIST BASE DIR TITLE  write the packages as they are to DIR/SUBDIR/NAME.conda
+ *   unpack link    FILE CACHE COMMAND [OFFSET LENGTH DIR]…   lay each environment's archive, a piece of FILE, down in DIR
  *   unpack sync    DIR                       wait until the disk holds all of DIR's file system
  *   unpack lock    FD FILE [wait]            lock FILE, which FD is open on, and write the caller's pid into it
  *   unpack cat     FILE OFFSET LENGTH        write a zstd-compressed piece of FILE to standard output
@@ -14,6 +15,8 @@
  * output and says TITLE. Exit codes: fail.h.
  */
 #include "fail.h"
+#include "files.h"
+#include "lay.h"
 #include "packages.h"
 #include "sha256.h"
 #include "untar.h"
@@ -30,10 +33,12 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #define MAX_THREADS 8               /* each decoder holds a window of some MiB */
+#define MAX_ENVIRONMENTS 32
 #define OUTPUT_BUFFER (256 * 1024)  /* bytes decoded before they are written */
 #define WRITE_OUT_PAUSE 200000      /* microseconds */
 #define RECEIPT "info/hubforge-sha256" /* in an unpacked package: the sha256 of the file that it came from */
@@ -119,51 +124,6 @@ static void for_each_package(struct run *run) {
 }
 
 /* ---- files ---- */
-
-static struct piece map_file(const char *path) {
-    struct stat status;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0 || fstat(file, &status) != 0)
-        fail(EXIT_INSTALL, "cannot read %s: %s", path, strerror(errno));
-    size_t length = (size_t)status.st_size;
-    if (length == 0)
-        fail(EXIT_DAMAGED, "%s is empty", path);
-    void *data = mmap(NULL, length, PROT_READ, MAP_SHARED, file, 0);
-    if (data == MAP_FAILED)
-        fail(EXIT_INSTALL, "cannot read %s: %s", path, strerror(errno));
-    madvise(data, length, MADV_WILLNEED);
-    close(file);
-    return (struct piece){data, length};
-}
-
-static int open_directory(int parent, const char *name) {
-    int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (directory < 0)
-        fail(EXIT_INSTALL, "cannot open the folder %s: %s", name, strerror(errno));
-    return directory;
-}
-
-static void write_all(int file, const void *data, size_t length, const char *name) {
-    const char *bytes = data;
-    while (length > 0) {
-        ssize_t written = write(file, bytes, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            fail(EXIT_INSTALL, "cannot write %s: %s", name, strerror(errno));
-        bytes += written;
-        length -= (size_t)written;
-    }
-}
-
-static void write_file(int directory, const char *name, const void *data, size_t length) {
-    int file = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (file < 0)
-        fail(EXIT_INSTALL, "cannot create %s: %s", name, strerror(errno));
-    write_all(file, data, length, name);
-    if (close(file) != 0)
-        fail(EXIT_INSTALL, "cannot write %s: %s", name, strerror(errno));
-}
 
 /* Removes `name` and all that is below it, following no link; that it is not there is fine. */
 static void remove_tree(int parent, const char *name) {
@@ -281,6 +241,67 @@ static void lay_down(const struct run *run, const struct package *package, void 
     close(subdir);
 }
 
+/* ---- environments ---- */
+
+static size_t count(const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+        fail(EXIT_USAGE, "not a number: %s", text);
+    return (size_t)value;
+}
+
+struct environment {
+    struct piece archive;
+    const char *directory;
+    int cache;
+    struct laying laying;
+    pthread_t thread;
+};
+
+static void *lay_environment(void *argument) {
+    struct environment *environment = argument;
+    struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), untar_new()};
+    if (scratch.decoder == NULL)
+        fail(EXIT_INSTALL, "no memory left for decompression");
+    int directory = open_directory(AT_FDCWD, environment->directory);
+    untar_begin_environment(scratch.tar, directory, environment->directory, environment->cache, &environment->laying);
+    decode(&scratch, environment->archive, environment->directory);
+    untar_end(scratch.tar);
+    close(directory);
+    return NULL;
+}
+
+/* Each in a thread of its own; `words` are offset, length and folder of every archive. */
+static void link_environments(const char *path, const char *cache, const char *command, char *const words[],
+                              size_t number) {
+    struct environment environments[MAX_ENVIRONMENTS];
+    struct piece file = map_file(path);
+    char local[sizeof "2026-11-30 12:00:00"], utc[sizeof "2026-11-30T12:00:00Z"];
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(local, sizeof local, "%Y-%m-%d %H:%M:%S", localtime_r(&now, &parts));
+    strftime(utc, sizeof utc, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    if (number > MAX_ENVIRONMENTS)
+        fail(EXIT_USAGE, "more than %d environments", MAX_ENVIRONMENTS);
+    for (size_t i = 0; i < number; i++, words += 3) {
+        size_t offset = count(words[0]), length = count(words[1]);
+        if (offset > file.length || length > file.length - offset)
+            fail(EXIT_DAMAGED, "%s ends too early", path);
+        environments[i] = (struct environment){
+            .archive = {file.data + offset, length},
+            .directory = words[2],
+            .cache = open_directory(AT_FDCWD, cache),
+            .laying = {.prefix = words[2], .cache = cache, .command = command, .time = local, .utc = utc},
+        };
+        if (pthread_create(&environments[i].thread, NULL, lay_environment, &environments[i]) != 0)
+            fail(EXIT_INSTALL, "no memory left for a thread");
+    }
+    for (size_t i = 0; i < number; i++)
+        pthread_join(environments[i].thread, NULL);
+}
+
 /* ---- the lock ---- */
 
 /*
@@ -304,15 +325,6 @@ static int lock(int file, const char *path, bool wait) {
 }
 
 /* ---- the command line ---- */
-
-static size_t count(const char *text) {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
-        fail(EXIT_USAGE, "not a number: %s", text);
-    return (size_t)value;
-}
 
 static void cat(const char *path, size_t offset, size_t length) {
     struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), NULL};
@@ -358,6 +370,8 @@ int main(int argc, char **argv) {
         for_packages(command, argv + 2, argv[5], argv[6]);
     } else if (strcmp(command, "verify") == 0 && argc == 6) {
         for_packages(command, argv + 2, NULL, argv[5]);
+    } else if (strcmp(command, "link") == 0 && argc >= 5 && (argc - 5) % 3 == 0) {
+        link_environments(argv[2], argv[3], argv[4], argv + 5, (size_t)(argc - 5) / 3);
     } else if (strcmp(command, "sync") == 0 && argc == 3) {
         write_out(open_directory(AT_FDCWD, argv[2]));
     } else if (strcmp(command, "lock") == 0 && (argc == 4 || argc == 5)) {

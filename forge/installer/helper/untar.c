@@ -1,6 +1,7 @@
 #include "untar.h"
 
 #include "fail.h"
+#include "lay.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,8 @@
 #define NAME_LENGTH 4096         /* PATH_MAX: the longest name, with its end */
 #define MAX_DEPTH 64             /* folders within each other */
 #define MAX_EXTENSION (1u << 20) /* bytes of one pax header or long name */
+#define MAX_TEXT (1u << 26)      /* bytes of one text of an environment */
+#define PATCHED 'P'              /* POSIX leaves the types A to Z to whoever wants one */
 
 /* A ustar header (POSIX.1-2017, pax, "ustar Interchange Format"). */
 struct header {
@@ -25,7 +28,17 @@ struct header {
 _Static_assert(sizeof(struct header) == BLOCK, "a tar header is one block");
 
 /* Where the bytes of the current entry go. */
-enum sink { TO_NOWHERE, TO_FILE, TO_EXTENSION };
+enum sink { TO_NOWHERE, TO_FILE, TO_EXTENSION, TO_TEXT };
+
+/* The open folders from the root down to the last name's, to save walking there for each of its neighbours. */
+struct walk {
+    struct {
+        int descriptor;
+        size_t length; /* of the folder's name within `folder` */
+    } open_folder[MAX_DEPTH];
+    int depth;
+    char folder[NAME_LENGTH];
+};
 
 struct untar {
     const char *package;
@@ -51,16 +64,15 @@ struct untar {
     char *extension;
     size_t extension_fill;
     bool has_path, has_link, has_size;
-    char path[NAME_LENGTH], link[NAME_LENGTH];
+    char path[NAME_LENGTH], link[NAME_LENGTH], target[NAME_LENGTH]; /* `target` is the cleaned `link` */
     uint64_t size;
 
-    /* The open folders from the root down to the last entry's, to save walking there for each of its neighbours. */
-    struct {
-        int descriptor;
-        size_t length; /* of the folder's name within `folder` */
-    } open_folder[MAX_DEPTH];
-    int depth;
-    char folder[NAME_LENGTH];
+    struct walk entries, targets; /* to what is written; to what hard links lead to */
+
+    /* Of an environment's archive. */
+    struct laying *laying; /* NULL for a package's */
+    char *text;            /* the data of the current entry */
+    size_t text_fill;
 };
 
 static _Noreturn void refuse(const struct untar *tar, const char *why, const char *name) {
@@ -78,17 +90,34 @@ struct untar *untar_new(void) {
     return tar;
 }
 
+static void begin_walk(struct walk *walk, int root) {
+    walk->open_folder[0].descriptor = root;
+    walk->open_folder[0].length = 0;
+    walk->depth = 0;
+}
+
+static void end_walk(struct walk *walk) {
+    while (walk->depth > 0)
+        close(walk->open_folder[walk->depth--].descriptor);
+}
+
 void untar_begin(struct untar *tar, int directory, const char *package) {
     tar->package = package;
+    tar->laying = NULL;
     tar->ended = false;
     tar->block_fill = 0;
     tar->data_left = 0;
     tar->padding_left = 0;
     tar->has_path = tar->has_link = tar->has_size = false;
-    tar->open_folder[0].descriptor = directory;
-    tar->open_folder[0].length = 0;
-    tar->depth = 0;
+    begin_walk(&tar->entries, directory);
+    begin_walk(&tar->targets, directory);
     tar->entry[0] = '\0';
+}
+
+void untar_begin_environment(struct untar *tar, int directory, const char *name, int cache, struct laying *laying) {
+    untar_begin(tar, directory, name);
+    begin_walk(&tar->targets, cache);
+    tar->laying = laying;
 }
 
 /* ---- names ---- */
@@ -137,30 +166,30 @@ static bool below(const char *name, const char *folder, size_t length) {
 }
 
 /* The descriptor of the folder that holds `name` (clean), and in *last its last component. */
-static int folder_of(struct untar *tar, const char *name, const char **last) {
+static int folder_of(const struct untar *tar, struct walk *walk, const char *name, const char **last) {
     size_t name_length = strlen(name);
-    while (tar->depth > 0 && (tar->open_folder[tar->depth].length >= name_length ||
-                              !below(name, tar->folder, tar->open_folder[tar->depth].length)))
-        close(tar->open_folder[tar->depth--].descriptor);
+    while (walk->depth > 0 && (walk->open_folder[walk->depth].length >= name_length ||
+                               !below(name, walk->folder, walk->open_folder[walk->depth].length)))
+        close(walk->open_folder[walk->depth--].descriptor);
 
-    size_t length = tar->open_folder[tar->depth].length;
+    size_t length = walk->open_folder[walk->depth].length;
     for (;;) {
         const char *component = name + length + (length > 0);
         const char *slash = strchr(component, '/');
         if (slash == NULL) {
             *last = component;
-            return tar->open_folder[tar->depth].descriptor;
+            return walk->open_folder[walk->depth].descriptor;
         }
-        if (tar->depth + 1 == MAX_DEPTH)
+        if (walk->depth + 1 == MAX_DEPTH)
             refuse(tar, "too many folders within each other", name);
         length = (size_t)(slash - name);
-        memcpy(tar->folder, name, length);
-        tar->folder[length] = '\0';
-        int parent = tar->open_folder[tar->depth].descriptor;
-        int folder = open_folder(tar, parent, tar->folder + (component - name));
-        tar->depth++;
-        tar->open_folder[tar->depth].descriptor = folder;
-        tar->open_folder[tar->depth].length = length;
+        memcpy(walk->folder, name, length);
+        walk->folder[length] = '\0';
+        int parent = walk->open_folder[walk->depth].descriptor;
+        int folder = open_folder(tar, parent, walk->folder + (component - name));
+        walk->depth++;
+        walk->open_folder[walk->depth].descriptor = folder;
+        walk->open_folder[walk->depth].length = length;
     }
 }
 
@@ -289,46 +318,72 @@ static void entry_names(struct untar *tar) {
 
 static void make_folder(struct untar *tar) {
     const char *last;
-    int parent = folder_of(tar, tar->entry, &last);
+    int parent = folder_of(tar, &tar->entries, tar->entry, &last);
     close(open_folder(tar, parent, last));
 }
 
 static void make_symlink(struct untar *tar) {
     const char *last;
-    int parent = folder_of(tar, tar->entry, &last);
+    int parent = folder_of(tar, &tar->entries, tar->entry, &last);
     if (symlinkat(tar->link, parent, last) != 0)
         refuse_errno(tar, "cannot make the link", tar->entry);
 }
 
-static void make_hard_link(struct untar *tar) {
-    char target[NAME_LENGTH];
-    const char *last;
+/* The folder of the file that the entry leads to, and in *last the file's name in it. */
+static int target_of(struct untar *tar, const char **last) {
     struct stat status;
-    clean_name(tar, tar->link, target);
-    /* The walk to the target may close the folder of the entry, so its descriptor is copied. */
-    int from = fcntl(folder_of(tar, target, &last), F_DUPFD_CLOEXEC, 0);
-    if (from < 0)
-        refuse_errno(tar, "cannot open the folder of", target);
-    if (fstatat(from, last, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
+    clean_name(tar, tar->link, tar->target);
+    int folder = folder_of(tar, &tar->targets, tar->target, last);
+    if (fstatat(folder, *last, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
         refuse(tar, "hard link to what is not a file of the package", tar->entry);
-    char target_name[NAME_LENGTH];
-    snprintf(target_name, sizeof target_name, "%s", last);
-    int to = folder_of(tar, tar->entry, &last);
-    if (linkat(from, target_name, to, last, 0) != 0)
+    return folder;
+}
+
+static void make_hard_link(struct untar *tar) {
+    const char *target, *last;
+    int from = target_of(tar, &target);
+    int to = folder_of(tar, &tar->entries, tar->entry, &last);
+    if (linkat(from, target, to, last, 0) != 0)
         refuse_errno(tar, "cannot make the hard link", tar->entry);
-    close(from);
 }
 
 static void begin_file(struct untar *tar) {
     const struct header *header = &tar->block.header;
     mode_t mode = number(tar, header->mode, sizeof header->mode) & 0777; /* never setuid, setgid, sticky */
     const char *last;
-    int parent = folder_of(tar, tar->entry, &last);
+    int parent = folder_of(tar, &tar->entries, tar->entry, &last);
     tar->file = openat(parent, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode | 0600);
     if (tar->file < 0)
         refuse_errno(tar, "cannot create", tar->entry);
     tar->mtime = (time_t)number(tar, header->mtime, sizeof header->mtime);
     tar->sink = TO_FILE;
+}
+
+/* Data of an environment's entry are filled in or looked up at their end. */
+static void begin_text(struct untar *tar) {
+    if (tar->data_left > MAX_TEXT)
+        refuse(tar, "text too long", tar->entry);
+    tar->text = allocate(tar->data_left + 1);
+    tar->text_fill = 0;
+    tar->sink = TO_TEXT;
+}
+
+static void end_text(struct untar *tar) {
+    const struct header *header = &tar->block.header;
+    const char *last, *target;
+    int folder = folder_of(tar, &tar->entries, tar->entry, &last);
+    tar->text[tar->text_fill] = '\0';
+    if (header->type == PATCHED) {
+        int from = target_of(tar, &target);
+        lay_patched(tar->laying, folder, last, from, target, tar->text);
+    } else {
+        mode_t mode = number(tar, header->mode, sizeof header->mode) & 0777;
+        size_t length;
+        char *paths = tar->link[0] == '\0' ? NULL : read_file(target_of(tar, &target), target, &length);
+        lay_text(tar->laying, folder, last, mode, tar->text, tar->text_fill, paths);
+        free(paths);
+    }
+    free(tar->text);
 }
 
 static void end_file(struct untar *tar) {
@@ -351,6 +406,8 @@ static void end_data(struct untar *tar) {
         end_file(tar);
     else if (tar->sink == TO_EXTENSION)
         end_extension(tar);
+    else if (tar->sink == TO_TEXT)
+        end_text(tar);
     tar->sink = TO_NOWHERE;
 }
 
@@ -365,7 +422,16 @@ static void begin_entry(struct untar *tar) {
         if (tar->entry[0] == '\0')
             refuse(tar, "file without a name", tar->path);
         tar->data_left = tar->has_size ? tar->size : size;
-        begin_file(tar);
+        if (tar->laying == NULL)
+            begin_file(tar);
+        else
+            begin_text(tar);
+        break;
+    case PATCHED:
+        if (tar->laying == NULL)
+            refuse(tar, "neither file, folder nor link", tar->entry);
+        tar->data_left = size;
+        begin_text(tar);
         break;
     case '1':
         make_hard_link(tar);
@@ -413,6 +479,10 @@ static void take_data(struct untar *tar, const char *data, size_t length) {
         memcpy(tar->extension + tar->extension_fill, data, length);
         tar->extension_fill += length;
     }
+    if (tar->sink == TO_TEXT) {
+        memcpy(tar->text + tar->text_fill, data, length);
+        tar->text_fill += length;
+    }
     while (tar->sink == TO_FILE && length > 0) {
         ssize_t written = write(tar->file, data, length);
         if (written < 0 && errno == EINTR)
@@ -454,6 +524,6 @@ void untar_feed(struct untar *tar, const void *data, size_t length) {
 void untar_end(struct untar *tar) {
     if (!tar->ended)
         refuse(tar, "the archive ends too early after", tar->entry[0] ? tar->entry : "its beginning");
-    while (tar->depth > 0)
-        close(tar->open_folder[tar->depth--].descriptor);
+    end_walk(&tar->entries);
+    end_walk(&tar->targets);
 }

@@ -4,7 +4,7 @@
 main() {
     task=install batch='' force='' upgrade='' skip_host='' run_tests='' init_shell='' purge='' restart='' downgrade=''
     prefix='' channel='' wanted_log='' log='' work='' lock='' made='' made_below='' begun=''
-    mode='' resume='' stops=0
+    mode='' resume='' stops=0 code=''
     command_line="$0 $*"
     tab=$(printf '\t')
     choose_language

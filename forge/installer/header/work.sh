@@ -103,9 +103,12 @@ remove_empty() {
 # nothing any more lets nothing be removed: why this run ends has been said by then.
 # shellcheck disable=SC2317  # called by the trap
 clean_up() {
+    ended=$?
     [ -z "$work" ] || rm -rf "$work" 2>/dev/null
     [ -z "$lock" ] || rm -f "$lock" 2>/dev/null
     [ -n "$begun" ] || [ -z "$made" ] || remove_empty "$made" "$made_below"
+    # A signal that comes while bash starts a pipeline ends it without that signal's trap.
+    [ "$ended" -eq 0 ] || [ -n "$code" ] || [ -z "$begun" ] || interrupted
 }
 
 # shellcheck disable=SC2317  # called by the trap

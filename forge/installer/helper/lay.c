@@ -127,24 +127,21 @@ static void make(struct laying *laying, int folder, const char *name, mode_t mod
     made->size = content->length;
 }
 
-/* Goes on to the next hash of a package's info/paths.json. */
-static const char *next_hash(const char *paths) {
-    const char *key = "\"sha256\": \"", *found = paths == NULL ? NULL : strstr(paths, key);
-    if (found == NULL || strnlen(found + strlen(key), SHA256_HEX) < SHA256_HEX)
-        fail(EXIT_DAMAGED, "a package names fewer files than its record");
-    return found + strlen(key);
-}
-
-/* Appends the hash that `word` asks for; `*next` is where the one after it is looked for. */
-static void append_hash(struct text *text, const char *word, const char *paths, const char **next) {
-    size_t number;
-    const char *hash = *next;
-    if (sscanf(word, "hash %zu", &number) == 1)
-        for (hash = paths; number > 0; number--)
-            hash = next_hash(hash);
-    hash = next_hash(hash);
-    append(text, hash, SHA256_HEX - 1);
-    *next = hash + SHA256_HEX - 1;
+/* Where the hashes of a package's info/paths.json are; the caller frees them. */
+static const char **find_hashes(const char *paths, size_t *count) {
+    const char *key = "\"sha256\": \"", **hashes = NULL;
+    size_t room = 0;
+    for (*count = 0; paths != NULL && (paths = strstr(paths, key)) != NULL; (*count)++) {
+        paths += strlen(key);
+        if (*count == room) {
+            room = room ? 2 * room : 256;
+            hashes = realloc(hashes, room * sizeof *hashes);
+            if (hashes == NULL)
+                fail(EXIT_INSTALL, "no memory left");
+        }
+        hashes[*count] = paths;
+    }
+    return hashes;
 }
 
 static void append_word(const struct laying *laying, struct text *text, const char *word) {
@@ -168,7 +165,9 @@ static void append_word(const struct laying *laying, struct text *text, const ch
 void lay_text(struct laying *laying, int folder, const char *name, mode_t mode, const char *text, size_t length,
               const char *paths) {
     struct text filled = {0}, content = {0};
-    const char *end = text + length, *next = paths;
+    const char *end = text + length;
+    size_t count, next = 0;
+    const char **hashes = find_hashes(paths, &count);
     for (const char *mark; (mark = memmem(text, (size_t)(end - text), MARK, strlen(MARK))) != NULL;) {
         char word[32] = "";
         append(&filled, text, (size_t)(mark - text));
@@ -177,15 +176,20 @@ void lay_text(struct laying *laying, int folder, const char *name, mode_t mode, 
         if (close == NULL || (size_t)(close - text) >= sizeof word)
             fail(EXIT_DAMAGED, "an environment's file cannot be read: %s", name);
         memcpy(word, text, (size_t)(close - text));
-        if (strncmp(word, "hash", 4) == 0)
-            append_hash(&filled, word, paths, &next);
-        else
+        if (strncmp(word, "hash", 4) == 0) {
+            sscanf(word, "hash %zu", &next);
+            if (next >= count || strnlen(hashes[next], SHA256_HEX) < SHA256_HEX)
+                fail(EXIT_DAMAGED, "a package names fewer files than its record");
+            append(&filled, hashes[next++], SHA256_HEX - 1);
+        } else {
             append_word(laying, &filled, word);
+        }
         text = close + 1;
     }
     append(&filled, text, (size_t)(end - text));
     append_script(&content, &filled);
     make(laying, folder, name, mode, &content);
+    free(hashes);
     free(filled.data);
     free(content.data);
 }

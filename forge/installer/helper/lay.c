@@ -129,9 +129,11 @@ static void make(struct laying *laying, int folder, const char *name, mode_t mod
 
 /* Where the hashes of a package's info/paths.json are; the caller frees them. */
 static const char **find_hashes(const char *paths, size_t *count) {
-    const char *key = "\"sha256\": \"", **hashes = NULL;
+    const char *key = "\"sha256\": \"", **hashes = NULL, *end = paths == NULL ? NULL : paths + strlen(paths);
     size_t room = 0;
-    for (*count = 0; paths != NULL && (paths = strstr(paths, key)) != NULL; (*count)++) {
+    /* zig's strstr reads to the end of the text each time */
+    *count = 0;
+    while (paths != NULL && (paths = memmem(paths, (size_t)(end - paths), key, strlen(key))) != NULL) {
         paths += strlen(key);
         if (*count == room) {
             room = room ? 2 * room : 256;
@@ -139,7 +141,7 @@ static const char **find_hashes(const char *paths, size_t *count) {
             if (hashes == NULL)
                 fail(EXIT_INSTALL, "no memory left");
         }
-        hashes[*count] = paths;
+        hashes[(*count)++] = paths;
     }
     return hashes;
 }

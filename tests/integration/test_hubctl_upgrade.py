@@ -101,6 +101,9 @@ def test_a_dry_run_shows_what_would_change_and_writes_nothing(server: Container)
     assert f"jupyterhubenv hubforge {OLD} {BUILT}" in shown
     assert f"jupyterhubenv hubctl {OLD} {BUILT}" in shown
     assert any(line.startswith(f"base idna {older_release.CHANGED['idna']} ") for line in shown)
+    told = json.loads(server.shell(f"{HUBCTL} upgrade --dry-run --json --to {BUILT}"))
+    assert told["release"] == BUILT
+    assert {"environment": "jupyterhubenv", "package": "hubforge", "before": OLD, "after": BUILT} in told["changes"]
     assert server.shell(f"find {PREFIX} /etc/jupyterhub -type f -newer /tmp/before ! -name '*.pyc'") == ""
 
 

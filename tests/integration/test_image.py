@@ -52,7 +52,7 @@ def test_the_image_file_is_loaded_and_is_the_one_that_was_built(hubctl: Hubctl, 
     assert listed["found"]["id"] == built
     assert listed["found"]["facts"]["pyspark"].startswith("3.5.")
     assert missing["found"] is None
-    assert "Mine: nobody/has-it, not here" in hubctl("list").stdout
+    assert "Mine nobody/has-it not here" in hubctl("list").stdout
 
 
 def test_a_damaged_file_is_refused_before_docker_sees_it(hubctl: Hubctl, tmp_path: Path) -> None:
@@ -86,7 +86,8 @@ def test_a_file_that_is_no_image_is_told_in_one_line(hubctl: Hubctl, tmp_path: P
 
 def test_the_image_can_be_a_users_server_whoever_the_user_is(hubctl: Hubctl, notebook_image: str) -> None:
     said = hubctl("check", "Notebook").stdout
-    assert [line[:4] for line in said.splitlines()] == ["good"] * 4
+    assert [line.split()[0] for line in said.splitlines()] == ["good"] * 4
+    assert [finding["good"] for finding in json.loads(hubctl("check", "Notebook", "--json").stdout)] == [True] * 4
     assert "kernels: python3; a cell ran in python3 as user 54321" in said
     assert "gets the PySpark kernels" in said
     assert "klist, kinit" in said
@@ -252,14 +253,14 @@ def test_an_image_that_can_be_nobodys_server_is_refused_with_the_reason(
     finally:
         subprocess.run(["docker", "image", "rm", "--force", BROKEN], check=True, capture_output=True)
     assert refused.returncode == 1
-    assert f"BAD   {verdict}" in refused.stdout
+    assert f"BAD {verdict}" in refused.stdout
     assert refused.stderr.startswith(f"hubctl: {BROKEN} can't be a user's server: mend what is marked BAD")
 
 
 def test_an_image_without_python_is_refused(hubctl: Hubctl) -> None:
     refused = hubctl("check", base_image("bookworm"), check=False)
     assert refused.returncode == 1
-    assert "BAD   no Python that runs as user 54321" in refused.stdout
+    assert "BAD no Python that runs as user 54321" in refused.stdout
     assert "Traceback" not in refused.stderr
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hubctl import checksum, image_check, images, kernels
+from hubctl import checksum, image_check, images, kernels, tables
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import load
@@ -19,6 +19,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 _LOAD_SECONDS = 1800
 """Docker answers only when everything is unpacked."""
@@ -44,7 +46,7 @@ def load_file(
 
 
 @app.command("list")
-def list_all(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def list_all(as_json: Json = False) -> None:
     """Show the images of hub.yaml: whether Docker has them, their size, when they were built, what is in them.
 
     Example: hubctl image list --json
@@ -60,13 +62,13 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="For programs.
         ]
         print(json.dumps(entries, indent=2))
         return
-    for offered, found in rows:
-        print(f"{offered.name}: {offered.image}, {_words(found)}")
+    tables.show(("name", "image", "found"), [(offered.name, offered.image, _words(found)) for offered, found in rows])
 
 
 @app.command()
 def check(
     name: Annotated[str, typer.Argument(help="A name from hub.yaml, or what Docker calls it.", metavar="NAME")],
+    as_json: Json = False,
 ) -> None:
     """Run an image once, as an unknown user without network, and say whether it can be a user's server.
 
@@ -82,8 +84,10 @@ def check(
         if image is None:
             raise HubError(f"Docker has no image {reference}", "load it: hubctl image load FILE")
         findings = image_check.check(layout, client, image)
-    for finding in findings:
-        print(f"{'good' if finding.good else 'BAD '}  {finding.text}")
+    if as_json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+    else:
+        tables.show(("", "found"), [("good" if finding.good else "BAD", finding.text) for finding in findings])
     if not all(finding.good for finding in findings):
         raise HubError(f"{reference} can't be a user's server", "mend what is marked BAD, then check it again")
 

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -47,6 +47,7 @@ def upgrade(
         str | None, typer.Option("--to", help="A release of the channel; the newest when left out.", metavar="RELEASE")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs, with --dry-run.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help=RESTART)] = False,
 ) -> None:
@@ -57,6 +58,8 @@ def upgrade(
 
     Example: hubctl upgrade --to 2026.12 --restart
     """
+    if as_json and not dry_run:
+        raise typer.BadParameter("--json shows what would change: give --dry-run, too")
     if begun := under_way():
         if dry_run or to not in (None, begun.release):
             raise HubError(
@@ -66,11 +69,10 @@ def upgrade(
         _go_on(begun, restart)
     os.umask(0o022)  # conda gives new folders what it leaves, and users' servers run out of them
     layout = Layout.current()
-    wanted = _wanted(to)
-    changes = [
-        *_changes(places.environment(), "jupyterhubenv", f"hubforge=={wanted}"),
-        *_changes(places.base_prefix(), "base", f"hubforge-base=={wanted}"),
-    ]
+    wanted, changes = _plan(to)
+    if as_json:
+        print(json.dumps({"release": wanted, "changes": [asdict(change) for change in changes]}, indent=2))
+        return
     if not changes:
         print(f"Release {wanted} is there, and the channel has nothing newer.")
         return
@@ -134,8 +136,23 @@ def _note_restart() -> None:
 # ---- which release ----
 
 
-def _wanted(to: str | None) -> str:
-    """The release to go to: one that the channel has, and that is not older than what is there."""
+def _plan(to: str | None) -> tuple[str, list[Change]]:
+    """The release to go to, and what changes on the way."""
+    wanted, is_in_channel = _wanted(to)
+    if not is_in_channel:
+        return wanted, []
+    hub, base = places.environment(), places.base_prefix()
+    return wanted, [
+        *_changes(hub, "jupyterhubenv", f"hubforge=={wanted}"),
+        *_changes(base, "base", f"hubforge-base=={wanted}"),
+    ]
+
+
+def _wanted(to: str | None) -> tuple[str, bool]:
+    """The release to go to, which is not older than what is there; and whether the channel has it.
+
+    Without ``to`` it is what is there, where the channel has only older ones.
+    """
     layout = Layout.current()
     found = condaconfig.addresses(condaconfig.read(layout), layout)
     known = sorted(releases(" and ".join(found)), key=_number) if found else []
@@ -149,14 +166,13 @@ def _wanted(to: str | None) -> str:
     wanted, present = to or known[-1], journal.release_of(_packages(places.environment()))
     if present and _number(wanted) < _number(present):
         if to is None:
-            print(f"Release {present} is there, and the channel has nothing newer.")
-            raise typer.Exit
+            return present, False
         raise HubError(
             f"Release {to} is older than {present}, which is there",
             "`hubctl rollback` goes back to what was there before; the installer of that release does, with "
             "-u --allow-downgrade",
         )
-    return wanted
+    return wanted, True
 
 
 def _number(release: str) -> Version:

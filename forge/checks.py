@@ -18,15 +18,16 @@ from forge.paths import ROOT
 from forge.progress import say
 
 PYTHON_CODE = ("forge", "post_install", "recipes", "config", "tests", "bench")
-TYPED = ("forge", "post_install", "bench", "tests/unit", "tests/integration", "tests/e2e")
+TYPED = ("forge", "post_install", "bench", "tests/unit", "tests/integration", "tests/e2e", "tests/systemd")
 SERVER_CODE = ("recipes/hubctl/src", "recipes/jupyterhub-kerberos/src")
 UNIT_TESTS = "tests/unit"
 SERVER_TESTS = "tests/server"
 
-LANES = ((UNIT_TESTS, SERVER_TESTS, "tests/e2e"), ("tests/integration",))
+LANES = ((UNIT_TESTS, SERVER_TESTS, "tests/e2e", "tests/systemd"), ("tests/integration",))
 """The suites. Those of a lane run one after the other, the lanes at the same time, since tests mostly wait.
 
-What needs this machine for itself (its /etc, addresses of Docker's bridge, users' servers) is in the first lane.
+What needs this machine for itself (its /etc, addresses of Docker's bridge, users' servers, all control groups) is in
+the first lane.
 """
 
 _IN_MEMORY = ("unshare", "--mount", "sh", "-euc", 'mount -t tmpfs none "$0"; exec env TMPDIR="$0" "$@"')

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.containers import Container, base_image, running
-from tests.integration.test_systemd import (
+from tests.systemd.test_systemd import (
     HUBCTL,
     PACKAGES,
     PASSWORD,

@@ -9,9 +9,9 @@ import pytest
 
 from tests.containers import Container, base_image, running
 from tests.integration.test_sssd import KDC_CONF, KRB5_CONF, write
-from tests.integration.test_systemd import HUBCTL, RIGHTS, UNIT, main_process, wait_for, wait_for_boot, wait_for_hub
 from tests.product import ENVIRONMENT
 from tests.spawn_site import SERVER
+from tests.systemd.test_systemd import HUBCTL, RIGHTS, UNIT, main_process, wait_for, wait_for_boot, wait_for_hub
 
 PACKAGES = (
     "dbus",

@@ -5,7 +5,8 @@ import subprocess
 import pytest
 
 from tests.containers import Container
-from tests.integration.test_systemd import (
+from tests.product import ENVIRONMENT
+from tests.systemd.test_systemd import (
     HUBCTL,
     PASSWORD,
     PROXY,
@@ -17,7 +18,6 @@ from tests.integration.test_systemd import (
     wait_for,
     wait_for_hub,
 )
-from tests.product import ENVIRONMENT
 
 __all__ = ["server"]
 

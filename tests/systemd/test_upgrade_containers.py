@@ -9,10 +9,10 @@ import pytest
 
 from tests import newer_release
 from tests.containers import Container, base_image, running
-from tests.integration.test_systemd import PACKAGES, RIGHTS, UNIT, main_process, wait_for_boot
 from tests.integration.upgrade_support import BUILT, HUBCTL, NEWER, kill_at, releases, schema
 from tests.killing import HOLD
 from tests.product import ENVIRONMENT
+from tests.systemd.test_systemd import PACKAGES, RIGHTS, UNIT, main_process, wait_for_boot
 
 USERS = ("alice", "bob")
 

@@ -1,0 +1,1 @@
+"""Servers whose first process is systemd, in containers without network."""

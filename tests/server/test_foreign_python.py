@@ -4,7 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hubctl import logfile
 from hubctl.oldsite import olddatabase
 from hubctl.upgrading import course
 from hubctl.upgrading.journal import Before, Journal
+from hubctl.upgrading.lock import alone
 
 from tests.waiting import wait_for
 
@@ -55,13 +56,14 @@ def test_the_steps_of_setup_run_nothing_of_it(foreign: Path, server_root: Server
 
 
 @pytest.fixture
-def under_way(server_root: ServerRoot, tmp_path: Path) -> course.Course:
+def under_way(server_root: ServerRoot, tmp_path: Path) -> Iterator[course.Course]:
     """An upgrade of this environment, whose hub has a database."""
     in_containers(server_root)
     with closing(sqlite3.connect(server_root.path / "var/lib/jupyterhub/jupyterhub.sqlite")):
         pass
     here = Before(sys.prefix, 0, [])
-    return course.Course(tmp_path, Journal(str(server_root.path), "2026.11", here, here, [], restart=False), -1)
+    with alone(tmp_path / "lock") as held:
+        yield course.Course(tmp_path, Journal(str(server_root.path), "2026.11", here, here, [], restart=False), held)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A release with another schema of the hub's database: killed while it changes it, and gone back from."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from forge import construct
 from forge.paths import CONSTRUCT
 from tests import newer_release
+from tests.answering import CTRL_C, CTRL_D
 from tests.containers import Container, base_image, running
+from tests.integration.upgrade_support import AGAIN, GO_BACK, GO_ON, on_a_terminal
 from tests.product import ENVIRONMENT, PREFIX
 
 BUILT, NEWER = construct.read(CONSTRUCT).version, newer_release.VERSION
@@ -32,7 +35,8 @@ while grep -qs 'upgrade-d[b]' /proc/[0-9]*/cmdline; do sleep 0.1; done
 def server(installer: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """A server without network whose hub runs, and whose channel has a newer release."""
     published = newer_release.publish(tmp_path_factory.mktemp("newer"), installer)
-    with running(base_image("bookworm"), mounts={installer.parent: "/dist", published: "/channel"}) as container:
+    mounts = {installer.parent: "/dist", published: "/channel", Path(__file__).parents[1]: "/tests"}
+    with running(base_image("bookworm"), mounts=mounts) as container:
         container.run("bash", "/dist/hub-installer.sh", "-b")
         container.shell(f"{HUBCTL} channel set file:///channel; {HUBCTL} start")
         yield container
@@ -61,7 +65,36 @@ def files(server: Container) -> str:
     return server.shell(f"find {PREFIX} {STATE} /etc -type f -printf '%p %T+\\n' | sort")
 
 
+def all_but_the_database(server: Container) -> set[str]:
+    """The same where a hub runs, which writes to its database; without byte code, and what conda has of a channel."""
+    others = r"/jupyterhub\.sqlite(-journal)? |\.pyc |/pkgs/cache/"
+    return {line for line in files(server).splitlines() if not re.search(others, line)}
+
+
+def hub(server: Container) -> str:
+    """Its process."""
+    return server.shell("head -n 1 /run/jupyterhub/hub.pid")
+
+
 # Each test goes on where the one before ended.
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        ({GO_ON: "n\n"}, 1),
+        ({GO_ON: CTRL_C}, 130),
+        ({GO_ON: "y\n", AGAIN: CTRL_D}, 1),
+    ],
+    ids=["no", "ctrl-C", "yes and ctrl-D"],
+)
+def test_an_upgrade_that_is_not_agreed_to_changes_nothing(
+    server: Container, answers: dict[str, str], code: int
+) -> None:
+    before = hub(server), all_but_the_database(server)
+    done = on_a_terminal(server, "upgrade", "--to", NEWER, answers=answers)
+    assert (done.returncode, hub(server)) == (code, before[0]), done.stdout
+    assert all_but_the_database(server) ^ before[1] == set()
 
 
 def test_killed_while_the_database_changes_the_installer_refuses_and_names_what_finishes_it(server: Container) -> None:
@@ -91,8 +124,18 @@ def test_a_database_that_has_to_go_back_is_not_taken_from_a_hub_that_runs_withou
     assert (release(server), answers(server)) == (NEWER, True)
 
 
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 1), (CTRL_D, 1)], ids=["no", "ctrl-D"])
+def test_a_way_back_that_is_not_agreed_to_changes_nothing(server: Container, answer: str, code: int) -> None:
+    before = hub(server), all_but_the_database(server)
+    done = on_a_terminal(server, "rollback", answers={GO_BACK: answer})
+    assert (done.returncode, hub(server)) == (code, before[0]), done.stdout
+    assert all_but_the_database(server) ^ before[1] == set()
+
+
 def test_when_that_is_agreed_to_the_hub_of_the_release_before_starts_and_nothing_is_lost(server: Container) -> None:
-    said = server.shell(f"echo yes | {HUBCTL} rollback")
+    done = on_a_terminal(server, "rollback", answers={GO_BACK: "yes\n"})
+    said = done.stdout
+    assert done.returncode == 0, said
     assert "The hub, which runs, is started again for that." in said
     assert (release(server), answers(server)) == (BUILT, True)
     assert not has_the_newer_schema(server, f"{STATE}/jupyterhub.sqlite")
@@ -101,8 +144,18 @@ def test_when_that_is_agreed_to_the_hub_of_the_release_before_starts_and_nothing
     assert has_the_newer_schema(server, kept)
 
 
+def test_a_hub_that_is_not_to_be_started_again_keeps_its_database_and_that_is_said(server: Container) -> None:
+    before = hub(server)
+    server.shell(f"rm {STATE}/jupyterhub.sqlite.*")
+    done = on_a_terminal(server, "upgrade", "--to", NEWER, answers={GO_ON: "y\n", AGAIN: "n\n"})
+    assert (done.returncode, release(server), hub(server)) == (0, NEWER, before), done.stdout
+    assert "The database has another schema from the hub's next start on" in done.stdout
+    assert not has_the_newer_schema(server, f"{STATE}/jupyterhub.sqlite")
+    assert copies(server) == []
+
+
 def test_a_hub_that_has_changed_the_database_itself_is_gone_back_from_too(server: Container) -> None:
-    server.shell(f"rm {STATE}/jupyterhub.sqlite.*; {HUBCTL} upgrade --yes --to {NEWER}; {HUBCTL} restart")
+    server.shell(f"{HUBCTL} restart")
     assert has_the_newer_schema(server, f"{STATE}/jupyterhub.sqlite")
     [by_the_hub] = copies(server)
     server.shell(f"{HUBCTL} stop; mv {by_the_hub} /root/copy")

@@ -1,6 +1,8 @@
 """A server that goes from release to release: the older one, the one that is built, the newer ones of its channel."""
 
 import json
+import subprocess
+from collections.abc import Mapping
 
 from forge import construct
 from forge.paths import CONSTRUCT
@@ -18,6 +20,9 @@ FINISH = f"{PREFIX}/.hubforge/upgrade/finish"
 DATABASE = "/var/lib/jupyterhub/jupyterhub.sqlite"
 KILLING = f"$(ls -d {PREFIX}/pkgs/python-3.*/bin/python3.13) -B /tests/killing.py"
 """By the Python in the package cache: nothing takes that away."""
+
+GO_ON, GO_BACK = "Go on? [Y/n]: ", "Go back? [Y/n]: "
+AGAIN = "Start the hub, which runs, again at the end? [y/N]: "
 
 
 def packages(server: Container, environment: str = "jupyterhubenv") -> dict[str, str]:
@@ -55,3 +60,14 @@ def kill_at(server: Container, point: str, script: str, old: str = OLD, new: str
     done = server.run("sh", "-euc", command, check=False)
     assert done.returncode != LATE, f"it was there already: {point}"
     assert done.returncode == 0, f"it ended before this: {point}\n{done.stdout}\n{done.stderr}"
+
+
+def on_a_terminal(server: Container, *command: str, answers: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """hubctl with an administrator, whose new files are for nobody else, and who answers what it asks.
+
+    Errors are in the output. All the questions are asked.
+    """
+    program = f'umask 077; exec {ENVIRONMENT}/bin/python -B /tests/answering.py {HUBCTL} "$@"'
+    done = server.run("sh", "-euc", program, "sh", *command, text=json.dumps(answers), check=False)
+    assert done.stderr == ""
+    return done

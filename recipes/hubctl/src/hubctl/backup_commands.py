@@ -8,6 +8,7 @@ import typer
 from hubctl import backup as backups
 from hubctl import restore as restores
 from hubctl.layout import Layout
+from hubctl.questions import confirm
 from hubctl.units import say_memory
 
 
@@ -37,7 +38,7 @@ def restore(
     """
     layout = Layout.current()
     if layout.database.exists() and not yes:
-        typer.confirm(f"Replace the hub of this server, {layout.database} included?", abort=True)
+        confirm(f"Replace the hub of this server, {layout.database} included?", abort=True)
     done = restores.restore(file, layout)
     print(f"This is the hub of {done.manifest.host} of {done.manifest.made}, release {done.manifest.release}.")
     if done.before:

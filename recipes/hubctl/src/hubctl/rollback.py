@@ -17,6 +17,7 @@ from hubctl import schemas
 from hubctl import status as hub_status
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.questions import confirm
 from hubctl.revisions import Revision, conda, read, surroundings, with_packages
 from hubctl.upgrade import NO_RESTART, RESTART, embark, under_way
 from hubctl.upgrading import journal
@@ -146,7 +147,7 @@ def _undo(upgrade: journal.Journal, to: int | None, yes: bool) -> NoReturn:
         )
     print(f"The upgrade to release {upgrade.release} was interrupted.", flush=True)
     if not yes:
-        typer.confirm(f"Go back to release {upgrade.release_before}?", default=True, abort=True)
+        confirm(f"Go back to release {upgrade.release_before}?", default=True, abort=True)
     embark("--back")
 
 
@@ -177,9 +178,9 @@ def _go_back(plan: Begun, runs: bool, yes: bool) -> Begun:
         # What conda asks itself ends with 0 when the answer is no.
         if subprocess.run([*command, "--dry-run"], env=surroundings()).returncode:
             raise _did_not()
-        typer.confirm("Go back?", default=True, abort=True)
+        confirm("Go back?", default=True, abort=True)
         if runs and not plan.restart:
-            again = typer.confirm("Start the hub, which runs, again at the end?", default=False)
+            again = confirm("Start the hub, which runs, again at the end?")
             plan = replace(plan, restart=again)
     write(_note(), json.dumps(asdict(plan)) + "\n")
     print(

@@ -20,6 +20,7 @@ from hubctl import status as hub_status
 from hubctl.channel_commands import releases
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.questions import confirm
 from hubctl.revisions import conda, surroundings
 from hubctl.upgrading import database, journal, lifeboat
 from hubctl.upgrading.journal import Before, Journal
@@ -83,8 +84,8 @@ def upgrade(
         return
     runs = hub_status.hub_pid(layout) is not None
     if not yes:
-        typer.confirm("Go on?", default=True, abort=True)
-        restart = restart or (runs and typer.confirm("Start the hub, which runs, again at the end?", default=False))
+        confirm("Go on?", default=True, abort=True)
+        restart = restart or (runs and confirm("Start the hub, which runs, again at the end?"))
     _prepare(layout, wanted, restart and runs)
     embark()
 

@@ -12,6 +12,7 @@ from hubctl.doctor import leftovers
 from hubctl.doctor.finding import Finding, State
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.questions import confirm
 from hubctl.settings import load
 
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAULT: "red"}
@@ -52,7 +53,7 @@ def _end_leftovers(layout: Layout, ask: bool) -> None:
     except HubError:
         return  # the settings are not valid, which was told
     numbers = ", ".join(str(process.pid) for process in left)
-    if left and (not ask or typer.confirm(f"End what the dead hub has left (process {numbers})?")):
+    if left and (not ask or confirm(f"End what the dead hub has left (process {numbers})?")):
         daemon.end(left)
         typer.echo(f"ended: {numbers}", err=True)
 

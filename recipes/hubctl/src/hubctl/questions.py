@@ -1,0 +1,18 @@
+"""Questions whose answer is yes or no."""
+
+import typer
+
+
+def confirm(text: str, default: bool = False, abort: bool = False) -> bool:
+    """As ``typer.confirm``, whose ctrl-C can't be told from a no: here it ends the command with 130, as anywhere else.
+
+    Raises:
+        typer.Abort: nobody is there to answer (ctrl-D), or with ``abort`` the answer was no. The exit code is 1.
+        KeyboardInterrupt: ctrl-C.
+    """
+    try:
+        return typer.confirm(text, default=default, abort=abort)
+    except typer.Abort as given_up:
+        if isinstance(given_up.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise

@@ -9,16 +9,20 @@ import pytest
 from tests import newer_release, older_release
 from tests.containers import Container, base_image, running
 from tests.integration.upgrade_support import (
+    AGAIN,
     BROKEN,
     BUILT,
     CONDA,
     DATABASE,
     FINISH,
+    GO_BACK,
+    GO_ON,
     HUBCTL,
     KILLING,
     NEWER,
     OLD,
     kill_at,
+    on_a_terminal,
     packages,
     releases,
     schema,
@@ -150,7 +154,8 @@ def test_conda_has_nothing_to_add_to_what_hubctl_did(server: Container) -> None:
 
 def test_conda_killed_ten_times_arrives_too(server: Container) -> None:
     before = processes(server), strangers(server)
-    server.shell(f"umask 077; {HUBCTL} rollback --yes")
+    done = on_a_terminal(server, "rollback", answers={GO_BACK: "y\n", AGAIN: "n\n"})
+    assert done.returncode == 0, done.stdout
     assert releases(server) == (OLD, BUILT)
     for point in POINTS:
         kill_at(server, point, BY_CONDA)
@@ -211,7 +216,8 @@ def test_killed_while_the_schema_changes_the_database_goes_back_as_it_was(server
 
 def test_a_release_with_another_schema_changes_the_database_while_no_hub_runs(server: Container) -> None:
     hub = server.shell("head -n 1 /run/jupyterhub/hub.pid")
-    server.shell(f"{HUBCTL} upgrade --yes --restart --to {NEWER}")
+    done = on_a_terminal(server, "upgrade", "--to", NEWER, answers={GO_ON: "y\n", AGAIN: "y\n"})
+    assert done.returncode == 0, done.stdout
     assert releases(server) == (NEWER, NEWER)
     assert newer_release.TABLE in schema(server)
     assert server.shell("head -n 1 /run/jupyterhub/hub.pid") != hub

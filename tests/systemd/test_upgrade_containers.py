@@ -112,7 +112,8 @@ def test_the_hub_of_the_new_release_finds_the_containers_that_have_run_on(server
 def test_killed_while_no_hub_runs_and_the_schema_changes_the_same_command_goes_on(server: Container) -> None:
     before = containers(server)
     server.shell(f"touch {HOLD}")
-    kill_at(server, "half of the new schema is there", f"{HUBCTL} upgrade --yes --restart --to {NEWER}", BUILT, NEWER)
+    upgrade = f"{HUBCTL} upgrade --yes --restart --to {NEWER}"
+    assert kill_at(server, "half of the new schema is there", upgrade, BUILT, NEWER)
     assert server.shell(f"systemctl is-active {UNIT} || true") == "inactive\n"
     assert containers(server) == before
     server.shell(f"{HUBCTL} upgrade --yes")

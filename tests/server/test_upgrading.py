@@ -108,8 +108,12 @@ def test_what_a_killed_conda_has_left_of_its_own_goes_and_other_files_stay(tmp_p
     (tmp_path / ".tmp01234567").write_text('eval "$(conda shell.posix hook)"\npython -Wi -m compileall -q -l -i list\n')
     (tmp_path / ".tmpempty___").touch()
     (tmp_path / ".tmpnotconda").write_text("a person's")
+    for name in ("lib/idna/core.py.c~", "envs/other/core.py.c~"):  # another environment is another one's
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
     prefix.Prefix(tmp_path, tmp_path, ())._sweep()
-    assert [path.name for path in tmp_path.iterdir()] == [".tmpnotconda"]
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {".tmpnotconda", "envs/other/core.py.c~"}
 
 
 def hold(path: Path, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:

@@ -12,6 +12,10 @@ class FailedError(Exception):
     """A step did not succeed. The message is for people."""
 
 
+TO_BE_REMOVED = ".c~"
+"""What conda adds to the name of a file before it removes it (its CONDA_TEMP_EXTENSION)."""
+
+
 @dataclass(frozen=True)
 class Prefix:
     """An environment of the installation, and the conda that works on it.
@@ -60,8 +64,16 @@ class Prefix:
         return sorted(path.stem for path in (self.folder / "conda-meta").glob("*.json"))
 
     def _sweep(self) -> None:
-        """What killed runs of conda have left: its folder, lists of what was to be compiled, and scripts that do it."""
+        """What killed runs of conda have left: its folder, files that it was about to remove, lists of what was to be
+        compiled, and scripts that do it.
+        """
         shutil.rmtree(self.folder / ".condatmp", ignore_errors=True)
+        for folder, folders, files in os.walk(self.folder):
+            if Path(folder) == self.folder:
+                folders[:] = [name for name in folders if name not in ("pkgs", "envs")]
+            for name in files:
+                if name.endswith(TO_BE_REMOVED):
+                    Path(folder, name).unlink()
         for path in self.folder.glob(".tmp????????"):
             if not path.is_file():
                 continue

@@ -11,6 +11,7 @@ from tests.containers import Container, base_image, running
 from tests.integration.test_sssd import KDC_CONF, KRB5_CONF, write
 from tests.product import ENVIRONMENT
 from tests.spawn_site import SERVER
+from tests.systemd.groups import give_back
 from tests.systemd.test_systemd import HUBCTL, RIGHTS, UNIT, main_process, wait_for, wait_for_boot, wait_for_hub
 
 PACKAGES = (
@@ -90,6 +91,7 @@ def server(installer: Path) -> Iterator[Container]:
         write(container, "/opt/singleuser", SERVER)
         container.shell(f"chmod 755 /opt/singleuser; {HUBCTL} start")
         yield container
+        give_back(container)
 
 
 def save(image: str, server: Container) -> None:

@@ -12,6 +12,7 @@ from tests.containers import Container, base_image, running
 from tests.integration.upgrade_support import BUILT, HUBCTL, NEWER, kill_at, releases, schema
 from tests.killing import HOLD
 from tests.product import ENVIRONMENT
+from tests.systemd.groups import give_back
 from tests.systemd.test_systemd import PACKAGES, RIGHTS, UNIT, main_process, wait_for_boot
 
 USERS = ("alice", "bob")
@@ -74,6 +75,7 @@ def server(older: Path, published: Path, tmp_path_factory: pytest.TempPathFactor
         for user in USERS:
             visit(container, user)
         yield container
+        give_back(container)
 
 
 def visit(server: Container, user: str) -> None:

@@ -1,7 +1,7 @@
 """Ends a command by SIGKILL as soon as an upgrade has come to a point, which is seen by the files that are there.
 
 As a program, for a server's own Python: `python killing.py PREFIX OLD NEW POINT COMMAND…`; exit code 1 when the command
-ended before it, 2 when it was there before the command was. Only the standard library can be imported here.
+ended before it. Only the standard library can be imported here.
 """
 
 import json
@@ -17,21 +17,13 @@ HOLD, HELD = "/tmp/hold-the-schema", "/tmp/held-the-schema"
 """A change of the schema (``newer_release.py``) that finds the first file waits half-way; then it is the second one."""
 
 
-EARLY, LATE = 1, 2
-"""The command ended before the point; the point was there before the command: no kill would show anything."""
-
-
 class State:
-    """How far an upgrade from one release to another one is; what is true once, stays true.
-
-    Files count that were linked since this was made: a killed upgrade is begun again, and comes by the same points.
-    """
+    """How far an upgrade from one release to another one is; what is true once, stays true."""
 
     def __init__(self, prefix: Path, old: str, new: str) -> None:
         self.hub, self.base = prefix / "envs/jupyterhubenv", prefix
         self.old, self.new, self.cache = old, new, prefix / "pkgs"
         self.installer = prefix / ".hubforge"
-        self.made = time.time_ns()
 
     def begun(self) -> bool:
         """conda has taken the first package away."""
@@ -54,10 +46,9 @@ class State:
 
     def _is_link(self, name: str, folder: Path) -> bool:
         try:
-            link, file = (self.hub / name).stat(), (folder / name).stat()
+            return (self.hub / name).samefile(folder / name)
         except OSError:
             return False
-        return os.path.samestat(link, file) and link.st_ctime_ns >= self.made  # link(2) sets it
 
     def recorded(self, name: str) -> bool:
         """conda has noted the new package."""
@@ -116,18 +107,16 @@ INSTALLER_POINTS: dict[str, Callable[[State], bool]] = {
 """Those of the installer's ``-u``; after the last one it looks at the host."""
 
 
-def kill_at(state: State, point: str, command: list[str]) -> int:
-    """Runs ``command`` until then; 0, or why that could not be."""
+def kill_at(state: State, point: str, command: list[str]) -> bool:
+    """Runs ``command`` until then; whether it came so far."""
     reached = (POINTS | BASE_POINTS | LATER_POINTS | INSTALLER_POINTS)[point]
-    if reached(state):
-        return LATE
     with subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL) as process:
         while not reached(state):
             if process.poll() is not None:
-                return EARLY
+                return False
             time.sleep(0.001)  # what is waited for needs the processor
         os.killpg(process.pid, signal.SIGKILL)
-    return 0
+    return True
 
 
 def strangers(folder: Path) -> list[str]:
@@ -146,4 +135,4 @@ if __name__ == "__main__":
         print("\n".join(strangers(Path(sys.argv[2]))))
         sys.exit()
     prefix, old, new, point, *command = sys.argv[1:]
-    sys.exit(kill_at(State(Path(prefix), old, new), point, command))
+    sys.exit(0 if kill_at(State(Path(prefix), old, new), point, command) else 1)

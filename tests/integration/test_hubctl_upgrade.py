@@ -22,11 +22,11 @@ from tests.integration.upgrade_support import (
     NEWER,
     OLD,
     kill_at,
-    kill_at_each,
     on_a_terminal,
     packages,
     releases,
     schema,
+    try_to_kill_at,
 )
 from tests.killing import BASE_POINTS, HOLD, INSTALLER_POINTS, POINTS
 from tests.product import ENVIRONMENT, PREFIX
@@ -120,8 +120,9 @@ def test_a_release_that_the_channel_has_not_is_refused_with_those_that_it_has(se
 
 def test_killed_it_goes_back_where_that_is_wanted_killed_ten_times_on_the_way(server: Container) -> None:
     before = processes(server), strangers(server), packages(server), packages(server, "base")
-    assert kill_at(server, "base is done", UPGRADE)
-    kill_at_each(server, (*BASE_POINTS, *POINTS), BACK, BUILT, OLD)
+    kill_at(server, "base is done", UPGRADE)
+    for point in (*BASE_POINTS, *POINTS):
+        kill_at(server, point, BACK, BUILT, OLD)
     said = server.shell(BACK)
     assert f"Everything is as before the upgrade, release {OLD}." in said
     assert releases(server) == (OLD, OLD)
@@ -131,7 +132,8 @@ def test_killed_it_goes_back_where_that_is_wanted_killed_ten_times_on_the_way(se
 
 def test_killed_ten_times_it_arrives_and_users_go_on_working(server: Container) -> None:
     before = processes(server), strangers(server)
-    kill_at_each(server, (*POINTS, *BASE_POINTS, "the host has a new default"), UPGRADE)
+    for point in (*POINTS, *BASE_POINTS, "the host has a new default"):
+        kill_at(server, point, UPGRADE)
     said = server.shell(UPGRADE)
     assert f"Going on with the upgrade to release {BUILT}" in said
     assert releases(server) == (BUILT, BUILT)
@@ -156,7 +158,7 @@ def test_conda_killed_ten_times_arrives_too(server: Container) -> None:
     done = on_a_terminal(server, "rollback", answers={GO_BACK: "y\n", AGAIN: "n\n"})
     assert done.returncode == 0, done.stdout
     assert releases(server) == (OLD, BUILT)
-    kill_at_each(server, POINTS, BY_CONDA)
+    assert "" in [try_to_kill_at(server, point, BY_CONDA) for point in POINTS], "none was killed"
     # A record that was half-written conda does not get over, and the installer does.
     server.shell(f"{BY_CONDA} || bash /dist/hub-installer.sh -b -s -u")
     assert releases(server) == (BUILT, BUILT)
@@ -174,8 +176,9 @@ def test_the_installer_takes_both_environments_back(server: Container) -> None:
 
 def test_the_installer_killed_ten_times_arrives_and_the_servers_of_the_users_are_found_again(server: Container) -> None:
     before = processes(server), strangers(server)
-    kill_at_each(server, INSTALLER_POINTS, BY_INSTALLER)
-    assert processes(server) == before[0]
+    for point in INSTALLER_POINTS:
+        kill_at(server, point, BY_INSTALLER)
+        assert processes(server) == before[0], point
     server.shell(BY_INSTALLER)
     assert releases(server) == (BUILT, BUILT)
     assert (processes(server), strangers(server)) == before
@@ -204,7 +207,7 @@ def test_killed_while_the_schema_changes_the_database_goes_back_as_it_was(server
     before = schema(server)
     server.shell(f"touch {HOLD}")
     upgrade = f"{HUBCTL} upgrade --yes --restart --to {NEWER}"
-    assert kill_at(server, "half of the new schema is there", upgrade, BUILT, NEWER)
+    kill_at(server, "half of the new schema is there", upgrade, BUILT, NEWER)
     assert newer_release.TABLE in schema(server)
     server.shell(BACK)
     assert releases(server) == (BUILT, BUILT)

@@ -16,9 +16,8 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 
 from forge import condapkg
 from forge.errors import ForgeError
+from forge.symbols import MAGIC
 from forge.target import GLIBC_FLOOR
-
-MAGIC = b"\x7fELF"
 
 _GLIBC = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
 _STRINGS = {"DT_RPATH": "rpath", "DT_RUNPATH": "runpath", "DT_NEEDED": "needed"}

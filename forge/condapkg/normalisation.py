@@ -7,6 +7,7 @@ from pathlib import Path
 from forge.condapkg.container import Package, json_bytes, read, write_container
 from forge.condapkg.documents import PLACEHOLDER, Member
 from forge.errors import ForgeError
+from forge.symbols import without_symbols
 
 _KEPT_INFO = ("about.json", "index.json", "link.json", "paths.json", "run_exports.json", "licenses/", "tests/")
 _BUILD_MACHINE_KEYS = ("channels", "conda_build_version", "conda_version", "env_vars", "root_pkgs")
@@ -15,8 +16,9 @@ _BUILD_MACHINE_KEYS = ("channels", "conda_build_version", "conda_version", "env_
 def normalise(package: Path, target: Path, epoch: int) -> None:
     """Writes ``package`` to ``target`` so that one content has one file, wherever and whenever it was built.
 
-    The date is ``epoch`` (seconds since 1970), owners are gone, files are 0644 or 0755, what ``info/`` says about the
-    build machine is gone, and the folder that it was built in (``prefix_placeholder``) is ``PLACEHOLDER`` everywhere.
+    The date is ``epoch`` (seconds since 1970), owners are gone, files are 0644 or 0755, programs and libraries have no
+    symbols for debuggers, what ``info/`` says about the build machine is gone, and the folder that it was built in
+    (``prefix_placeholder``) is ``PLACEHOLDER`` everywhere.
 
     Args:
         package: the file as the build left it.
@@ -57,7 +59,8 @@ def _built_in(source: Package) -> tuple[bytes, bytes]:
 
 def _relocated(member: Member, built_in: bytes, placeholder: bytes) -> Member:
     link = member.link and member.link.replace(built_in.decode(), placeholder.decode())
-    return replace(member, data=member.data.replace(built_in, placeholder), link=link, placeholder=PLACEHOLDER)
+    data = without_symbols(member.data.replace(built_in, placeholder))
+    return replace(member, data=data, link=link, placeholder=PLACEHOLDER)
 
 
 def _sorted_members(source: Package) -> list[Member]:

@@ -20,7 +20,7 @@ from forge.recipes.run import Job, Runner
 
 P = ParamSpec("P")
 
-FORMAT = 2
+FORMAT = 3
 """Part of every key: raised when this package makes other bytes of the same recipe."""
 
 DIGITS = 7

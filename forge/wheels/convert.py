@@ -23,6 +23,7 @@ from forge.errors import ForgeError
 from forge.files import discard_unfinished, sha256_of, tree_digest
 from forge.paths import cache_dir
 from forge.progress import Step
+from forge.symbols import without_symbols
 from forge.target import Target
 from forge.wheels import amendments, bytecode, metadata
 from forge.wheels.layout import lay_out
@@ -172,6 +173,8 @@ def _build_string(wheel: Wheel, related: Relations) -> str:
     A converter that writes the same content in other bytes needs another ``BUILD_NUMBER``.
     """
     parts = [wheel.sha256, related.depends, wheel.license or ""]
+    if not wheel.noarch:
+        parts.append("without symbols")
     if replaced := amendments.REPLACED.get(wheel.name):
         parts.append(repr(replaced))
     if left_out := amendments.LEFT_OUT.get(wheel.name):
@@ -237,7 +240,11 @@ def _work(job: Job, python: Path) -> Path:
 
 def _tools(compiled_by: str) -> str:
     """Everything that decides the bytes and is not the wheel."""
-    sources = tree_digest(Path(__file__).parent, Path(condapkg.__file__).parent, Path(inspect.getfile(Target)))
+    sources = tree_digest(
+        Path(__file__).parent,
+        Path(condapkg.__file__).parent,
+        *(Path(inspect.getfile(used)) for used in (Target, without_symbols)),
+    )
     return _key(sources, compiled_by, *(f"{name} {version(name)}" for name in ("installer", "zstandard")))
 
 

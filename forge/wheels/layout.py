@@ -21,6 +21,7 @@ from installer.utils import Scheme
 
 from forge.condapkg import PLACEHOLDER, Member
 from forge.errors import ForgeError
+from forge.symbols import MAGIC, without_symbols
 from forge.target import Target
 from forge.wheels.amendments import amended, is_left_out
 from forge.wheels.bytecode import Compiler
@@ -61,7 +62,7 @@ class Layout(WheelDestination):
     ) -> RecordEntry:
         """A file of the wheel's root or of one of its ``.data`` folders."""
         name = fspath(path)
-        data = amended(self.wheel.name, name, stream.read())
+        data = without_symbols(amended(self.wheel.name, name, stream.read()))
         if is_left_out(self.wheel.name, name):
             return RecordEntry(name, None, None)
         if scheme == "scripts":
@@ -96,7 +97,7 @@ class Layout(WheelDestination):
             raise ForgeError(
                 f"{self.wheel.path.name} would install two files as {member.path}.", "Write a recipe for it."
             )
-        if self.wheel.noarch and member.data.startswith(b"\x7fELF"):
+        if self.wheel.noarch and member.data.startswith(MAGIC):
             raise ForgeError(f"{self.wheel.path.name} is for any platform, but {member.path} is compiled code.")
         self.members[member.path] = member
 

@@ -10,6 +10,7 @@ import pytest
 from forge import build, condapkg, elf, image, locks, sources
 from forge.paths import BUILDS, CHANNEL, ROOT, cache_dir, work_dir
 from forge.recipes.run import PLACES
+from forge.symbols import MAGIC, without_symbols
 from forge.target import SUBDIRS, Target
 from forge.wheels import metadata
 from forge.wheels.bytecode import Compiler
@@ -59,10 +60,20 @@ def test_packages_with_compiled_code_say_which_glibc_they_need(image_packages: l
     silent = []
     for package in (*PACKAGES, *image_packages):
         read = condapkg.read(package)
-        needed = [elf.inspect(m.data).glibc for m in read.members() if m.data.startswith(elf.MAGIC)]
+        needed = [elf.inspect(m.data).glibc for m in read.members() if m.data.startswith(MAGIC)]
         if max(needed, default=(0, 0)) > (0, 0) and not any(d.startswith("__glibc ") for d in read.index.depends):
             silent.append(package.name)
     assert silent == []
+
+
+def test_no_package_carries_symbols_that_only_debuggers_read(image_packages: list[Path]) -> None:
+    carrying = [
+        f"{package.name}: {member.path}"
+        for package in (*PACKAGES, *image_packages)
+        for member in condapkg.read(package).members()
+        if member.data.startswith(MAGIC) and without_symbols(member.data) != member.data
+    ]
+    assert carrying == []
 
 
 def test_every_package_that_is_installed_brings_its_licence(image_packages: list[Path]) -> None:

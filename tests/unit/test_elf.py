@@ -7,6 +7,7 @@ import pytest
 
 from forge import condapkg, elf
 from forge.errors import ForgeError
+from forge.symbols import MAGIC
 
 OLD = "int twice(int number) { return 2 * number; }"
 NEW = "#include <pthread.h>\nint start(pthread_t *t, void *(*f)(void *)) { return pthread_create(t, 0, f, 0); }"
@@ -50,7 +51,7 @@ def test_a_build_path_is_found_in_any_file(tmp_path: Path) -> None:
 
 def test_a_damaged_elf_file_is_an_error_and_not_a_pass(tmp_path: Path) -> None:
     with pytest.raises(ForgeError, match="can't be read"):
-        elf.inspect(elf.MAGIC + b"\x02" * 20)
+        elf.inspect(MAGIC + b"\x02" * 20)
 
 
 def test_what_a_library_needs_is_read(tmp_path: Path) -> None:

@@ -5,9 +5,13 @@ import socket
 from dataclasses import dataclass
 
 from post_install.host import Host
+from post_install.messages import message
 
 AUTHS = ("kerberos", "pam", "shared-password")
 SPAWNERS = ("docker", "local")
+
+KRB5 = "/etc/krb5.conf"
+KEYTAB = "/etc/krb5.keytab"
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Choice:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.value} ({self.why})"
+        return message("choice", value=self.value, why=self.why)
 
 
 def choose_auth(host: Host, before: str) -> Choice:
@@ -28,32 +32,32 @@ def choose_auth(host: Host, before: str) -> Choice:
     of that realm's KDC does.
     """
     if host.auth:
-        return Choice(host.auth, "as asked for")
+        return Choice(host.auth, message("as_asked"))
     if before in AUTHS:
-        return Choice(before, "as chosen before")
-    config = host.at("/etc/krb5.conf")
+        return Choice(before, message("as_before"))
+    config = host.at(KRB5)
     text = config.read_text(errors="replace") if config.is_file() else ""
     realm = re.search(r"^\s*default_realm\s*=\s*(\S+)", text, re.MULTILINE)
     if realm is None:
-        return Choice("pam", "/etc/krb5.conf names no default_realm")
-    if host.at("/etc/krb5.keytab").exists():
-        return Choice("kerberos", f"realm {realm[1]}, with a keytab")
+        return Choice("pam", message("no_realm", path=KRB5))
+    if host.at(KEYTAB).exists():
+        return Choice("kerberos", message("realm_keytab", realm=realm[1]))
     section = re.search(rf"^\s*{re.escape(realm[1])}\s*=\s*\{{([^}}]*)\}}", text, re.MULTILINE)
     if section and re.search(r"^\s*kdc\s*=", section[1], re.MULTILINE):
-        return Choice("kerberos", f"realm {realm[1]}, with its KDC")
-    return Choice("pam", f"realm {realm[1]}, but neither /etc/krb5.keytab nor its KDC in /etc/krb5.conf")
+        return Choice("kerberos", message("realm_kdc", realm=realm[1]))
+    return Choice("pam", message("realm_alone", realm=realm[1], keytab=KEYTAB, path=KRB5))
 
 
 def choose_spawner(host: Host, before: str) -> Choice:
     """Where users' servers run: as told, else as chosen ``before``, else in Docker where it answers."""
     if host.spawner:
-        return Choice(host.spawner, "as asked for")
+        return Choice(host.spawner, message("as_asked"))
     if before in SPAWNERS:
-        return Choice(before, "as chosen before")
+        return Choice(before, message("as_before"))
     for path in ("/run/docker.sock", "/var/run/docker.sock"):
         if _docker_answers(str(host.at(path))):
-            return Choice("docker", f"{path} answers")
-    return Choice("local", "no Docker Engine answers")
+            return Choice("docker", message("docker_answers", path=path))
+    return Choice("local", message("no_docker"))
 
 
 def _docker_answers(path: str) -> bool:

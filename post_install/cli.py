@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +10,8 @@ from types import FrameType
 
 from post_install import removal
 from post_install.choices import AUTHS, SPAWNERS
-from post_install.host import NEEDS_ROOT, Host, Step, StepError, needs_host
+from post_install.host import Host, Step, StepError, needs_host
+from post_install.messages import message
 from post_install.steps import STEPS
 
 HERE = Path(__file__).resolve().parent
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return check(host, steps)
     if options.remove or options.list_removals:
         return remove(host, options.purge, only_list=options.list_removals)
-    return ensure(host, _again(options), steps)
+    return ensure(host, steps)
 
 
 def check(host: Host, steps: Sequence[Step] = STEPS) -> int:
@@ -57,53 +57,52 @@ def check(host: Host, steps: Sequence[Step] = STEPS) -> int:
     unseen = []
     for step in steps:
         reason = step.unless(host)
-        if reason == NEEDS_ROOT:
-            print(f"{step.name}: not looked at: {reason}")
+        if reason and reason == needs_host(host):
+            print(message("step_unseen", step=step.name, why=reason))
             unseen.append(step.name)
             continue
         if reason:
-            print(f"{step.name}: skipped: {reason}")
+            print(message("step_skipped", step=step.name, why=reason))
             continue
         problems = _attempt(step.check, host)
         found = [str(problems)] if isinstance(problems, StepError) else problems
-        print(f"{step.name}: {'missing: ' + '; '.join(found) if found else 'ok'}")
+        print(message("step_missing" if found else "step_ok", step=step.name, what="; ".join(found)))
         missing += bool(found)
-    result = f"{missing} of {len(steps)} steps have something to do" if missing else "nothing is missing"
+    result = message("missing" if missing else "nothing_missing", count=missing, total=len(steps))
     if unseen:
-        print(f"only root can look at {', '.join(unseen)}; for the rest: {result}")
+        print(message("unseen", steps=", ".join(unseen), result=result))
     else:
-        print(result if missing else "everything is in place")
+        print(result if missing else message("in_place"))
     return MISSING if missing else UNSEEN if unseen else 0
 
 
-def ensure(host: Host, again: str, steps: Sequence[Step] = STEPS) -> int:
-    """Runs these steps; ``again`` is the command that does so once more."""
+def ensure(host: Host, steps: Sequence[Step] = STEPS) -> int:
+    """Runs these steps. What has failed is said last; how to run it again, whoever has called this knows."""
     _say_limits(host)
     try:
         _finish(host)
     except StepError as error:
-        print(f"failed: {error}. When it is put right, run again: {again}", file=sys.stderr)
+        print(message("failed", why=error), file=sys.stderr)
         return FAILED
     changed = 0
     failed: list[str] = []
     for step in steps:
         reason = step.unless(host)
         if reason:
-            print(f"{step.name}: skipped: {reason}", flush=True)
+            print(message("step_skipped", step=step.name, why=reason), flush=True)
             continue
         changes = _attempt(step.ensure, host)
         if isinstance(changes, StepError):
-            print(f"{step.name}: failed: {changes}", flush=True)
-            failed.append(step.name)
+            failed.append(message("step_failed", step=step.name, why=changes))
             if step.carries:
                 break
             continue
-        print(f"{step.name}: {'changed: ' + '; '.join(changes) if changes else 'ok'}", flush=True)
+        print(message("step_changed" if changes else "step_ok", step=step.name, what="; ".join(changes)), flush=True)
         changed += bool(changes)
     if failed:
-        print(f"failed: {', '.join(failed)}. When it is put right, run again: {again}", file=sys.stderr)
+        print("\n".join(failed), file=sys.stderr)
         return FAILED
-    print(f"{changed} of {len(steps)} steps changed something" if changed else "nothing changed")
+    print(message("changed" if changed else "nothing_changed", count=changed, total=len(steps)))
     return 0
 
 
@@ -112,16 +111,16 @@ def remove(host: Host, purge: bool, only_list: bool) -> int:
     home = os.environ.get("HOME")
     for item in removal.items(host, Path(home) if home else None, purge):
         if only_list:
-            print(f"  {item.what}")
+            print(message("removal", what=item.what))
             continue
         try:
             item.remove()
         except (StepError, OSError) as error:
-            print(f"could not remove {item.what}: {error}", file=sys.stderr)
+            print(message("not_removed", what=item.what, why=error), file=sys.stderr)
             return FAILED
-        print(f"  removed {item.what}", flush=True)
+        print(message("removed", what=item.what), flush=True)
     if only_list and (kept := removal.kept(host, purge)):
-        print(f"  (stays: {', '.join(kept)})")
+        print(message("kept", what=", ".join(kept)))
     return 0
 
 
@@ -132,7 +131,7 @@ def _attempt(call: Callable[[Host], list[str]], host: Host) -> list[str] | StepE
     except StepError as error:
         return error
     except OSError as error:
-        return StepError(f"{error.filename or 'the system'}: {error.strerror or error}")
+        return StepError(f"{error.filename or message('the_system')}: {error.strerror or error}")
 
 
 def _finish(host: Host) -> None:
@@ -146,27 +145,14 @@ def _finish(host: Host) -> None:
         return
     ran = host.run([str(host.env / "bin" / "hubctl"), "--root", str(host.root), "config", "validate"])
     if journal.exists():
-        raise StepError(f"{journal}: what an interrupted hubctl has left can't be finished: {ran.complaint}")
+        raise StepError(message("unfinished", path=journal, why=ran.complaint))
     print(ran.complaint)
 
 
 def _say_limits(host: Host) -> None:
     if host.is_root:
         return
-    if host.is_real:
-        print("Not root: only what lies in the prefix is set up. Run `hubctl setup` as root for the rest.")
-    else:
-        print("Not root: files and folders belong to you; owners and groups are not checked.")
-
-
-def _again(options: argparse.Namespace) -> str:
-    """The command that runs the same steps once more."""
-    command = [sys.executable, str(HERE), "--prefix", str(options.prefix)]
-    if options.root != Path("/"):
-        command += ["--root", str(options.root)]
-    for name in ("auth", "spawner", "only"):
-        command += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
-    return shlex.join(command)
+    print(message("not_root" if host.is_real else "not_root_elsewhere"))
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

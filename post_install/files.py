@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from post_install.host import Host, StepError
+from post_install.messages import message
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def _inside(host: Host, path: str, parent: Path) -> Path:
     inside = host.prefix if host.at(path).is_relative_to(host.prefix) else host.root
     real = parent.resolve(strict=True)
     if not real.is_relative_to(inside.resolve()):
-        raise StepError(f"{parent} leads out of {inside}, to {real}", "remove the symbolic link")
+        raise StepError(message("leads_out", path=parent, root=inside, target=real), message("remove_link"))
     return real
 
 
@@ -69,9 +70,9 @@ def opened(host: Host, path: str, flags: int) -> Iterator[int]:
         except (FileNotFoundError, PermissionError):
             raise
         except OSError:
-            kind = "a symbolic link" if host.at(path).is_symlink() else "something else"
+            kind = "link" if host.at(path).is_symlink() else "other"
             wanted = "folder" if flags & os.O_DIRECTORY else "file"
-            raise StepError(f"{host.at(path)} is {kind}, where a {wanted} belongs", "move it away") from None
+            raise StepError(message(f"{kind}_for_{wanted}", path=host.at(path)), message("move_away")) from None
     try:
         yield descriptor
     finally:
@@ -84,10 +85,11 @@ def wrong_with(host: Host, descriptor: int, want: Folder) -> list[str]:
     mode = stat.S_IMODE(found.st_mode)
     problems = []
     if mode != want.mode_for(mode):
-        problems.append(f"mode {mode:04o} instead of {want.mode_for(mode):04o}")
+        problems.append(message("wrong_mode", found=f"{mode:04o}", wanted=f"{want.mode_for(mode):04o}"))
     group = host.group_id(want.group)
     if host.is_root and (found.st_uid, found.st_gid) != (0, group):
-        problems.append(f"owner {found.st_uid}:{found.st_gid} instead of root:{want.group}")
+        owner = f"{found.st_uid}:{found.st_gid}"
+        problems.append(message("wrong_owner", found=owner, wanted=f"root:{want.group}"))
     return problems
 
 
@@ -96,7 +98,7 @@ def repair(host: Host, descriptor: int, want: Folder) -> None:
     if host.is_root:
         group = host.group_id(want.group)
         if group is None:
-            raise StepError(f"the group {want.group} is missing")
+            raise StepError(message("group_missing", group=want.group))
         os.fchown(descriptor, 0, group)
     # After the owner: chown clears set-id bits.
     os.fchmod(descriptor, want.mode_for(stat.S_IMODE(os.fstat(descriptor).st_mode)))
@@ -105,7 +107,7 @@ def repair(host: Host, descriptor: int, want: Folder) -> None:
 def check_folder(host: Host, want: Folder) -> list[str]:
     """What is wrong with a folder, a line each."""
     if not os.path.lexists(host.at(want.path)):
-        return [f"{want.path} is missing"]
+        return [message("path_missing", path=want.path)]
     with opened(host, want.path, os.O_DIRECTORY) as descriptor:
         return [f"{want.path}: {problem}" for problem in wrong_with(host, descriptor, want)]
 
@@ -123,13 +125,13 @@ def ensure_folder(host: Host, want: Folder) -> list[str]:
             repair(host, descriptor, want)
     if is_new:
         return [made(host, want)]
-    return [f"{want.path}: repaired {problem}" for problem in problems]
+    return [message("repaired", path=want.path, what=problem) for problem in problems]
 
 
 def made(host: Host, want: Folder) -> str:
     """The line about a new file or folder; without root it is the caller's own."""
     owner = f"root:{want.group} " if host.is_root else ""
-    return f"made {want.path} ({owner}{want.mode:04o})"
+    return message("made", path=want.path, owner=owner, mode=f"{want.mode:04o}")
 
 
 def make_parents(host: Host, path: str) -> None:

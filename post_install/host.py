@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from post_install.messages import message
+
 GROUP = "jupyterhub"
 """Members may log in and write to the shared folder."""
 
@@ -50,9 +52,9 @@ def run_command(command: Sequence[str]) -> Ran:
             check=False,
         )
     except FileNotFoundError:
-        raise StepError(f"the command {command[0]} is missing", "install it") from None
+        raise StepError(message("command_missing", command=command[0]), message("install_it")) from None
     except subprocess.TimeoutExpired:
-        raise StepError(f"{' '.join(command)} did not end within a minute") from None
+        raise StepError(message("command_slow", command=" ".join(command))) from None
     lines = ended.stderr.strip().splitlines()
     return Ran(ended.returncode, ended.stdout, lines[-1] if lines else "")
 
@@ -121,17 +123,14 @@ class Host:
         """
         ran = self.run(command)
         if ran.code:
-            raise StepError(f"{' '.join(command)} ended with exit code {ran.code}: {ran.complaint}")
+            words = " ".join(command)
+            raise StepError(message("command_failed", command=words, code=ran.code, why=ran.complaint))
         return ran.output
-
-
-NEEDS_ROOT = "needs root"
-"""Why a step does not apply that would if root ran it."""
 
 
 def needs_host(host: Host) -> str:
     """Why the host itself can't be set up; empty when it can."""
-    return "" if host.is_root or not host.is_real else NEEDS_ROOT
+    return "" if host.is_root or not host.is_real else message("needs_root")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from post_install.files import Folder, opened, repair, write, wrong_with
 from post_install.host import Host, StepError
+from post_install.messages import message
 
 HOST_RECORD = "/var/lib/jupyterhub/installed.json"
 
@@ -54,9 +55,7 @@ def load(host: Host, path: str = HOST_RECORD) -> Record:
         files = {name: Written(**entry) for name, entry in content["files"].items()}
         return Record(path, files, dict(content["choices"]))
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise StepError(
-            f"{file} can't be understood", "remove it: every settings file then counts as edited, and is kept"
-        ) from None
+        raise StepError(message("record_unreadable", path=file), message("remove_record")) from None
 
 
 def sha256(data: bytes) -> str:
@@ -81,9 +80,8 @@ class Default:
     def check(self, host: Host, record: Record) -> list[str]:
         """What is missing or older than what we ship, a line each."""
         state = self._state(host, record)
-        lines = [f"{self.path} is {state}"] if state in ("missing", "outdated") else []
-        if state == "collides":
-            lines.append(f"{self.path} is edited, and its default has changed since")
+        problem = {"missing": "path_missing", "outdated": "outdated", "collides": "collides"}.get(state)
+        lines = [message(problem, path=self.path)] if problem else []
         return lines + [f"{self.path}: {problem}" for problem in self._access(host)]
 
     def ensure(self, host: Host, record: Record) -> list[str]:
@@ -94,15 +92,15 @@ class Default:
         if state == "collides":
             write(host, f"{self.path}.new", self.data, self.mode)
             entry.offered = sha256(self.data)
-            lines = [f"{self.path} is edited and stays; the changed default is in {self.path}.new"]
+            lines = [message("stays", path=self.path, new=f"{self.path}.new")]
             if host.show_differences:
                 self._show_difference(host)
         elif state in ("missing", "outdated"):
             write(host, self.path, self.data, self.mode)
-            lines = [f"wrote {self.path}" if state == "missing" else f"{self.path}: new default"]
+            lines = [message("wrote" if state == "missing" else "new_default", path=self.path)]
         if state not in ("edited", "collides"):
             entry.written = sha256(self.data)
-        return lines + [f"{self.path}: repaired {problem}" for problem in self._access(host, mend=True)]
+        return lines + [message("repaired", path=self.path, what=what) for what in self._access(host, mend=True)]
 
     def _show_difference(self, host: Host) -> None:
         """Prints what leads from the administrator's file to the default, as `diff -u` does."""

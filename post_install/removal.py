@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from post_install.host import GROUP, Host, needs_host
+from post_install.messages import message
 from post_install.record import load, sha256
 from post_install.steps import s20_folders, s30_shared, s80_pam, s90_service, s95_logrotate
 
@@ -41,7 +42,7 @@ def items(host: Host, home: Path | None, purge: bool) -> list[Item]:
     folders = [s30_shared.PATH, *(folder.path for folder in s20_folders.FOLDERS)]
     found += [_tree(host, path) for path in _outermost(folders) if host.at(path).exists()]
     if host.group_id(GROUP) is not None and _in_group_file(host):
-        found.append(Item(f"the group {GROUP}", partial(_remove_group, host)))
+        found.append(Item(message("item_group", group=GROUP), partial(_remove_group, host)))
     return found
 
 
@@ -51,16 +52,16 @@ def kept(host: Host, purge: bool) -> list[str]:
         return []
     folders = [s30_shared.PATH, *_outermost([folder.path for folder in s20_folders.FOLDERS])]
     edited = [s80_pam.PATH] if host.at(s80_pam.PATH).exists() and not _pam(host, purge) else []
-    group = [f"the group {GROUP}"] if host.group_id(GROUP) is not None and _in_group_file(host) else []
+    group = [message("item_group", group=GROUP)] if host.group_id(GROUP) is not None and _in_group_file(host) else []
     return [path for path in folders if host.at(path).exists()] + edited + group
 
 
 def _service(host: Host) -> Iterator[Item]:
     hubctl = host.env / "bin" / "hubctl"
     if host.at(s90_service.UNIT_PATH).exists():
-        yield Item(f"the service, {s90_service.UNIT_PATH}", partial(_end_service, host))
+        yield Item(message("item_service", path=s90_service.UNIT_PATH), partial(_end_service, host))
     elif host.at(f"{RUNTIME}/hub.pid").exists() and hubctl.exists():
-        yield Item("the running hub", partial(host.must, str(hubctl), "--root", str(host.root), "stop"))
+        yield Item(message("item_hub"), partial(host.must, str(hubctl), "--root", str(host.root), "stop"))
     places = (s90_service.PROXY_PATH, s90_service.SLICE_PATH, s90_service.TMPFILES_PATH, s95_logrotate.PATH)
     for path in _with_offers(*places):
         if host.at(path).exists():
@@ -103,7 +104,7 @@ def _start_files(host: Host, home: Path | None) -> Iterator[Item]:
         text = file.read_text(errors="surrogateescape") if file.is_file() else ""
         left = without_block(text, host.prefix)
         if left != text:
-            yield Item(f"the block of `conda init` in {file}", partial(_rewrite, file, left))
+            yield Item(message("item_block", path=file), partial(_rewrite, file, left))
 
 
 def without_block(text: str, prefix: Path) -> str:
@@ -125,7 +126,7 @@ def _file(host: Host, path: str) -> Item:
 
 
 def _tree(host: Host, path: str) -> Item:
-    return Item(f"{path} and all that is in it", partial(_remove_tree, host.at(path)))
+    return Item(message("item_tree", path=path), partial(_remove_tree, host.at(path)))
 
 
 def _remove_tree(folder: Path) -> None:

@@ -37,7 +37,7 @@ HEADER = (
 """The shell texts that make the header, in this order: the guard is the first that a shell reads, ``main`` the last."""
 
 ON_THE_SERVER = (
-    *("link", "upgrade", "upgrade_state", "upgrade_target", "upgrade_plan", "upgrade_mend", "upgrade_aside"),
+    *("wording", "link", "upgrade", "upgrade_state", "upgrade_target", "upgrade_plan", "upgrade_mend", "upgrade_aside"),
     *("upgrade_change", "package_tests"),
 )
 """The modules that run on the server, from one folder, with the Python that the file carries."""

@@ -233,14 +233,14 @@ def write_cache_records(cache: Path, packages: Iterable[Package]) -> None:
         lock.unlink()
 
 
-def write_condarc(prefix: Path, text: str, shipped_before: str | None) -> None:
-    """Writes ``.condarc``, but never over an edited one: then the new text arrives as ``.condarc.new``."""
+def write_condarc(prefix: Path, text: str, shipped_before: str | None) -> bool:
+    """Writes ``.condarc``; False where an edited one stays, and the new text has arrived as ``.condarc.new``."""
     path = prefix / ".condarc"
     if path.is_file() and path.read_text() != text and sha256(path.read_text()) != shipped_before:
         replace(prefix / ".condarc.new", text)
-        print(f"{path} was edited and stays; the new one is beside it as .condarc.new")
-    else:
-        replace(path, text)
+        return False
+    replace(path, text)
+    return True
 
 
 def marker(release: Release, installed: str, earlier: Mapping[str, Collection[str]]) -> str:

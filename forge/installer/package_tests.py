@@ -17,6 +17,7 @@ from typing import Any
 
 from link import Environment, Package, copy, end, read_release  # type: ignore[import-not-found]
 from ruamel.yaml import YAML
+from wording import message  # type: ignore[import-not-found]
 
 SECONDS = 600
 """After which a test has failed."""
@@ -95,7 +96,7 @@ class Trial:
                 timeout=SECONDS,
             )
         except subprocess.TimeoutExpired:
-            return Outcome(1, f"did not end within {SECONDS} seconds")
+            return Outcome(1, message("test_slow", seconds=SECONDS))
         lines = ran.stdout.strip().splitlines()
         return Outcome(ran.returncode, " / ".join(lines[-2:]))
 
@@ -126,15 +127,15 @@ def run(prefix: Path, work: Path) -> int:
         folder = work / "tested" / environment.name
         asyncio.run(copy(environment, folder, cache))
         part_from_cache(folder)
-        print(f"  {environment.name}: {len(found)} tests of packages", flush=True)
+        print(message("tests_found", environment=environment.name, count=len(found)), flush=True)
         for trial in found:
             outcome = trial.run(folder, work)
             if outcome.code == 0:
                 continue
             impossible = outcome.code == NOT_FOUND and trial.wants_more
             failed += not impossible
-            verdict = "cannot be run here" if impossible else f"failed, exit code {outcome.code}"
-            print(f"  {environment.name}: {trial.package.stem}: {verdict}: {outcome.said}", flush=True)
+            values = {"environment": environment.name, "package": trial.package.stem, "code": outcome.code}
+            print(message("test_impossible" if impossible else "test_failed", why=outcome.said, **values), flush=True)
         shutil.rmtree(folder)
     return failed
 
@@ -149,7 +150,7 @@ def main() -> int:
     try:
         return 1 if run(options.prefix, options.work) else 0
     except Exception as error:  # people see one line, whatever it was
-        print(f"hub-installer: testing the packages failed: {error}", file=sys.stderr)
+        print(message("tests_failed", why=error), file=sys.stderr)
         return 1
 
 

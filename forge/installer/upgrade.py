@@ -17,6 +17,7 @@ from link import EXIT_FAILED, end  # type: ignore[import-not-found]
 from upgrade_change import back, bring  # type: ignore[import-not-found]
 from upgrade_plan import plan  # type: ignore[import-not-found]
 from upgrade_state import Place  # type: ignore[import-not-found]
+from wording import message  # type: ignore[import-not-found]
 
 EXIT_REFUSED = 1
 
@@ -42,8 +43,7 @@ def main() -> int:
             return EXIT_REFUSED if asyncio.run(plan(place, options.relink)) else 0
         asyncio.run(back(place) if options.task == "back" else bring(place, options.relink, options.command))
     except Exception as error:  # people see one line, whatever it was
-        doing = {"plan": "looking at what is installed", "link": "linking the packages", "back": "going back"}
-        print(f"hub-installer: {doing[options.task]} failed: {error}", file=sys.stderr)
+        print(message(f"{options.task}_failed", why=error), file=sys.stderr)
         return int(EXIT_FAILED)
     return 0
 

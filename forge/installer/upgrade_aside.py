@@ -7,6 +7,7 @@ from pathlib import Path
 from link import Package, replace  # type: ignore[import-not-found]
 from upgrade_mend import owned_files, paths_in_prefix, same_file  # type: ignore[import-not-found]
 from upgrade_state import Place  # type: ignore[import-not-found]
+from wording import message  # type: ignore[import-not-found]
 
 SUFFIX = ".before-hubforge"
 """What the name of a file that was in the way ends in from then on."""
@@ -27,7 +28,7 @@ def set_aside(place: Place, folder: Path, packages: Iterable[Package]) -> None:
                 continue
             _write(place, [*_read(place), path.relative_to(place.prefix).as_posix()])
             path.rename(f"{path}{SUFFIX}")
-            print(f"  {path} was here before; it is {path.name}{SUFFIX} now", flush=True)
+            print(message("set_aside", path=path, name=f"{path.name}{SUFFIX}"), flush=True)
 
 
 def put_back(place: Place) -> None:

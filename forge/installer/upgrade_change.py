@@ -9,6 +9,7 @@ from upgrade_aside import put_back, set_aside  # type: ignore[import-not-found]
 from upgrade_mend import mend_records, sweep, sweep_after_conda, unfinished, was_killed  # type: ignore[import-not-found]
 from upgrade_state import Place, earlier, read_records  # type: ignore[import-not-found]
 from upgrade_target import Target, target  # type: ignore[import-not-found]
+from wording import message  # type: ignore[import-not-found]
 
 
 async def change(place: Place, new: Target, relink: bool, resumed: bool) -> None:
@@ -74,7 +75,8 @@ async def bring(place: Place, relink: bool, command: str) -> None:
         dropped = [name for spec in asked if (name := MatchSpec(spec).name.normalized) not in wanted]
         write_history(environment, environment.folder(place.prefix), command, release, dropped)
     write_cache_records(place.cache, release.packages)
-    write_condarc(place.prefix, release.condarc, replaced.get("condarc_sha256"))
+    if not write_condarc(place.prefix, release.condarc, replaced.get("condarc_sha256")):
+        print(message("condarc_stays", path=place.prefix / ".condarc"), flush=True)
     ours = {item.name: sorted(earlier(item, replaced)) for item in release.environments}
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     replace(place.work / "installed.json", marker(release, now, ours))

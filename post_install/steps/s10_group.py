@@ -2,11 +2,12 @@
 
 from post_install.files import make_parents
 from post_install.host import GROUP, Host, Step, needs_host
+from post_install.messages import message
 
 
 def check(host: Host) -> list[str]:
     """Whether the group is there, on this host or in its domain."""
-    return [] if host.group_id(GROUP) is not None else [f"the group {GROUP} is missing"]
+    return [] if host.group_id(GROUP) is not None else [message("group_missing", group=GROUP)]
 
 
 def ensure(host: Host) -> list[str]:
@@ -16,11 +17,11 @@ def ensure(host: Host) -> list[str]:
     make_parents(host, "/etc/group")
     where = [] if host.is_real else ["--prefix", str(host.root)]
     host.must("groupadd", *where, "--system", GROUP)
-    return [f"made the group {GROUP}"]
+    return [message("made_group", group=GROUP)]
 
 
 def _unless(host: Host) -> str:
-    return needs_host(host) or ("" if host.is_root else "owners and groups are not checked")
+    return needs_host(host) or ("" if host.is_root else message("owners_unchecked"))
 
 
 STEP = Step("group", check, ensure, _unless, carries=True)

@@ -7,6 +7,7 @@ import struct
 
 from post_install.files import Folder, check_folder, ensure_folder, opened
 from post_install.host import GROUP, Host, Step
+from post_install.messages import message
 
 PATH = "/shared/jupyterhub"
 NEW = Folder(PATH, 0o2775, GROUP)
@@ -23,7 +24,7 @@ def check(host: Host) -> list[str]:
     problems = check_folder(host, _folder(host))
     if os.path.lexists(host.at(PATH)):
         with opened(host, PATH, os.O_DIRECTORY) as descriptor:
-            problems += [f"{PATH}: no default ACL"] if _lacks_acl(descriptor) else []
+            problems += [message("no_acl", path=PATH)] if _lacks_acl(descriptor) else []
     return problems
 
 
@@ -33,7 +34,7 @@ def ensure(host: Host) -> list[str]:
     with opened(host, PATH, os.O_DIRECTORY) as descriptor:
         if _lacks_acl(descriptor):
             os.setxattr(descriptor, DEFAULT_ACL, _acl(stat.S_IMODE(os.fstat(descriptor).st_mode)))
-            changes.append(f"{PATH}: new files are the group's to change (default ACL)")
+            changes.append(message("made_acl", path=PATH))
     return changes
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from post_install.files import Folder, opened, repair, wrong_with
 from post_install.host import Host, Ran, Step, StepError
+from post_install.messages import message
 from post_install.record import load, sha256
 
 KEY = "/etc/jupyterhub/ssl/hub.key"
@@ -51,7 +52,7 @@ def check(host: Host) -> list[str]:
     """Whether the pair is there, fits, is readable by root alone, and has not expired."""
     pair = _look(host)
     if pair.state == "missing":
-        return ["no TLS key and certificate"]
+        return [message("no_pair")]
     return pair.problems or [f"{path}: {what}" for path in (KEY, CERTIFICATE) for what in _access(host, path)]
 
 
@@ -64,10 +65,11 @@ def ensure(host: Host) -> list[str]:
     pair = _look(host)
     if pair.state == "missing" or (pair.state == "ours" and pair.problems):
         names = _make(host)
-        return [f"made a self-signed certificate for {', '.join(names)} ({DAYS} days)"]
+        return [message("made_pair", names=", ".join(names), days=DAYS)]
     if pair.problems:
         raise StepError("; ".join(pair.problems))
-    return [f"{path}: repaired {what}" for path in (KEY, CERTIFICATE) for what in _access(host, path, mend=True)]
+    repaired = [(path, what) for path in (KEY, CERTIFICATE) for what in _access(host, path, mend=True)]
+    return [message("repaired", path=path, what=what) for path, what in repaired]
 
 
 def _look(host: Host) -> Pair:
@@ -78,8 +80,7 @@ def _look(host: Host) -> Pair:
     ours = _is_ours(host, KEY) and (_is_ours(host, CERTIFICATE) or not there[1])
     if not all(there):
         lone, lacking = (KEY, CERTIFICATE) if there[0] else (CERTIFICATE, KEY)
-        problem = f"{lone} is there, but {lacking} is missing: put it there, or remove both to have a pair made"
-        return Pair("ours" if ours else "half", [problem])
+        return Pair("ours" if ours else "half", [message("half_pair", lone=lone, lacking=lacking)])
     problem = _expiry(host, certificate, RENEW_BEFORE if ours else 0) or _mismatch(key, certificate)
     return Pair("ours" if ours else "given", [problem] if problem else [])
 
@@ -94,10 +95,10 @@ def _expiry(host: Host, certificate: Path, margin: int) -> str:
     """Why the certificate can't be used from ``margin`` seconds on; empty when it can."""
     ran = _openssl(host, "x509", "-in", str(certificate), "-noout", "-enddate")
     if ran.code:
-        return f"{certificate} is not a PEM certificate: put the server's certificate there, then its chain"
+        return message("no_certificate", path=certificate)
     end = ran.output.strip().removeprefix("notAfter=")
     if ssl.cert_time_to_seconds(end) <= time.time() + margin:
-        return f"{certificate} ends on {end}: put a new certificate there, with its key in {KEY}"
+        return message("certificate_ends", path=certificate, end=end, key=KEY)
     return ""
 
 
@@ -116,12 +117,12 @@ def _mismatch(key: Path, certificate: Path) -> str:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, refuse_password)
     except ssl.SSLError as error:
         if asked:
-            return f"{key} is encrypted: the hub starts unattended; decrypt it with `openssl pkey -in FILE -out {key}`"
+            return message("key_encrypted", key=key)
         if error.reason == "KEY_VALUES_MISMATCH":
-            return f"{key} does not belong to {certificate}: put the key there that the certificate was requested with"
+            return message("key_of_another", key=key, path=certificate)
         if error.reason and error.reason.startswith(("EE_KEY", "CA_", "EE_")):
-            return f"{certificate} is too weak for OpenSSL ({error.reason}): request one with RSA 2048 bits or more"
-        return f"{key} is not a PEM private key ({error.reason}): put the certificate's key there"
+            return message("certificate_weak", path=certificate, why=error.reason)
+        return message("no_key", key=key, why=error.reason)
     return ""
 
 
@@ -134,7 +135,7 @@ def _access(host: Host, path: str, mend: bool = False) -> list[str]:
     file = host.at(path)
     if file.is_symlink():
         if path == KEY and file.stat().st_mode & 0o007:
-            raise StepError(f"{file.resolve()}, where {file} leads, can be read by everybody", "chmod it 0600")
+            raise StepError(message("key_open", target=file.resolve(), key=file), message("close_key"))
         return []
     want = Folder(path, 0o600)
     with opened(host, path, 0) as descriptor:
@@ -157,7 +158,7 @@ def _make(host: Host) -> list[str]:
         files = ["-keyout", str(work / "hub.key"), "-out", str(work / "hub.crt")]
         ran = _openssl(host, "req", "-x509", *options, *files)
         if ran.code:
-            raise StepError(f"openssl could not make a certificate: {ran.complaint}")
+            raise StepError(message("openssl_failed", why=ran.complaint))
         _put(host, {KEY: work / "hub.key", CERTIFICATE: work / "hub.crt"})
     return names
 
@@ -181,7 +182,7 @@ def _openssl(host: Host, *arguments: str) -> Ran:
     own = host.env / "bin" / "openssl"
     program = str(own) if own.exists() else shutil.which("openssl", path="/usr/bin:/bin")
     if program is None:
-        raise StepError(f"there is no openssl in {own.parent}", "install the environment again")
+        raise StepError(message("no_openssl", path=own.parent), message("install_again"))
     return host.run([program, *arguments])
 
 

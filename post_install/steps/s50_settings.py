@@ -4,6 +4,7 @@ import re
 
 from post_install.choices import choose_auth, choose_spawner
 from post_install.host import Host, Step, StepError
+from post_install.messages import message
 from post_install.record import Default, Record, load
 
 PATH = "/etc/jupyterhub/hub.yaml"
@@ -24,7 +25,7 @@ def ensure(host: Host) -> list[str]:
     if not changes:
         return []
     ignored = [key for key in ("auth", "spawner") if in_force(host, key) != record.choices[key]]
-    by_hand = [f"not in force: set `{key}: {record.choices[key]}` in {PATH}" for key in ignored]
+    by_hand = [message("not_in_force", key=key, value=record.choices[key], path=PATH) for key in ignored]
     return [*changes, choices, *by_hand]
 
 
@@ -36,14 +37,14 @@ def _settings(host: Host, record: Record) -> tuple[Default, str]:
     record.choices |= {"auth": auth.value, "spawner": spawner.value}
     text = (host.config / "hub.yaml").read_text()
     text = _set(_set(text, "auth", auth.value), "spawner", spawner.value)
-    return Default(PATH, text.encode(), 0o640), f"auth: {auth}, spawner: {spawner}"
+    return Default(PATH, text.encode(), 0o640), message("chosen", auth=auth, spawner=spawner)
 
 
 def _set(text: str, key: str, value: str) -> str:
     """Sets one top-level key of the shipped YAML, which holds it once, as a plain scalar."""
     text, count = re.subn(rf"^{key}:[ \t]*[^\s#]+", f"{key}: {value}", text, flags=re.MULTILINE)
     if count != 1:
-        raise StepError(f"the shipped hub.yaml has {count} lines that set `{key}`, not one")
+        raise StepError(message("shipped_settings", count=count, key=key))
     return text
 
 

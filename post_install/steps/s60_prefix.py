@@ -1,6 +1,7 @@
 """``jupyterhub_config.py`` at the environment's root: what ``jupyterhub`` is started with."""
 
 from post_install.host import Host, Step, StepError
+from post_install.messages import message
 from post_install.record import Default, load
 
 NAME = "jupyterhub_config.py"
@@ -21,7 +22,7 @@ def ensure(host: Host) -> list[str]:
 
 def _default(host: Host) -> Default:
     if not host.env.is_dir():
-        raise StepError(f"there is no environment in {host.env}", "say where the base prefix is with --prefix")
+        raise StepError(message("no_environment", path=host.env), message("name_prefix"))
     return Default(str(host.env / NAME), (host.config / NAME).read_bytes())
 
 

@@ -1,9 +1,12 @@
 """The PySpark kernels that ``hub.yaml`` asks for, where users' servers run in containers."""
 
 from post_install.host import Host, Ran, Step, StepError, needs_host
-from post_install.steps.s50_settings import in_force
+from post_install.messages import message
+from post_install.steps.s50_settings import PATH, in_force
 
 UNCHANGED = "nothing changed"
+STATES = {"new": "kernel_new", "changed": "kernel_changed", "no longer wanted": "kernel_unwanted"}
+"""What ``hubctl image kernels`` says of a kernelspec, and the message for it."""
 
 
 def check(host: Host) -> list[str]:
@@ -23,17 +26,22 @@ def _hubctl(host: Host, *options: str) -> Ran:
     command = [python, "-I", "-B", "-m", "hubctl", "--root", str(host.root), "image", "kernels", *options]
     ran = host.run(command)
     if ran.code and not ran.output:
-        raise StepError(f"hubctl could not render the kernels: {ran.complaint}", "mend /etc/jupyterhub/hub.yaml")
+        raise StepError(message("kernels_failed", why=ran.complaint), message("mend_settings", path=PATH))
     return ran
 
 
 def _lines(ran: Ran) -> list[str]:
-    return [line for line in ran.output.splitlines() if line != UNCHANGED]
+    return [_line(line) for line in ran.output.splitlines() if line != UNCHANGED]
+
+
+def _line(said: str) -> str:
+    name, _, state = said.removeprefix("kernelspec ").partition(": ")
+    return message(STATES[state], name=name) if state in STATES else said
 
 
 def _unless(host: Host) -> str:
     # In this order: only root may read the settings.
-    return needs_host(host) or ("" if in_force(host, "spawner") == "docker" else "users' servers are no containers")
+    return needs_host(host) or ("" if in_force(host, "spawner") == "docker" else message("no_containers"))
 
 
 STEP = Step("kernels", check, ensure, _unless)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from post_install.files import Folder, made, opened, repair, write, wrong_with
 from post_install.host import Host, Step, StepError
+from post_install.messages import message
 from post_install.steps.s50_settings import in_force
 
 
@@ -17,7 +18,7 @@ class Secret:
 
     Attributes:
         form: the whole line, as a regular expression.
-        means: the same for people.
+        means: the message that says the same to people.
         make: makes a new one.
         auth: the authenticator that needs it; empty: always needed.
     """
@@ -34,20 +35,20 @@ SECRETS = (
     Secret(
         "/var/lib/jupyterhub/cookie_secret",
         "[0-9a-fA-F]{64}",
-        "64 hexadecimal digits",
+        "form_hexadecimal",
         lambda: secrets.token_hex(32),
     ),
     Secret(
         "/var/lib/jupyterhub/proxy_token",
         "[!-~]{32,}",
-        "32 or more printable characters without spaces",
+        "form_token",
         lambda: secrets.token_hex(32),
     ),
     # SharedPasswordAuthenticator.user_password: 8 characters or more.
     Secret(
         "/var/lib/jupyterhub/shared_password",
         "[ -~]{8,}",
-        "8 or more printable characters",
+        "form_password",
         lambda: secrets.token_hex(8),
         "shared-password",
     ),
@@ -75,15 +76,15 @@ def _needed(host: Host) -> list[Secret]:
 
 def _check(host: Host, secret: Secret) -> list[str]:
     if not os.path.lexists(host.at(secret.path)):
-        return [f"{secret.path} is missing"]
-    return [*_access(host, secret), *_content(host, secret)]
+        return [message("path_missing", path=secret.path)]
+    return [*(f"{secret.path}: {what}" for what in _access(host, secret)), *_content(host, secret)]
 
 
 def _ensure(host: Host, secret: Secret) -> list[str]:
     if not os.path.lexists(host.at(secret.path)):
         write(host, secret.path, f"{secret.make()}\n".encode(), 0o600)
         return [made(host, Folder(secret.path, 0o600))]
-    changes = [f"{what.replace(': ', ': repaired ', 1)}" for what in _access(host, secret, mend=True)]
+    changes = [message("repaired", path=secret.path, what=what) for what in _access(host, secret, mend=True)]
     problems = _content(host, secret)
     if problems:
         raise StepError("; ".join(problems))
@@ -96,7 +97,7 @@ def _access(host: Host, secret: Secret, mend: bool = False) -> list[str]:
         problems = wrong_with(host, descriptor, want)
         if problems and mend:
             repair(host, descriptor, want)
-    return [f"{secret.path}: {problem}" for problem in problems]
+    return problems
 
 
 def _content(host: Host, secret: Secret) -> list[str]:
@@ -104,7 +105,7 @@ def _content(host: Host, secret: Secret) -> list[str]:
         line = file.read().decode("utf-8", "replace").removesuffix("\n")
     if re.fullmatch(secret.form, line):
         return []
-    return [f"{secret.path} does not hold {secret.means}: remove it to have a new one made"]
+    return [message("secret_wrong", path=secret.path, form=message(secret.means))]
 
 
 STEP = Step("secrets", check, ensure)

@@ -1,6 +1,7 @@
 """How the host's PAM checks a login to the hub."""
 
 from post_install.host import Host, Step, needs_host
+from post_install.messages import message
 from post_install.record import Default, load
 
 PATH = "/etc/pam.d/jupyterhub"
@@ -35,7 +36,7 @@ def _default(host: Host) -> Default:
 
 
 def _unless(host: Host) -> str:
-    return needs_host(host) or ("" if _variant(host) else "no PAM stack of Debian's or RHEL's kind here")
+    return needs_host(host) or ("" if _variant(host) else message("no_pam_stack"))
 
 
 STEP = Step("pam", check, ensure, _unless)

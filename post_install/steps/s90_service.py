@@ -1,6 +1,7 @@
 """The systemd units, their slice, and their folder below ``/run``."""
 
 from post_install.host import Host, Step, needs_host
+from post_install.messages import message
 from post_install.record import Default, Record, load
 
 UNIT = "jupyterhub.service"
@@ -17,7 +18,7 @@ def check(host: Host) -> list[str]:
     record = load(host)
     problems = [problem for default in _defaults(host) for problem in default.check(host, record)]
     if not _was_enabled(record):
-        problems.append(f"{UNIT} was never enabled")
+        problems.append(message("never_enabled", unit=UNIT))
     return problems
 
 
@@ -34,7 +35,7 @@ def ensure(host: Host) -> list[str]:
     if not _was_enabled(record):
         host.must("systemctl", *([] if host.is_real else [f"--root={host.root}"]), "enable", UNIT)
         record.choices["service"] = "enabled"
-        changes.append(f"enabled {UNIT}; start it with `hubctl start`")
+        changes.append(message("enabled", unit=UNIT))
     record.save(host)
     return changes
 
@@ -58,7 +59,7 @@ def _defaults(host: Host) -> list[Default]:
 
 
 def _unless(host: Host) -> str:
-    return needs_host(host) or ("" if host.at("/run/systemd/system").is_dir() else "systemd does not run here")
+    return needs_host(host) or ("" if host.at("/run/systemd/system").is_dir() else message("no_systemd"))
 
 
 STEP = Step("service", check, ensure, _unless)

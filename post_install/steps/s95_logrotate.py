@@ -1,6 +1,7 @@
 """logrotate's file for the hub's log, where logrotate is installed."""
 
 from post_install.host import Host, Step, needs_host
+from post_install.messages import message
 from post_install.record import Default, load
 
 PATH = "/etc/logrotate.d/jupyterhub"
@@ -25,7 +26,7 @@ def _default(host: Host) -> Default:
 
 
 def _unless(host: Host) -> str:
-    return needs_host(host) or ("" if host.at(PROGRAM).exists() else "logrotate is not installed")
+    return needs_host(host) or ("" if host.at(PROGRAM).exists() else message("no_logrotate"))
 
 
 STEP = Step("logrotate", check, ensure, _unless)

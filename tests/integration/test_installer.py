@@ -9,6 +9,7 @@ import pytest
 from tests.containers import Container, base_image, running
 from tests.product import PREFIX
 from tests.rattlers_links import differences_between, laid_down, linked_by_rattler
+from tests.russian import english_lines
 
 INSTALLER = "/dist/hub-installer.sh"
 LISTING = r"""
@@ -47,6 +48,21 @@ def test_after_an_uninstallation_with_purge_the_server_is_as_it_was(server: Cont
     assert "/proc/" in running
     assert PREFIX not in running, "the hub and its proxy have ended"
     assert files(server) == before
+
+
+def test_an_administrator_with_a_russian_locale_meets_no_english_line(server: Container) -> None:
+    hubctl = f"{PREFIX}/envs/jupyterhubenv/bin/hubctl"
+    for command in (
+        f"sh {INSTALLER} --check",
+        f"bash {INSTALLER} -b",
+        f"rm /etc/jupyterhub/ssl/hub.crt; chmod 777 /etc/jupyterhub; {hubctl} setup --check",
+        f"{hubctl} setup",
+        f"echo x >/var/lib/jupyterhub/cookie_secret; echo >>{PREFIX}/.condarc; bash {INSTALLER} -b -u",
+        f"bash {INSTALLER} --uninstall --purge -b",
+    ):
+        said = server.shell(f"export LANG=ru_RU.UTF-8; ({command}) 2>&1 || true")
+        assert len(said.splitlines()) > 5, said
+        assert english_lines(said) == []
 
 
 def test_an_environment_can_be_made_offline_from_the_package_cache(server: Container) -> None:

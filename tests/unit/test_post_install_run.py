@@ -56,7 +56,7 @@ def host(tmp_path: Path) -> Host:
 def test_every_place_has_its_mode_whatever_the_umask(host: Host) -> None:
     before = os.umask(0o077)
     try:
-        assert ensure(host, "again") == 0
+        assert ensure(host) == 0
     finally:
         os.umask(before)
     assert {path: oct(mode(host, path)) for path in PLACES} == {path: oct(bits) for path, bits in PLACES.items()}
@@ -69,7 +69,7 @@ def test_every_place_has_its_mode_whatever_the_umask(host: Host) -> None:
 @as_root
 def test_every_place_has_its_owner(host: Host) -> None:
     os.chown(host.root / "etc", 0, 0)
-    ensure(host, "again")
+    ensure(host)
     group = host.group_id("jupyterhub")
     assert group
     owners = {path: (host.at(path).stat().st_uid, host.at(path).stat().st_gid) for path in PLACES}
@@ -77,11 +77,11 @@ def test_every_place_has_its_owner(host: Host) -> None:
 
 
 def test_a_second_run_changes_nothing_and_says_so(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    ensure(host, "again")
+    ensure(host)
     before = listing(host.root, host.prefix)
     capsys.readouterr()
     commands = host.run = Commands()
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     said = capsys.readouterr().out
     assert said.endswith("nothing changed\n") and "changed:" not in said
     assert listing(host.root, host.prefix) == before
@@ -93,7 +93,7 @@ def test_check_writes_nothing_and_tells_by_its_exit_code(host: Host, capsys: pyt
     assert check(host) == 1
     assert "settings: missing: /etc/jupyterhub/hub.yaml is missing" in capsys.readouterr().out
     assert listing(host.root, host.prefix) == before
-    ensure(host, "again")
+    ensure(host)
     before = listing(host.root, host.prefix)
     assert check(host) == 0
     assert listing(host.root, host.prefix) == before
@@ -102,35 +102,35 @@ def test_check_writes_nothing_and_tells_by_its_exit_code(host: Host, capsys: pyt
 # A lost record is no fault (files then count as edited), and a lone certificate may be somebody's: see the TLS tests.
 @pytest.mark.parametrize("path", [p for p in PLACES if not p.endswith(("installed.json", "hub.key"))])
 def test_whatever_is_lost_is_seen_and_made_again(host: Host, path: str) -> None:
-    ensure(host, "again")
+    ensure(host)
     lost = host.at(path)
     shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
     assert check(host) == 1
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert check(host) == 0 and oct(mode(host, path)) == oct(PLACES[path])
 
 
 @pytest.mark.parametrize("path", [p for p in PLACES if not p.endswith("installed.json")])
 def test_a_mode_that_is_too_open_is_seen_and_closed(host: Host, path: str) -> None:
-    ensure(host, "again")
+    ensure(host)
     host.at(path).chmod(0o777)
     if path == "/shared/jupyterhub":  # more than it needs is the administrator's choice, but setgid it needs
-        ensure(host, "again")
+        ensure(host)
         assert oct(mode(host, path)) == oct(0o2777)
         return
     assert check(host) == 1
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert check(host) == 0 and mode(host, path) & 0o022 == 0
 
 
 @as_root
 @pytest.mark.parametrize("path", [p for p in PLACES if not p.endswith("installed.json")])
 def test_a_wrong_owner_is_seen_and_repaired(host: Host, path: str) -> None:
-    ensure(host, "again")
+    ensure(host)
     right = host.at(path).stat().st_gid
     os.chown(host.at(path), 12345, 12345)
     assert check(host) == 1
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert check(host) == 0
     assert (host.at(path).stat().st_uid, host.at(path).stat().st_gid) == (0, right)
     assert mode(host, path) == PLACES[path]
@@ -144,13 +144,13 @@ def test_the_shared_folder_gets_what_it_lacks_and_keeps_the_rest(host: Host, fou
     (shared / "report").mkdir(parents=True)
     (shared / "report").chmod(0o751)
     shared.chmod(found)
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert oct(mode(host, "/shared/jupyterhub")) == oct(wanted)
     assert mode(host, "/shared/jupyterhub/report") == 0o751
 
 
 def test_what_is_made_in_the_shared_folder_is_the_groups_to_change_whatever_the_umask(host: Host) -> None:
-    ensure(host, "again")
+    ensure(host)
     shared = host.at(s30_shared.PATH)
     before = os.umask(0o077)
     try:
@@ -165,17 +165,17 @@ def test_what_is_made_in_the_shared_folder_is_the_groups_to_change_whatever_the_
 
 
 def test_a_default_acl_that_is_lost_is_seen_and_made_again_and_another_one_stays(host: Host) -> None:
-    ensure(host, "again")
+    ensure(host)
     shared = host.at(s30_shared.PATH)
     ours = os.getxattr(shared, s30_shared.DEFAULT_ACL)
     os.removexattr(shared, s30_shared.DEFAULT_ACL)
     assert check(host) == 1
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert os.getxattr(shared, s30_shared.DEFAULT_ACL) == ours
     os.setxattr(shared, s30_shared.DEFAULT_ACL, ours[:-8] + bytes([0x20, 0, 0, 0]) + ours[-4:])
     theirs = os.getxattr(shared, s30_shared.DEFAULT_ACL)
     assert theirs != ours
-    ensure(host, "again")
+    ensure(host)
     assert os.getxattr(shared, s30_shared.DEFAULT_ACL) == theirs
 
 
@@ -185,7 +185,7 @@ def test_a_shared_folder_on_a_file_system_without_acls_is_no_fault(host: Host) -
     shared.mkdir(parents=True)
     subprocess.run(["mount", "-t", "ramfs", "ramfs", shared], check=True)
     try:
-        assert ensure(host, "again") == 0
+        assert ensure(host) == 0
         assert check(host) == 0
     finally:
         subprocess.run(["umount", shared], check=True)
@@ -204,8 +204,8 @@ def test_a_symbolic_link_in_place_of_a_folder_is_refused_by_name(
     before = listing(elsewhere)
     assert check(host) == 1
     assert f"{host.at(path)} is a symbolic link" in capsys.readouterr().out
-    assert ensure(host, "again") == 5
-    assert f"failed: {host.at(path)} is a symbolic link" in capsys.readouterr().out
+    assert ensure(host) == 5
+    assert f"failed: {host.at(path)} is a symbolic link" in capsys.readouterr().err
     assert listing(elsewhere) == before
 
 
@@ -214,7 +214,7 @@ def test_a_link_above_ours_does_not_lead_out_of_the_root(host: Host, link: str, 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     host.at(link).symlink_to(elsewhere)
-    assert ensure(host, "again") == 5
+    assert ensure(host) == 5
     assert list(elsewhere.iterdir()) == []
 
 
@@ -222,37 +222,40 @@ def test_a_link_above_ours_does_not_lead_out_of_the_root(host: Host, link: str, 
 def test_a_symbolic_link_in_place_of_a_secret_is_refused(
     host: Host, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ensure(host, "again")
+    ensure(host)
     target = tmp_path / "target"
     target.write_text("a" * 64 + "\n")
     target.chmod(0o644)
     secret = host.at(f"/var/lib/jupyterhub/{name}")
     secret.unlink()
     secret.symlink_to(target)
-    assert ensure(host, "again") == 5
-    assert f"{secret} is a symbolic link" in capsys.readouterr().out
+    assert ensure(host) == 5
+    assert f"{secret} is a symbolic link" in capsys.readouterr().err
     assert target.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_file_where_a_folder_belongs_stays_and_is_named(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     host.at("/var/log").mkdir(parents=True)
     host.at("/var/log/jupyterhub").write_text("mine")
-    assert ensure(host, "again") == 5
-    assert f"{host.at('/var/log/jupyterhub')} is something else, where a folder belongs" in capsys.readouterr().out
+    assert ensure(host) == 5
+    assert f"{host.at('/var/log/jupyterhub')} is something else, where a folder belongs" in capsys.readouterr().err
     assert host.at("/var/log/jupyterhub").read_text() == "mine"
 
 
-def test_a_failed_step_is_named_with_the_command_to_run_again_and_others_go_on(
+def test_a_failed_step_is_named_once_and_last_with_the_reason_and_others_go_on(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ensure(host, "again")
+    ensure(host)
     host.at("/var/lib/jupyterhub/cookie_secret").write_text("no hex\n")
     host.at("/etc/pam.d/jupyterhub").unlink()
     capsys.readouterr()
-    assert ensure(host, "python post_install --prefix /opt/x") == 5
+    assert ensure(host) == 5
     said = capsys.readouterr()
-    assert "cookie_secret does not hold 64 hexadecimal digits: remove it to have a new one made" in said.out
-    assert said.err == "failed: secrets. When it is put right, run again: python post_install --prefix /opt/x\n"
+    assert "secrets" not in said.out
+    assert said.err == (
+        "secrets: failed: /var/lib/jupyterhub/cookie_secret does not hold 64 hexadecimal digits: "
+        "remove it to have a new one made\n"
+    )
     assert host.at("/etc/pam.d/jupyterhub").exists()
     assert host.at("/var/lib/jupyterhub/cookie_secret").read_text() == "no hex\n"
 
@@ -274,16 +277,16 @@ def test_a_full_disk_is_told_in_a_sentence(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    assert ensure(host, "again") == 5
-    assert "No space left on device" in capsys.readouterr().out
+    assert ensure(host) == 5
+    assert "No space left on device" in capsys.readouterr().err
 
 
 def test_without_root_a_folder_that_stands_for_the_host_is_set_up_all_the_same(tmp_path: Path) -> None:
     host = make_host(tmp_path, is_root=False)
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert mode(host, "/var/lib/jupyterhub/cookie_secret") == 0o600
     assert "jupyterhub" not in host.at("/etc/group").read_text()
-    assert ensure(host, "again") == 0 and check(host) == 0
+    assert ensure(host) == 0 and check(host) == 0
 
 
 def test_without_root_the_real_host_is_left_alone_and_the_prefix_set_up(
@@ -292,7 +295,7 @@ def test_without_root_the_real_host_is_left_alone_and_the_prefix_set_up(
     host = make_host(tmp_path, is_root=False)
     host.root = Path("/")
     commands = host.run = Commands()
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     said = capsys.readouterr().out
     assert said.count("skipped: needs root") == 10
     assert "prefix: changed" in said
@@ -309,7 +312,7 @@ def test_a_check_without_root_says_what_it_could_not_look_at(
     assert capsys.readouterr().out.splitlines()[-1] == (
         "only root can look at tls, secrets; for the rest: 1 of 3 steps have something to do"
     )
-    assert ensure(host, "again", steps) == 0
+    assert ensure(host, steps) == 0
     capsys.readouterr()
     assert check(host, steps) == 3
     assert capsys.readouterr().out.splitlines() == [

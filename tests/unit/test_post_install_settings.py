@@ -40,24 +40,24 @@ def ship(host: Host, name: str, add: str) -> None:
 def test_an_edited_file_stays_and_the_changed_default_arrives_beside_it(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ensure(host, "again")
+    ensure(host)
     edited = host.at(SETTINGS).read_text().replace("port: 8000", "port: 443")
     host.at(SETTINGS).write_text(edited)
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     new = host.at(f"{SETTINGS}.new")
     assert not new.exists(), "the default has not changed: there is nothing to offer"
 
     ship(host, "hub.yaml", "named_servers: 0\n")
     assert check(host) == 1
     capsys.readouterr()
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert f"{SETTINGS} is edited and stays; the changed default is in {SETTINGS}.new" in capsys.readouterr().out
     assert host.at(SETTINGS).read_text() == edited
     assert new.read_text().endswith("port: 8000\nnamed_servers: 0\n")
     assert mode(host, f"{SETTINGS}.new") == 0o640
 
     new.unlink()  # taken over by hand
-    assert ensure(host, "again") == 0 and check(host) == 0
+    assert ensure(host) == 0 and check(host) == 0
     assert not new.exists(), "what was offered once is not offered again"
 
 
@@ -65,26 +65,26 @@ def test_what_the_changed_default_differs_in_is_shown_where_that_is_asked_for(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The installer does not ask: what it says goes into a log that everybody can read."""
-    ensure(host, "again")
+    ensure(host)
     host.at(SETTINGS).write_text(host.at(SETTINGS).read_text().replace("port: 8000", "port: 443"))
     ship(host, "hub.yaml", "named_servers: 0\n")
     capsys.readouterr()
-    ensure(replace(host, show_differences=True), "again")
+    ensure(replace(host, show_differences=True))
     shown = capsys.readouterr().out.splitlines()
     assert f"+++ {SETTINGS}.new" in shown
     assert {"-port: 443", "+port: 8000", "+named_servers: 0"} <= set(shown)
 
     ship(host, "hub.yaml", "named_servers: 1\n")
-    ensure(host, "again")
+    ensure(host)
     assert "port: 443" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["hub.yaml", "jupyterhub_config.py"])
 def test_an_unedited_file_follows_its_default(host: Host, name: str) -> None:
-    ensure(host, "again")
+    ensure(host)
     ship(host, name, "# newer\n")
     assert check(host) == 1
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     file = host.at(SETTINGS) if name == "hub.yaml" else host.env / name
     assert file.read_text().endswith("# newer\n")
     assert not file.with_name(f"{name}.new").exists()
@@ -93,11 +93,11 @@ def test_an_unedited_file_follows_its_default(host: Host, name: str) -> None:
 def test_a_file_from_before_the_first_install_is_an_edit(host: Host) -> None:
     config = host.env / "jupyterhub_config.py"
     config.write_text("the old site's\n")
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert config.read_text() == "the old site's\n"
     assert config.with_name("jupyterhub_config.py.new").read_text() == "configure(c)\n"
     before = listing(host.root, host.prefix)
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert listing(host.root, host.prefix) == before
 
 
@@ -107,16 +107,16 @@ def test_settings_that_are_a_link_to_the_sites_own_are_left_alone(host: Host, tm
     own.chmod(0o604)
     host.at("/etc/jupyterhub").mkdir()
     host.at(SETTINGS).symlink_to(own)
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert host.at(SETTINGS).is_symlink()
     assert (own.read_text(), own.stat().st_mode & 0o777) == ("auth: kerberos\n", 0o604)
 
 
 def test_a_record_that_cannot_be_read_is_named(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    ensure(host, "again")
+    ensure(host)
     host.at("/var/lib/jupyterhub/installed.json").write_text("[")
-    assert ensure(host, "again") == 5
-    assert "installed.json can't be understood; remove it" in capsys.readouterr().out
+    assert ensure(host) == 5
+    assert "installed.json can't be understood; remove it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_users_log_in_by_kerberos_where_the_host_belongs_to_a_realm(
     if keytab:
         host.at("/etc/krb5.keytab").write_bytes(b"")
     assert choose_auth(host, "").value == value
-    ensure(host, "again")
+    ensure(host)
     assert f"\nauth: {value}         # kerberos | pam" in host.at(SETTINGS).read_text()
 
 
@@ -170,42 +170,42 @@ def test_servers_run_in_docker_where_it_answers(
 def test_what_was_chosen_once_stays_until_somebody_asks_for_another(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ensure(host, "again")
+    ensure(host)
     assert "auth: pam (/etc/krb5.conf names no default_realm), spawner: local (no Docker" in capsys.readouterr().out
     host.at("/etc/krb5.conf").write_text(KRB5)
     host.at("/etc/krb5.keytab").write_bytes(b"")
-    ensure(host, "again")
+    ensure(host)
     assert "\nauth: pam " in host.at(SETTINGS).read_text()
     host.auth = "kerberos"
-    ensure(host, "again")
+    ensure(host)
     host.auth = ""
-    assert ensure(host, "again") == 0 and check(host) == 0
+    assert ensure(host) == 0 and check(host) == 0
     assert "\nauth: kerberos " in host.at(SETTINGS).read_text()
 
 
 def test_what_is_asked_for_and_an_edited_file_overrules_is_said(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    ensure(host, "again")
+    ensure(host)
     host.at(SETTINGS).write_text("auth: kerberos\nspawner: local\n")
     host.auth = "shared-password"
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert f"not in force: set `auth: shared-password` in {SETTINGS}" in capsys.readouterr().out
     assert host.at(SETTINGS).read_text() == "auth: kerberos\nspawner: local\n"
 
 
 def test_the_shared_password_is_made_only_where_it_is_used(host: Host) -> None:
     password = host.at("/var/lib/jupyterhub/shared_password")
-    ensure(host, "again")
+    ensure(host)
     assert not password.exists()
     host.at(SETTINGS).write_text("auth: 'shared-password'\n")
-    ensure(host, "again")
+    ensure(host)
     made = password.read_text()
     assert len(made.strip()) >= 8 and made.strip().isprintable()
-    ensure(host, "again")
+    ensure(host)
     assert password.read_text() == made
 
 
 def test_secrets_have_the_form_that_the_hub_reads(host: Host) -> None:
-    ensure(host, "again")
+    ensure(host)
     state = host.at("/var/lib/jupyterhub")
     assert len(bytes.fromhex((state / "cookie_secret").read_text().strip())) == 32
     assert (state / "proxy_token").read_text() != (state / "cookie_secret").read_text()
@@ -214,7 +214,7 @@ def test_secrets_have_the_form_that_the_hub_reads(host: Host) -> None:
 @pytest.mark.parametrize(("stack", "line"), [("common-auth", "include    common-auth"), ("password-auth", "substack")])
 def test_pam_uses_the_distributions_stack_and_asks_for_the_group_first(host: Host, stack: str, line: str) -> None:
     host.at("/etc/pam.d/common-auth").rename(host.at(f"/etc/pam.d/{stack}"))
-    ensure(host, "again")
+    ensure(host)
     rules = [rule for rule in host.at("/etc/pam.d/jupyterhub").read_text().splitlines() if rule.startswith("auth")]
     assert "requisite  pam_succeed_if.so" in rules[0] and "user ingroup jupyterhub" in rules[0]
     assert line in rules[1]
@@ -222,20 +222,20 @@ def test_pam_uses_the_distributions_stack_and_asks_for_the_group_first(host: Hos
 
 def test_a_host_without_pam_is_told(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     host.at("/etc/pam.d/common-auth").unlink()
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert "pam: skipped: no PAM stack" in capsys.readouterr().out
     assert not host.at("/etc/pam.d/jupyterhub").exists()
 
 
 def test_without_systemd_no_unit_is_installed(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert "service: skipped: systemd does not run here" in capsys.readouterr().out
     assert not host.at(UNIT).exists()
 
 
 def test_without_logrotate_it_is_told_nothing(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     host.at("/usr/sbin/logrotate").unlink()
-    assert ensure(host, "again") == 0
+    assert ensure(host) == 0
     assert "logrotate: skipped: logrotate is not installed" in capsys.readouterr().out
     assert not host.at("/etc/logrotate.d/jupyterhub").exists()
 
@@ -249,18 +249,18 @@ def commands(host: Host) -> Commands:
 
 
 def test_the_service_is_enabled_once_and_not_started(host: Host, commands: Commands) -> None:
-    ensure(host, "again")
+    ensure(host)
     ship(host, "jupyterhub.service", "# newer\n")
-    ensure(host, "again")
+    ensure(host)
     assert [command[2:] for command in commands.seen if command[0] == "systemctl"] == [["enable", "jupyterhub.service"]]
 
 
 def test_a_service_that_could_not_be_enabled_is_tried_again(host: Host, commands: Commands) -> None:
     commands.failing = "systemctl"
-    assert ensure(host, "again") == 5
+    assert ensure(host) == 5
     commands.failing = ""
     assert check(host) == 1
-    assert ensure(host, "again") == 0 and check(host) == 0
+    assert ensure(host) == 0 and check(host) == 0
 
 
 def test_the_unit_runs_the_environments_hub_even_with_odd_characters_in_its_path(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_the_unit_runs_the_environments_hub_even_with_odd_characters_in_its_path
     odd.mkdir()
     host = make_host(odd)
     host.at("/run/systemd/system").mkdir(parents=True)
-    ensure(host, "again")
+    ensure(host)
     unit = host.at(UNIT).read_text()
     env = str(host.env).replace("%", "%%")
     assert f'\nExecStart="{env}/bin/jupyterhub" -f "{env}/jupyterhub_config.py"\n' in unit
@@ -276,7 +276,7 @@ def test_the_unit_runs_the_environments_hub_even_with_odd_characters_in_its_path
 
 
 def test_the_unit_is_understood_by_systemd(host: Host, commands: Commands) -> None:
-    ensure(host, "again")
+    ensure(host)
     (host.env / "bin").mkdir()
     for name in ("jupyterhub", "hubctl", "python"):
         (host.env / "bin" / name).write_text("#!/bin/sh\n")
@@ -288,6 +288,6 @@ def test_the_unit_is_understood_by_systemd(host: Host, commands: Commands) -> No
 
 
 def test_tickets_survive_a_restart_of_the_hub(host: Host, commands: Commands) -> None:
-    ensure(host, "again")
+    ensure(host)
     assert "\nRuntimeDirectoryPreserve=yes\n" in host.at(UNIT).read_text()
     assert "\nd /run/jupyterhub/tickets 0711 root root -\n" in host.at("/etc/tmpfiles.d/jupyterhub.conf").read_text()

@@ -62,7 +62,7 @@ def assert_refused(host: Host, *words: str) -> None:
     assert len(problems) == 1
     with pytest.raises(StepError, match=re.escape(problems[0])):
         s40_tls.ensure(host)
-    assert ensure(host, "again") == 5
+    assert ensure(host) == 5
     after = listing(host.root)
     assert {path: after[path] for path in before if "/ssl" in path} == {p: before[p] for p in before if "/ssl" in p}
     for word in words:

@@ -71,7 +71,7 @@ carried_python() {
     folder_list "$cache" "$library_folders" && library_path=$list
     # Nothing of the caller's environment: a PYTHONHOME or LD_PRELOAD of theirs must not decide what is installed.
     # py-rattler does not start without certificates, though nothing is fetched; the host may have none.
-    env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" PYTHONPATH="$python_path" \
+    env -i PATH=/usr/bin:/bin LANG="$locale" HOME="$work" TMPDIR="$work" PYTHONPATH="$python_path" \
         LD_LIBRARY_PATH="$library_path" ${certificates:+"SSL_CERT_FILE=$cache/$certificates"} \
         "$cache/$python" -S -s -B -X utf8 "$script" "$@" </dev/null
 }
@@ -183,7 +183,8 @@ initialise_shell() {
 test_packages() {
     say testing
     lay_descriptions || return 1
-    logged env -i PATH=/usr/bin:/bin HOME="$work" TMPDIR="$work" ${certificates:+"SSL_CERT_FILE=$prefix/pkgs/$certificates"} \
+    logged env -i PATH=/usr/bin:/bin LANG="$locale" HOME="$work" TMPDIR="$work" \
+        ${certificates:+"SSL_CERT_FILE=$prefix/pkgs/$certificates"} \
         "$prefix/${python#*/}" -s -B -X utf8 "$work/package_tests.py" --prefix "$prefix" --work "$work" </dev/null
 }
 

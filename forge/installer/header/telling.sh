@@ -10,9 +10,10 @@ first_of() {
     done
 }
 
-# Sets `language`: Russian where the locale asks for it and can show it, else English.
+# Sets `language`: Russian where the locale asks for it and can show it, else English; and `locale`, which says so to
+# the programs that get nothing else of the caller's environment.
 choose_language() {
-    language=en
+    language=en locale=C.UTF-8
     first_of "${LC_ALL:-}" "${LC_MESSAGES:-}" "${LANG:-}"
     case $first in
     ru | ru[_.@]*) ;;
@@ -20,7 +21,7 @@ choose_language() {
     esac
     first_of "${LC_ALL:-}" "${LC_CTYPE:-}" "${LANG:-}"
     case $first in
-    *[Uu][Tt][Ff]8* | *[Uu][Tt][Ff]-8*) language=ru ;;
+    *[Uu][Tt][Ff]8* | *[Uu][Tt][Ff]-8*) language=ru locale=ru_RU.UTF-8 ;;
     esac
 }
 

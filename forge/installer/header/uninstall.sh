@@ -4,7 +4,7 @@
 # host_removal OPTION…: the installed steps that know what was done to the host, or nothing where they are gone.
 host_removal() {
     steps=$prefix/envs/jupyterhubenv/share/hubforge/post_install
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin ${HOME:+"HOME=$HOME"} \
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG="$locale" ${HOME:+"HOME=$HOME"} \
         "$prefix/envs/jupyterhubenv/bin/python" -I -B "$steps" --prefix "$prefix" ${purge:+--purge} "$@"
 }
 

@@ -160,10 +160,10 @@ def test_what_a_killed_conda_has_left_is_mended(releases: Releases, tmp_path: Pa
 # ---- the hub that runs ----
 
 
-def with_a_hub(prefix: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """Runs ``command`` where a hub of this prefix seems to run, and ``hubctl`` notes what it is told."""
+def with_a_hub(prefix: Path, command: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs ``command`` where a hub of this prefix seems to run, and ``hubctl`` notes what it is told; how it ends."""
     programs = prefix / HUB / "bin"
-    (programs / "hubctl").write_text(f'#!/bin/sh\necho "$*" >>{prefix}/told\n')
+    (programs / "hubctl").write_text(f'#!/bin/sh\necho "$*" >>{prefix}/told\nexit {code}\n')
     (programs / "hubctl").chmod(0o755)
     shutil.copy("/bin/sleep", programs / "hub")
     hub = f"mount -t tmpfs none /run; mkdir /run/jupyterhub; {programs}/hub 600 & echo $! >/run/jupyterhub/hub.pid"

@@ -140,12 +140,13 @@ mark_installed() {
 # Where SELinux labels files, they get the labels that the policy has for their places.
 restore_contexts() {
     command -v restorecon >/dev/null 2>&1 || return 0
-    set -- "$prefix"
+    labelled=$prefix
     for path in /etc/jupyterhub /etc/pam.d/jupyterhub /etc/systemd/system/jupyterhub.service \
         /etc/tmpfiles.d/jupyterhub.conf /var/lib/jupyterhub /var/log/jupyterhub /shared/jupyterhub; do
-        [ ! -e "$path" ] || set -- "$@" "$path"
+        [ ! -e "$path" ] || labelled="$labelled $path"
     done
-    errors_logged restorecon -R "$@"
+    # shellcheck disable=SC2086  # no path in it has a space
+    errors_logged restorecon -R $labelled
 }
 
 prepare_host() {
@@ -202,6 +203,21 @@ finish() {
     work='' lock=''
 }
 
+# The packages are there, and what failed after them is named above: for each of it the command that runs it again.
+end_unfinished() {
+    code=5
+    for step in $unfinished; do
+        case $step in
+        host_step) say host_step "$prefix/envs/jupyterhubenv/bin/hubctl setup" ;;
+        context_step) say context_step "restorecon -R $labelled" ;;
+        init_step) say init_step "$prefix/bin/conda init $shell" ;;
+        test_step) say test_step "sh '$self' -b -u -s -t -p $prefix" ;;
+        restart_step) say restart_step "$prefix/envs/jupyterhubenv/bin/hubctl restart" ;;
+        esac
+    done >&2
+    exit "$code"
+}
+
 conclude() {
     say installed "$product" "$version" "$prefix"
     if [ "$mode" = over ] && [ -z "$restart" ] && hub_runs; then say restart_later "$prefix/envs/jupyterhubenv/bin"; fi
@@ -240,11 +256,11 @@ install() {
     mark_installed
     unfinished=
     prepare_host || unfinished=host_step
-    restore_contexts || unfinished=${unfinished:-host_step}
-    [ -z "$init_shell" ] || initialise_shell || unfinished=${unfinished:-init_step}
-    [ -z "$run_tests" ] || test_packages || unfinished=${unfinished:-test_step}
-    [ -z "$restart" ] || [ -n "$unfinished" ] || restart_hub || unfinished=restart_step
+    restore_contexts || unfinished="$unfinished context_step"
+    [ -z "$init_shell" ] || initialise_shell || unfinished="$unfinished init_step"
+    [ -z "$run_tests" ] || test_packages || unfinished="$unfinished test_step"
+    [ -z "$restart" ] || restart_after "$unfinished" || unfinished="$unfinished restart_step"
     finish
-    [ -z "$unfinished" ] || die 5 "$unfinished" "$prefix"
+    [ -z "$unfinished" ] || end_unfinished
     conclude
 }

@@ -116,8 +116,10 @@ hub_runs() {
     [ -r "/proc/${pid:-none}/cmdline" ] && [ "$(head -c "${#programs}" "/proc/$pid/cmdline")" = "$programs" ]
 }
 
-restart_hub() {
+# restart_after FAILED: the hub that runs becomes the new one; not after a step that has failed.
+restart_after() {
     hub_runs || return 0
+    [ -z "$1" ] || return 1
     say restarting
     logged "$prefix/envs/jupyterhubenv/bin/hubctl" stop && logged "$prefix/envs/jupyterhubenv/bin/hubctl" start
 }

@@ -53,10 +53,11 @@ message_en() {
     failed_early) text='Nothing of what is installed in "%s" was changed. When the cause is removed, the same command goes on.' ;;
     gone_back) text='This failed, and the packages in "%s" are the ones before again. When the cause is removed, repeat the same command.' ;;
     interrupted) text='Interrupted. The same command goes on with the installation in "%s".' ;;
-    host_step) text='The installation is complete, but preparing the host failed. Once the cause is removed, run: %s/envs/jupyterhubenv/bin/hubctl setup' ;;
-    init_step) text='The installation is complete, but the shell was not set up. Once the cause is removed, run: %s/bin/conda init' ;;
-    restart_step) text='The installation is complete, but the hub was not restarted. Once the cause is removed, run: %s/envs/jupyterhubenv/bin/hubctl start' ;;
-    test_step) text='The installation in "%s" is complete, but tests of packages failed; they are named above. -t with -u runs them again.' ;;
+    host_step) text='The installation is complete, but preparing the host failed. Once the cause is removed, run: %s' ;;
+    context_step) text='The installation is complete, but files did not get their SELinux contexts. Once the cause is removed, run: %s' ;;
+    init_step) text='The installation is complete, but the shell was not set up. Once the cause is removed, run: %s' ;;
+    test_step) text='The installation is complete, but tests of packages failed; they are named above. Once the cause is removed, run: %s' ;;
+    restart_step) text='The installation is complete, but the hub was not restarted. Once the cause is removed, run: %s' ;;
 
     # -- questions
     licence_follows) text='%s %s: please read the licence.\n' ;;
@@ -194,6 +195,6 @@ Exit codes:
   2  wrong usage, or the licence was refused
   3  this file is damaged
   4  failed while installing; the same command goes on
-  5  installed, but a step after that failed; the last line says how to repeat it' ;;
+  5  installed, but a step after that failed; the last line has the command that runs it again' ;;
     esac
 }

@@ -116,7 +116,7 @@ def remove(host: Host, purge: bool, only_list: bool) -> int:
         try:
             item.remove()
         except (StepError, OSError) as error:
-            print(message("not_removed", what=item.what, why=error), file=sys.stderr)
+            print(message("not_removed", what=item.what, why=_sentence(error)), file=sys.stderr)
             return FAILED
         print(message("removed", what=item.what), flush=True)
     if only_list and (kept := removal.kept(host, purge)):
@@ -125,13 +125,18 @@ def remove(host: Host, purge: bool, only_list: bool) -> int:
 
 
 def _attempt(call: Callable[[Host], list[str]], host: Host) -> list[str] | StepError:
-    """What a step says; what the system refused it (no space, no right, no such file) becomes a sentence."""
+    """What a step says, or why it could not be done."""
     try:
         return call(host)
-    except StepError as error:
-        return error
-    except OSError as error:
-        return StepError(f"{error.filename or message('the_system')}: {error.strerror or error}")
+    except (StepError, OSError) as error:
+        return StepError(_sentence(error))
+
+
+def _sentence(error: StepError | OSError) -> str:
+    """Also what the system has refused: no space, no right, no such file."""
+    if isinstance(error, StepError):
+        return str(error)
+    return f"{error.filename or message('the_system')}: {error.strerror or error}"
 
 
 def _finish(host: Host) -> None:

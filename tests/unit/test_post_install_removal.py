@@ -114,3 +114,17 @@ def test_a_failure_is_one_line_and_ends_in_5(host: Host, capsys: pytest.CaptureF
     assert cli.remove(host, purge=False, only_list=False) == 5
     assert capsys.readouterr().err.startswith("could not remove the service")
     assert host.at("/etc/systemd/system/jupyterhub.service").exists()
+
+
+def test_what_the_system_refuses_is_told_in_a_sentence(
+    host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def busy(folder: Path) -> None:
+        raise OSError(16, "Device or resource busy", str(folder))
+
+    monkeypatch.setattr("post_install.removal.shutil.rmtree", busy)
+    assert cli.remove(host, purge=True, only_list=False) == 5
+    shared = host.at("/shared/jupyterhub")
+    assert capsys.readouterr().err == (
+        f"could not remove /shared/jupyterhub and all that is in it: {shared}: Device or resource busy\n"
+    )

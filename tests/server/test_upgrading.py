@@ -8,7 +8,7 @@ import os
 import sqlite3
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -200,39 +200,82 @@ case "$*" in
 *{step}*) mv {hold} {held}; while [ -e {held} ]; do sleep 0.1; done ;;
 esac
 """
-"""Plays the hub's Python: whatever it is to run succeeds, and one step takes as long as the test wants."""
+"""Plays the hub's Python, or conda: whatever it is to run succeeds, and one step takes as long as the test wants."""
 
 
-@pytest.mark.parametrize("step", ["share/hubforge/post_install", "upgrade-db"])
+class Step:
+    """One that outlives the kill of the command that has started it: `kill -9` of one process ends no other one."""
+
+    def __init__(self, folder: Path, words: str) -> None:
+        self.hold, self.held = folder / "hold", folder / "held"
+        self.text = STEPS.format(step=words, hold=self.hold, held=self.held)
+        self.hold.touch()
+
+    def play(self, *programs: Path) -> None:
+        """Puts it in place of these."""
+        for program in programs:
+            program.parent.mkdir(parents=True, exist_ok=True)
+            program.write_text(self.text)
+            program.chmod(0o755)
+
+    def assert_waited_for(self, command: Callable[[], object], lock: Path) -> None:
+        """Kills the command amid the step: its lock is free when the step has ended, and not before."""
+        running = multiprocessing.get_context("fork").Process(target=command)
+        running.start()
+        wait_for("the step", self.held.exists)
+        running.kill()
+        running.join()
+        with lock.open() as file:
+            try:
+                with pytest.raises(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            finally:
+                self.held.unlink()
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
+@pytest.mark.parametrize("words", ["share/hubforge/post_install", "upgrade-db"])
 def test_a_step_that_outlives_the_kill_of_its_upgrade_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    """`kill -9` of one process ends no other one."""
     monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.bring", lambda *_: None)
     monkeypatch.setattr(course, "_runs", lambda _: False)
     monkeypatch.setattr(course, "_has_moved", lambda _: True)
     environment, folder, state = tmp_path / "env", tmp_path / "hubforge/upgrade", tmp_path / "var/lib/jupyterhub"
-    hold, held = tmp_path / "hold", tmp_path / "held"
-    for made in (environment / "bin", folder, state):
+    for made in (folder, state):
         made.mkdir(parents=True)
     make_database(state / "jupyterhub.sqlite", 1)
-    hold.touch()
-    (environment / "bin/python").write_text(STEPS.format(step=step, hold=hold, held=held))
-    (environment / "bin/python").chmod(0o755)
+    step = Step(tmp_path, words)
+    step.play(environment / "bin/python")
     hub = replace(HUB, folder=str(environment))
     Journal(str(tmp_path), "2026.11", hub, BASE, altered=[], restart=False).write(folder)
-    running = multiprocessing.get_context("fork").Process(target=course.main, args=(folder, False))
-    running.start()
-    wait_for("the step", held.exists)
-    running.kill()
-    running.join()
-    with (folder.parent / "lock").open() as lock:
-        try:
-            with pytest.raises(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        finally:
-            held.unlink()
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    step.assert_waited_for(partial(course.main, folder, back=False), folder.parent / "lock")
+
+
+@pytest.mark.parametrize("words", ["--revision", "history.write_specs", "share/hubforge/post_install"])
+def test_a_step_that_outlives_the_kill_of_its_rollback_is_waited_for(
+    installation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setenv("HUBFORGE_ROOT", str(tmp_path))
+    step = Step(tmp_path, words)
+    step.play(*(installation / name for name in ("bin/conda", "bin/python", "envs/jupyterhubenv/bin/python")))
+    step.assert_waited_for(partial(rollback.rollback, to=None, yes=True), installation / ".hubforge/lock")
+
+
+@pytest.mark.parametrize("verb", ["bring", "go_back"])
+def test_what_notes_the_wanted_release_outlives_the_kill_of_its_upgrade_and_is_waited_for(
+    tmp_path: Path, verb: str
+) -> None:
+    step = Step(tmp_path, "history.write_specs")
+    step.play(tmp_path / "python")
+    lock = tmp_path / "lock"
+
+    def change() -> None:
+        with alone(lock) as held:
+            changed = prefix.Prefix(tmp_path, tmp_path, (str(tmp_path / "python"),), (held,))
+            changed.bring("hubforge==2026.12") if verb == "bring" else changed.go_back(0, [], "hubforge 2026.11")
+
+    step.assert_waited_for(change, lock)
 
 
 @pytest.mark.parametrize(

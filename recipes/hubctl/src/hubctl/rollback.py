@@ -67,20 +67,20 @@ def rollback(
         print(f"Going on with the way back to revision {begun.revision}, which was interrupted.", flush=True)
         to = begun.revision
     revision = _earlier(found, to)
-    with _alone():
+    with _alone() as held:
         runs = hub_status.hub_pid(layout) is not None
         plan = Begun(revision.number, bool(begun and begun.restart) or (restart and runs))
         copy = _copy(revision, layout)
         if copy:
             _tell(copy, layout)
             plan = _with_restart(plan, runs, yes)
-        plan = _go_back(plan, runs, yes)
+        plan = _go_back(plan, runs, yes, held)
         # From here on only what is loaded already: the environment's files have changed below this program.
-        _ask_for(revision)
+        _ask_for(revision, held)
         print(
             f"The environment is as in revision {revision.number}, release {revision.release or 'unknown'}.", flush=True
         )
-        code = subprocess.run(_setup()).returncode
+        code = subprocess.run(_setup(), pass_fds=(held,)).returncode
         if code:
             raise typer.Exit(code)
         _renew(plan, copy, layout)
@@ -122,16 +122,16 @@ def _with_restart(plan: Begun, runs: bool, yes: bool) -> Begun:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Nobody else changes the installation meanwhile.
+def _alone() -> Iterator[int]:
+    """Nobody else changes the installation meanwhile; gives the lock, which whatever changes it has to inherit.
 
     Raises:
         HubError: somebody does, or this may not.
     """
     try:
         _note().parent.mkdir(exist_ok=True)
-        with alone(_note().with_name("lock")):
-            yield
+        with alone(_note().with_name("lock")) as held:
+            yield held
     except FailedError as error:
         raise HubError(str(error)) from None
     except OSError as error:
@@ -162,7 +162,7 @@ def _renew(plan: Begun, copy: Path | None, layout: Layout) -> None:
         _hubctl("start")
 
 
-def _go_back(plan: Begun, runs: bool, yes: bool) -> Begun:
+def _go_back(plan: Begun, runs: bool, yes: bool, held: int) -> Begun:
     """conda's own way back.
 
     Returns:
@@ -188,7 +188,7 @@ def _go_back(plan: Begun, runs: bool, yes: bool) -> Begun:
         f"  {' '.join(command)}",
         flush=True,
     )
-    if subprocess.run([*command, "--yes"], env=surroundings()).returncode:
+    if subprocess.run([*command, "--yes"], env=surroundings(), pass_fds=(held,)).returncode:
         raise _did_not()
     return plan
 
@@ -225,13 +225,13 @@ def _begun(to: int | None) -> Begun | None:
         ) from None
 
 
-def _ask_for(revision: Revision) -> None:
+def _ask_for(revision: Revision, held: int) -> None:
     """Notes which release is wanted: conda, which does not, would bring the newer one with the next package."""
     if not revision.release:
         return
     python, environment = places.base_prefix() / "bin" / "python", places.environment()
     try:
-        note_wanted(str(python), environment, f"hubforge {revision.release}", surroundings())
+        note_wanted(str(python), environment, f"hubforge {revision.release}", surroundings(), (held,))
     except FailedError:
         do = f"`conda install --prefix {environment} hubforge={revision.release}` does"
         raise HubError("The environment went back, but conda did not note which release is wanted", do) from None

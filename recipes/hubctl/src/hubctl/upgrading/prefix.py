@@ -42,7 +42,7 @@ class Prefix:
         if reason := self._refusal("install", spec):
             raise FailedError(f"conda did not bring {spec} into {self.folder}: {reason}")
         self._sweep()
-        note_wanted(self.program[0], self.folder, spec.replace("==", " "), self._surroundings())
+        note_wanted(self.program[0], self.folder, spec.replace("==", " "), self._surroundings(), self.held)
 
     def go_back(self, revision: int, packages: list[str], wanted: str) -> None:
         """``conda install --revision``, unless all is as it was; notes what was ``wanted`` then (see ``note_wanted``).
@@ -57,7 +57,7 @@ class Prefix:
             if self._refusal(*back, "--offline") and (reason := self._refusal(*back)):
                 raise FailedError(f"conda did not bring {self.folder} back to its revision {revision}: {reason}")
         self._sweep()
-        note_wanted(self.program[0], self.folder, wanted, self._surroundings())
+        note_wanted(self.program[0], self.folder, wanted, self._surroundings(), self.held)
 
     def packages(self) -> list[str]:
         """``name-version-build`` of each package that is there."""
@@ -129,16 +129,17 @@ history.write_specs(**wanted)
 """For a Python with conda: notes in conda's history what is there, and what was asked for."""
 
 
-def note_wanted(python: str, folder: Path, wanted: str, surroundings: dict[str, str]) -> None:
+def note_wanted(python: str, folder: Path, wanted: str, surroundings: dict[str, str], held: tuple[int, ...]) -> None:
     """Notes which release is wanted: conda does not, and would bring the newer one back with the next package.
 
     Args:
         python: one that has conda.
         wanted: name and version; the name alone when the package is not asked for any more.
+        held: descriptors to inherit.
 
     Raises:
         FailedError: it can't be noted.
     """
     command = [python, "-I", "-B", "-c", NOTE, str(folder), *wanted.split()]
-    if subprocess.run(command, env=surroundings).returncode:
+    if subprocess.run(command, env=surroundings, pass_fds=held).returncode:
         raise FailedError(f"conda's history of {folder} can't be written")

@@ -19,6 +19,7 @@ from hubctl import rollback, upgrade, verify
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.revisions import Revision
+from hubctl.upgrade import Plan
 from hubctl.upgrading import course, database, journal, lifeboat, prefix
 from hubctl.upgrading.journal import Before, Journal
 from hubctl.upgrading.lock import alone
@@ -181,7 +182,7 @@ def test_an_upgrade_while_another_one_prepares_itself_is_refused_and_takes_nothi
     with somebody_changing(installation / ".hubforge") as pid:
         before = content(installation)
         with pytest.raises(HubError, match=f"process {pid} is changing"):
-            upgrade._prepare(Layout(installation), "2026.12", restart=False)
+            upgrade._prepare(Layout(installation), Plan("2026.12", [], []), restart=False)
         assert content(installation) == before
 
 
@@ -190,7 +191,7 @@ def test_an_upgrade_after_which_another_one_has_begun_leaves_it_its_journal(inst
     Journal("/", "2026.12", HUB, BASE, altered=[], restart=False).write(upgrade.folder())
     before = content(installation)
     with pytest.raises(HubError, match="another upgrade has begun meanwhile"):
-        upgrade._prepare(Layout(installation), "2026.13", restart=False)
+        upgrade._prepare(Layout(installation), Plan("2026.13", [], []), restart=False)
     assert content(installation) == before
 
 
@@ -343,7 +344,7 @@ def test_the_copy_of_an_earlier_upgrade_stays_until_the_schema_moves_again(
     make_database(kept, 0)
     for renew, copied in ((lambda found: found, [0]), (migrate, [1])):
         monkeypatch.setattr(course, "_renew", renew)
-        upgrade._prepare(server, "2026.11", restart=False)
+        upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
         assert numbers(kept) == [0]
         assert course.main(upgrade.folder(), back=False) == 0
         assert numbers(kept) == copied
@@ -361,7 +362,7 @@ def test_the_copy_of_an_earlier_upgrade_outlives_one_that_fails(
     monkeypatch.setattr(course, "_hubctl", lambda *_: None)
     monkeypatch.setattr(course, "_renew", fail)
     make_database(server.state / database.BEFORE, 0)
-    upgrade._prepare(server, "2026.11", restart=False)
+    upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
     assert course.main(upgrade.folder(), back=False) == 1
     assert (numbers(server.database), numbers(server.state / database.BEFORE)) == ([1], [0])
 
@@ -371,11 +372,62 @@ def test_a_power_cut_takes_nothing_of_what_the_journal_speaks_of(
 ) -> None:
     monkeypatch.setattr(course, "_renew", migrate)
     with Power(server.root.parent, "journal.json") as power:
-        upgrade._prepare(server, "2026.11", restart=False)
+        upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
         assert power.cut() == set()
         course.main(upgrade.folder(), back=False)
     assert power.before_the_journal == [set()] * 2
     assert power.before_its_end == [set()]
+
+
+def unpack(cache: Path, package: str) -> Path:
+    """A package as conda has unpacked it, beside its archive."""
+    folder, content = cache / package, b"print('demo')\n"
+    (folder / "info").mkdir(parents=True)
+    (folder / "demo.py").write_bytes(content)
+    (folder / "link").symlink_to("demo.py")
+    digest = hashlib.sha256(content).hexdigest()
+    file = {"_path": "demo.py", "path_type": "hardlink", "sha256": digest, "size_in_bytes": len(content)}
+    link = {"_path": "link", "path_type": "softlink", "sha256": "0" * 64, "size_in_bytes": 7}
+    (folder / "info/paths.json").write_text(json.dumps({"paths": [file, link], "paths_version": 1}))
+    (folder / "info/index.json").write_text(json.dumps({"name": package}))
+    (cache / f"{package}.conda").touch()
+    return folder
+
+
+def write_zeros(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b""), write_zeros])
+@pytest.mark.parametrize("name", ["demo.py", "info/index.json", "info/paths.json"])
+def test_a_package_that_a_power_cut_has_left_half_written_is_unpacked_and_linked_anew(
+    server: Layout, tmp_path: Path, name: str, damage: Callable[[Path], object]
+) -> None:
+    cache, environment = tmp_path / "prefix/pkgs", tmp_path / "prefix/envs/jupyterhubenv"
+    coming = ["half-1-0", "whole-1-0", "not-yet-unpacked-1-0"]
+    records = [place / "conda-meta/half-1-0.json" for place in (tmp_path / "prefix", environment)]
+    for record in records:
+        record.parent.mkdir(parents=True, exist_ok=True)
+    hub, base = (Before(str(place), 0, []) for place in (environment, tmp_path / "prefix"))
+    unpack(cache, "whole-1-0")
+    half = unpack(cache, "half-1-0")
+    upgrade.folder().mkdir(parents=True)
+    Journal(str(server.root), "2026.12", hub, base, altered=[], restart=False, coming=coming).write(upgrade.folder())
+    for record in records:
+        record.write_text("{}")
+    damage(half / name)
+    assert course.main(upgrade.folder(), back=False) == 0
+    assert sorted(path.name for path in cache.iterdir()) == ["whole-1-0", "whole-1-0.conda"]
+    assert not any(record.exists() for record in records)
+
+
+def test_an_upgrade_begun_by_a_release_that_did_not_note_what_comes_is_gone_on_with(server: Layout) -> None:
+    upgrade._prepare(server, Plan("2026.11", [], ["demo-1-0"]), restart=False)
+    file = upgrade.folder() / "journal.json"
+    noted = json.loads(file.read_text())
+    assert noted.pop("coming") == ["demo-1-0"]
+    file.write_text(json.dumps(noted))
+    assert course.main(upgrade.folder(), back=False) == 0
 
 
 @pytest.mark.parametrize(("runs", "counts"), [(4711, True), (None, False)], ids=["hub runs", "no hub runs"])
@@ -383,7 +435,7 @@ def test_restart_counts_when_an_interrupted_upgrade_is_gone_on_with(
     server: Layout, monkeypatch: pytest.MonkeyPatch, runs: int | None, counts: bool
 ) -> None:
     monkeypatch.setattr("hubctl.status.hub_pid", lambda _: runs)
-    upgrade._prepare(server, "2026.11", restart=False)
+    upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
     go_on(monkeypatch, restart=False)
     assert not begun().restart
     go_on(monkeypatch, restart=True)
@@ -393,7 +445,7 @@ def test_restart_counts_when_an_interrupted_upgrade_is_gone_on_with(
 def test_on_the_way_back_it_is_said_that_restart_is_left_out(
     server: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    upgrade._prepare(server, "2026.11", restart=False)
+    upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
     begun().write(upgrade.folder(), is_back=True)
     go_on(monkeypatch, restart=True)
     assert "--restart is left out" in capsys.readouterr().out
@@ -425,7 +477,7 @@ def test_that_the_same_command_goes_on_is_said_only_where_it_does(
     upgrade.folder().mkdir(parents=True)
     assert course.main(upgrade.folder(), back=False) == 1
     assert capsys.readouterr().err == "hubctl: no upgrade is under way\n"
-    upgrade._prepare(server, "2026.11", restart=False)
+    upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
     monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.go_back", fail)
     assert course.main(upgrade.folder(), back=True) == 1
     assert capsys.readouterr().err == "hubctl: conda is ill. The same command goes on from here\n"

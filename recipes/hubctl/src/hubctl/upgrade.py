@@ -43,6 +43,20 @@ class Change:
     after: str
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        release: the one to go to.
+        coming: ``name-version-build`` of each package that conda links for that.
+    """
+
+    release: str
+    changes: list[Change]
+    coming: list[str]
+
+
 def upgrade(
     to: Annotated[
         str | None, typer.Option("--to", help="A release of the channel; the newest when left out.", metavar="RELEASE")
@@ -70,15 +84,15 @@ def upgrade(
         _go_on(begun, restart)
     os.umask(0o022)  # conda gives new folders what it leaves, and users' servers run out of them
     layout = Layout.current()
-    wanted, changes = _plan(to)
+    plan = _plan(to)
     if as_json:
-        print(json.dumps({"release": wanted, "changes": [asdict(change) for change in changes]}, indent=2))
+        print(json.dumps({"release": plan.release, "changes": [asdict(change) for change in plan.changes]}, indent=2))
         return
-    if not changes:
-        print(f"Release {wanted} is there, and the channel has nothing newer.")
+    if not plan.changes:
+        print(f"Release {plan.release} is there, and the channel has nothing newer.")
         return
-    print(f"Release {wanted} changes these packages:")
-    rows = [(change.environment, change.package, change.before, change.after) for change in changes]
+    print(f"Release {plan.release} changes these packages:")
+    rows = [(change.environment, change.package, change.before, change.after) for change in plan.changes]
     tables.show(("environment", "package", "from", "to"), rows)
     if dry_run:
         return
@@ -86,7 +100,7 @@ def upgrade(
     if not yes:
         confirm("Go on?", default=True, abort=True)
         restart = restart or (runs and confirm("Start the hub, which runs, again at the end?"))
-    _prepare(layout, wanted, restart and runs)
+    _prepare(layout, plan, restart and runs)
     embark()
 
 
@@ -137,16 +151,13 @@ def _note_restart() -> None:
 # ---- which release ----
 
 
-def _plan(to: str | None) -> tuple[str, list[Change]]:
-    """The release to go to, and what changes on the way."""
+def _plan(to: str | None) -> Plan:
     wanted, is_in_channel = _wanted(to)
-    if not is_in_channel:
-        return wanted, []
-    hub, base = places.environment(), places.base_prefix()
-    return wanted, [
-        *_changes(hub, "jupyterhubenv", f"hubforge=={wanted}"),
-        *_changes(base, "base", f"hubforge-base=={wanted}"),
-    ]
+    plan = Plan(wanted, [], [])
+    if is_in_channel:
+        _add_changes(plan, places.environment(), "jupyterhubenv", f"hubforge=={wanted}")
+        _add_changes(plan, places.base_prefix(), "base", f"hubforge-base=={wanted}")
+    return plan
 
 
 def _wanted(to: str | None) -> tuple[str, bool]:
@@ -186,7 +197,7 @@ def _number(release: str) -> Version:
 # ---- what would change ----
 
 
-def _changes(prefix: Path, name: str, spec: str) -> list[Change]:
+def _add_changes(plan: Plan, prefix: Path, name: str, spec: str) -> None:
     """What conda would do to an environment.
 
     Raises:
@@ -209,7 +220,8 @@ def _changes(prefix: Path, name: str, spec: str) -> list[Change]:
     before = {package["name"]: package for package in actions.get("UNLINK", ())}
     after = {package["name"]: package for package in actions.get("LINK", ())}
     names = sorted(before.keys() | after.keys())
-    return [Change(name, one, *_versions(before.get(one), after.get(one))) for one in names]
+    plan.changes.extend(Change(name, one, *_versions(before.get(one), after.get(one))) for one in names)
+    plan.coming.extend(package["dist_name"] for package in after.values())
 
 
 def _versions(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tuple[str, str]:
@@ -227,7 +239,7 @@ def _versions(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tu
 # ---- before anything changes ----
 
 
-def _prepare(layout: Layout, wanted: str, restart: bool) -> None:
+def _prepare(layout: Layout, plan: Plan, restart: bool) -> None:
     """A copy of the database, what going on after a kill needs, and last the journal, which says that it has begun."""
     try:
         folder().parent.mkdir(exist_ok=True)
@@ -244,7 +256,7 @@ def _prepare(layout: Layout, wanted: str, restart: bool) -> None:
             if layout.database.is_file():
                 database.snapshot(layout.database, layout.database.with_name(database.NEW))
             hub, base = _before(places.environment()), _before(places.base_prefix())
-            begun = Journal(str(layout.root), wanted, hub, base, wrong_files(), restart)
+            begun = Journal(str(layout.root), plan.release, hub, base, wrong_files(), restart, coming=plan.coming)
             os.sync()  # after a power cut the journal promises `finish`, the copy of conda, and the files before
             begun.write(folder())
     except FailedError as error:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import database
+from . import cache, database
 from .disk import names_to_disk
 from .journal import MEND, NAME, Journal, read, release_of
 from .lock import alone
@@ -110,6 +110,7 @@ def _is_under_way(folder: Path) -> bool:
 def _forward(course: Course) -> int:
     release = course.journal.release
     try:
+        _renew_cache(course)
         _say(f"Bringing the hub's environment to release {release}")
         course.hub.bring(f"hubforge=={release}")
         _say(f"Bringing base to release {release}")
@@ -126,6 +127,16 @@ def _forward(course: Course) -> int:
     _finish(course)
     _say(f"Release {release} is there.")
     return 0
+
+
+def _renew_cache(course: Course) -> None:
+    """Packages that a power cut has left half-written are fetched and unpacked anew, and linked anew where they are."""
+    folder = course.base.folder / "pkgs"
+    for package in cache.broken(folder, course.journal.coming):
+        _say(f"{folder / package} is not whole, as after a power cut: it is unpacked anew")
+        for prefix in (course.hub, course.base):
+            prefix.forget(package)
+        cache.remove(folder, package)
 
 
 def _set_up(course: Course) -> None:

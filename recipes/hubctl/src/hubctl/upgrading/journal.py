@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Journal:
         is_stopped: whether the hub may have been stopped for that.
         is_migrated: whether its database may have another schema since.
         is_back: whether it is on its way back.
+        coming: ``name-version-build`` of each package that conda links on the way there, in whichever environment.
     """
 
     root: str
@@ -53,6 +54,7 @@ class Journal:
     is_stopped: bool = False
     is_migrated: bool = False
     is_back: bool = False
+    coming: list[str] = field(default_factory=list)
 
     @property
     def release_before(self) -> str:

@@ -59,6 +59,10 @@ class Prefix:
         self._sweep()
         note_wanted(self.program[0], self.folder, wanted, self._surroundings(), self.held)
 
+    def forget(self, package: str) -> None:
+        """Has conda link this package (``name-version-build``) again, where it is there."""
+        (self.folder / "conda-meta" / f"{package}.json").unlink(missing_ok=True)
+
     def packages(self) -> list[str]:
         """``name-version-build`` of each package that is there."""
         return sorted(path.stem for path in (self.folder / "conda-meta").glob("*.json"))

@@ -95,6 +95,73 @@ def test_the_copy_of_base_outlives_base(tmp_path: Path) -> None:
     assert (folder / "upgrading/__main__.py").exists()
 
 
+def make_half_record(base: Path, package: str) -> Path:
+    record = base / f"conda-meta/{package}.json"
+    record.parent.mkdir(exist_ok=True)
+    record.write_text('{"name": "de')
+    return record
+
+
+def test_the_copy_of_base_has_the_files_of_a_half_written_record_by_what_the_cache_says(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    names = {"bin/demo": "bin/demo", "python-scripts/run": "bin/run", "lib/demo.so": "lib/demo.so"}
+    names["site-packages/demo/core.py"] = "lib/python3.13/site-packages/demo/core.py"
+    for name in names.values():
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / name).write_text(name)
+    make_half_record(base, "demo-1-0")
+    (base / "pkgs/demo-1-0/info").mkdir(parents=True)
+    paths = [{"_path": name} for name in names]
+    (base / "pkgs/demo-1-0/info/paths.json").write_text(json.dumps({"paths": paths}))
+    lifeboat.launch(base, tmp_path / "upgrade")
+    copy = tmp_path / "upgrade/conda"
+    assert {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()} == set(names.values())
+
+
+def test_a_half_written_record_whose_package_nobody_knows_is_named_and_nothing_begins(server: Layout) -> None:
+    record = make_half_record(server.root.parent / "prefix", "demo-1-0")
+    with pytest.raises(HubError, match=f"{record} is half-written, .*hub-installer.sh -f"):
+        upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
+    assert not upgrade.under_way()
+    assert record.exists()
+
+
+CONDA = """\
+#!{python}
+import json, pathlib, sys
+prefix = pathlib.Path(sys.argv[sys.argv.index("--prefix") + 1])
+records = [json.loads(path.read_text())["name"] for path in prefix.glob("conda-meta/*.json")]
+link = {{"name": "demo", "version": "1", "build_string": "0", "dist_name": "demo-1-0"}}
+print(json.dumps({{"success": records == ["other"], "actions": {{"LINK": [link]}}}}))
+"""
+"""Plays conda, which reads every record."""
+
+
+def test_what_an_upgrade_changes_is_told_beside_half_written_records_which_stay_until_it_begins(
+    installation: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(upgrade, "_wanted", lambda _: ("2026.12", True))
+    (installation / "bin").mkdir()
+    (installation / "bin/conda").write_text(CONDA.format(python=sys.executable))
+    (installation / "bin/conda").chmod(0o755)
+    records = []
+    for prefix_ in (installation, installation / "envs/jupyterhubenv"):
+        records.append(make_half_record(prefix_, "demo-1-0"))
+        (prefix_ / "conda-meta/other-1-0.json").write_text('{"name": "other"}')
+    before = content(installation)
+    plan = upgrade._plan(None)
+    assert [(change.environment, change.package, change.after) for change in plan.changes] == [
+        ("jupyterhubenv", "demo", "1"),
+        ("base", "demo", "1"),
+    ]
+    assert plan.coming == ["demo-1-0"] * 2
+    said = capsys.readouterr().err
+    assert [line.partition(" is half-written")[0] for line in said.splitlines()] == [
+        f"hubctl: {record}" for record in reversed(records)
+    ]
+    assert content(installation) == before
+
+
 def test_half_a_record_is_taken_away_and_whole_ones_stay(tmp_path: Path) -> None:
     (tmp_path / "conda-meta").mkdir()
     (tmp_path / "conda-meta/whole.json").write_text("{}")

@@ -25,7 +25,7 @@ from hubctl.revisions import conda, surroundings
 from hubctl.upgrading import database, journal, lifeboat
 from hubctl.upgrading.journal import Before, Journal
 from hubctl.upgrading.lock import alone
-from hubctl.upgrading.prefix import FailedError
+from hubctl.upgrading.prefix import FailedError, half_records, remove_half_records
 from hubctl.verify import wrong_files
 
 RESTART = "At the end, start a hub that runs again, and its proxy, also where that is a service of its own."
@@ -198,14 +198,18 @@ def _number(release: str) -> Version:
 
 
 def _add_changes(plan: Plan, prefix: Path, name: str, spec: str) -> None:
-    """What conda would do to an environment.
+    """What conda would do to an environment, once half-written records, with which it would not begin, are gone.
 
     Raises:
         HubError: it can't; its reason is given.
     """
-    command = conda("install", "--dry-run", "--json", spec, prefix=prefix)
-    with tempfile.TemporaryDirectory() as cache:  # nothing is written, not even what conda remembers of the channel
-        variables = surroundings() | {"CONDA_PKGS_DIRS": cache}
+    with tempfile.TemporaryDirectory() as work:  # nothing is written, not even what conda remembers of the channel
+        if half := half_records(prefix):
+            _say_half(half)
+            shutil.copytree(prefix / "conda-meta", Path(work, "conda-meta"))
+            remove_half_records(Path(work))
+        command = conda("install", "--dry-run", "--json", spec, prefix=Path(work) if half else prefix)
+        variables = surroundings() | {"CONDA_PKGS_DIRS": f"{work}/pkgs"}
         done = subprocess.run(command, env=variables, capture_output=True, text=True)
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
@@ -222,6 +226,12 @@ def _add_changes(plan: Plan, prefix: Path, name: str, spec: str) -> None:
     names = sorted(before.keys() | after.keys())
     plan.changes.extend(Change(name, one, *_versions(before.get(one), after.get(one))) for one in names)
     plan.coming.extend(package["dist_name"] for package in after.values())
+
+
+def _say_half(records: list[Path]) -> None:
+    for record in records:
+        do = "an upgrade removes it, and conda links the package again where it is wanted"
+        print(f"hubctl: {record} is half-written, as conda leaves it when it is killed: {do}", file=sys.stderr)
 
 
 def _versions(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tuple[str, str]:

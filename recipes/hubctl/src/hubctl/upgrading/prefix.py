@@ -108,13 +108,23 @@ class Prefix:
         return {"CONDA_PKGS_DIRS": str(self.base / "pkgs"), **kept, "CONDA_ROOT": str(self.base)}
 
 
-def remove_half_records(folder: Path) -> None:
+def half_records(folder: Path) -> list[Path]:
     """A killed conda leaves the record half-written that it was at; with it, conda would not begin."""
-    for path in (folder / "conda-meta").glob("*.json"):
-        try:
-            json.loads(path.read_text())
-        except ValueError:
-            path.unlink()
+    return [path for path in sorted((folder / "conda-meta").glob("*.json")) if not _is_json(path)]
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        return False
+    return True
+
+
+def remove_half_records(folder: Path) -> None:
+    """Has conda link their packages again, where they are wanted."""
+    for path in half_records(folder):
+        path.unlink()
 
 
 NOTE = """\

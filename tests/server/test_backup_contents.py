@@ -1,5 +1,6 @@
 """What a backup holds, and how it comes back: all that an administrator has written, readable for nobody new."""
 
+import shutil
 import tarfile
 from functools import partial
 from itertools import count
@@ -12,6 +13,8 @@ from hubctl import backup as backups
 from hubctl import restore as restores
 from hubctl.layout import Layout
 from kill_support import killed
+
+SHIPPED = Path(__file__).parents[2] / "config"
 
 
 def test_half_written_record_of_a_killed_conda_is_named_and_keeps_nobody_from_a_backup(
@@ -71,6 +74,9 @@ def test_file_that_everybody_may_write_to_is_not_restored_as_such(server_root: S
         "etc/jupyterhub/jupyterhub_config.d/10-site.py",
         "etc/jupyterhub/jupyterhub_config.d/site/module.py",
         "etc/jupyterhub/jupyterhub_config.d/site/templates/login.html",
+        "etc/systemd/system/jupyterhub.service",
+        "etc/systemd/system/jupyterhub-proxy.service",
+        "etc/systemd/system/jupyterhub.slice",
         "etc/systemd/system/jupyterhub.service.d/override.conf",
         "etc/systemd/system/jupyterhub-proxy.service.d/override.conf",
         "etc/systemd/system/jupyterhub.slice.d/50-memory.conf",
@@ -97,20 +103,34 @@ def test_edited_configuration_file_of_the_environment_comes_back(
     assert config.read_text() == "c.JupyterHub.logo_file = ''\n"
 
 
-@pytest.mark.parametrize("name", ["jupyterhub_config.py", "logrotate-jupyterhub"])
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("jupyterhub_config.py", "settings/jupyterhub_config.py"),
+        ("logrotate-jupyterhub", "settings/logrotate"),
+        ("jupyterhub.service", "settings/jupyterhub.service"),
+        ("jupyterhub-proxy.service", "settings/jupyterhub-proxy.service"),
+        ("jupyterhub.slice", "settings/jupyterhub.slice"),
+    ],
+)
 def test_file_that_nobody_has_edited_stays_the_releases(
-    server_root: ServerRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    server_root: ServerRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, member: str
 ) -> None:
-    monkeypatch.setattr("hubctl.layout.environment", lambda: tmp_path)
+    """Units as `hubctl setup` has written them, with the environment in place of a word."""
+    environment = tmp_path / "100%"
+    shutil.copytree(SHIPPED, environment / "share/hubforge/config")
+    monkeypatch.setattr("hubctl.layout.environment", lambda: environment)
     layout = Layout(server_root.path)
-    file = tmp_path / name if name.endswith(".py") else layout.logrotate
-    for path in (file, tmp_path / "share/hubforge/config" / name):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("# shipped\n")
-    kept = backups.write(server_root.path / "1.tar.gz", layout).sums
-    assert not {"settings/jupyterhub_config.py", "settings/logrotate"} & kept.keys()
-    file.write_text("# ours\n")
-    assert len(backups.write(server_root.path / "2.tar.gz", layout).sums) == len(kept) + 1
+    file = environment / name
+    if member == "settings/logrotate":
+        file = layout.logrotate
+    elif not name.endswith(".py"):
+        file = layout.unit.with_name(name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text((SHIPPED / name).read_text().replace("@ENV@", f"{tmp_path}/100%%"))
+    assert member not in backups.write(server_root.path / "1.tar.gz", layout).sums
+    file.write_text(file.read_text() + "# ours\n")
+    assert member in backups.write(server_root.path / "2.tar.gz", layout).sums
 
 
 def test_byte_code_is_not_backed_up(server_root: ServerRoot) -> None:

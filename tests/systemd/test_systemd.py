@@ -212,6 +212,18 @@ def test_a_drop_in_that_is_restored_is_in_force(server: Container) -> None:
     assert restored.split() == ["Ours", "Ours"]
 
 
+def test_an_edited_unit_that_is_restored_is_in_force(server: Container) -> None:
+    file = f"/etc/systemd/system/{UNIT}"
+    server.shell(f"{HUBCTL} stop; cp -p {file} /srv/shipped; sed -i 's/^Description=.*/Description=Ours/' {file}")
+    server.shell(f"{HUBCTL} backup /srv/hub.tar.gz; cp -p /srv/shipped {file}; systemctl daemon-reload")
+    described = f"systemctl show --property=Description --value {UNIT}"
+    assert "Ours" not in server.shell(described)
+    server.shell(f"{HUBCTL} restore --yes /srv/hub.tar.gz")
+    restored = server.shell(described)
+    server.shell(f"mv /srv/shipped {file}; rm /srv/hub.tar.gz; systemctl daemon-reload")
+    assert restored == "Ours\n"
+
+
 def test_after_a_boot_the_hub_is_there_by_itself(server: Container) -> None:
     server.reboot()
     wait_for_boot(server)

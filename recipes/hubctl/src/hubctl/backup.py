@@ -38,7 +38,7 @@ CONFIG = "settings/jupyterhub_config.py"
 LOGROTATE = "settings/logrotate"
 
 _SHIPPED = {CONFIG: "jupyterhub_config.py", LOGROTATE: "logrotate-jupyterhub"}
-"""What they are as the release brings them."""
+"""What they are called among the release's defaults, where they have another name."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,7 @@ def known_places(settings: Settings, layout: Layout) -> dict[str, Place]:
 
 def folders(layout: Layout) -> dict[str, Path]:
     """What is backed up with all that is below it, by names in the file: Python, and what `systemctl edit` makes."""
-    units = (layout.unit, layout.proxy_unit, layout.slice)
-    drop_ins = {f"settings/{unit.name}.d": unit.with_name(f"{unit.name}.d") for unit in units}
+    drop_ins = {f"settings/{unit.name}.d": unit.with_name(f"{unit.name}.d") for unit in _units(layout)}
     return {"settings/jupyterhub_config.d": layout.config_folder, **drop_ins}
 
 
@@ -182,7 +181,12 @@ def shipped_files(layout: Layout) -> dict[str, Place]:
     return {
         CONFIG: Place(places.environment() / "jupyterhub_config.py", 0o644),
         LOGROTATE: Place(layout.logrotate, 0o644),
+        **{f"settings/{unit.name}": Place(unit, 0o644) for unit in _units(layout)},
     }
+
+
+def _units(layout: Layout) -> tuple[Path, ...]:
+    return layout.unit, layout.proxy_unit, layout.slice
 
 
 def _files(folder: Path) -> list[Path]:
@@ -224,8 +228,11 @@ def _secrets(layout: Layout) -> list[Path]:
 
 
 def _is_edited(path: Path, member: str) -> bool:
-    shipped = places.shipped("config") / _SHIPPED[member]
-    return path.is_file() and not (shipped.is_file() and shipped.read_bytes() == path.read_bytes())
+    """Whether a file is another one than `hubctl setup` would write, which fills in where the environment is."""
+    shipped = places.shipped("config") / _SHIPPED.get(member, Path(member).name)
+    environment = str(places.environment()).replace("%", "%%")  # which starts a specifier (systemd.unit(5))
+    default = shipped.read_bytes().replace(b"@ENV@", environment.encode()) if shipped.is_file() else None
+    return path.is_file() and path.read_bytes() != default
 
 
 def _lock(prefix: Path) -> str:

@@ -1,10 +1,12 @@
 """The command line: runs the steps, one line each."""
 
 import argparse
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -45,35 +47,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     steps = [step for step in STEPS if options.only in ("", step.name)]
     if options.check:
-        return check(host, steps)
+        return check(host, steps, as_json=options.json)
     if options.remove or options.list_removals:
         return remove(host, options.purge, only_list=options.list_removals)
     return ensure(host, steps)
 
 
-def check(host: Host, steps: Sequence[Step] = STEPS) -> int:
+@dataclass(frozen=True)
+class Looked:
+    """What a check of one step has come to.
+
+    Attributes:
+        state: ``ok``, ``missing``, ``skipped``, or ``not looked at``, which only root can.
+        found: what is missing, or why the step was left out; empty where all is in place.
+    """
+
+    name: str
+    state: str
+    found: list[str]
+
+
+_TOLD = {"ok": "step_ok", "missing": "step_missing", "skipped": "step_skipped", "not looked at": "step_unseen"}
+"""The message for each state that a check comes to."""
+
+
+def check(host: Host, steps: Sequence[Step] = STEPS, as_json: bool = False) -> int:
     """Says what is missing, and changes nothing."""
-    missing = 0
-    unseen = []
+    told = []
+    for looked in _look(host, steps):
+        told.append(looked)
+        if not as_json:
+            found = "; ".join(looked.found)
+            print(message(_TOLD[looked.state], step=looked.name, what=found, why=found), flush=True)
+    missing = [looked.name for looked in told if looked.state == "missing"]
+    unseen = [looked.name for looked in told if looked.state == "not looked at"]
+    if as_json:
+        print(json.dumps([asdict(looked) for looked in told], indent=2))
+    else:
+        _say_result(missing, unseen, len(steps))
+    return MISSING if missing else UNSEEN if unseen else 0
+
+
+def _look(host: Host, steps: Sequence[Step]) -> Iterator[Looked]:
     for step in steps:
-        reason = step.unless(host)
-        if reason and reason == needs_host(host):
-            print(message("step_unseen", step=step.name, why=reason))
-            unseen.append(step.name)
-            continue
-        if reason:
-            print(message("step_skipped", step=step.name, why=reason))
+        if reason := step.unless(host):
+            yield Looked(step.name, "not looked at" if reason == needs_host(host) else "skipped", [reason])
             continue
         problems = _attempt(step.check, host)
         found = [str(problems)] if isinstance(problems, StepError) else problems
-        print(message("step_missing" if found else "step_ok", step=step.name, what="; ".join(found)))
-        missing += bool(found)
-    result = message("missing" if missing else "nothing_missing", count=missing, total=len(steps))
+        yield Looked(step.name, "missing" if found else "ok", found)
+
+
+def _say_result(missing: Sequence[str], unseen: Sequence[str], steps: int) -> None:
+    result = message("missing" if missing else "nothing_missing", count=len(missing), total=steps)
     if unseen:
         print(message("unseen", steps=", ".join(unseen), result=result))
     else:
         print(result if missing else message("in_place"))
-    return MISSING if missing else UNSEEN if unseen else 0
 
 
 def ensure(host: Host, steps: Sequence[Step] = STEPS) -> int:
@@ -174,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         "--prefix", type=Path, default=base, metavar="BASE", help="the base prefix (default: the one this runs from)"
     )
     parser.add_argument("--check", action="store_true", help="only say what is missing (exit code 1); change nothing")
+    parser.add_argument("--json", action="store_true", help="with --check: for programs")
     parser.add_argument("--diff", action="store_true", help="show what edited files and their new defaults differ in")
     parser.add_argument("--only", choices=[step.name for step in STEPS], default="", help="this step and no other")
     parser.add_argument("--remove", action="store_true", help="take the service and the shell's setup off the host")

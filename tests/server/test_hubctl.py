@@ -193,6 +193,38 @@ def test_settings_in_force_are_shown_as_a_file_that_is_valid(server_root: Server
     assert server_root.hubctl("config", "show").stdout == done.stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "mistakes"),
+    [
+        ("port: 8000\n", []),
+        (
+            "limits:\n  memory: 4\nprot: 1\n",
+            [
+                (2, "limits.memory", "expected a memory size with its unit (k, m, g, t) such as 512m or 2g, got 4"),
+                (3, "prot", "unknown key, did you mean port?"),
+            ],
+        ),
+        ("- port\n", [(1, "", "expected keys and values (`port: 8000`), got CommentedSeq")]),
+        ("port: [\n", [(2, "", "not valid YAML: expected the node content, but found '<stream end>'")]),
+    ],
+)
+def test_mistakes_in_settings_are_read_by_programs(
+    server_root: ServerRoot, text: str, mistakes: list[tuple[int, str, str]]
+) -> None:
+    server_root.settings.write_text(text)
+    done = server_root.hubctl("config", "validate", "--json")
+    told = [{"line": line, "key": key, "text": text} for line, key, text in mistakes]
+    assert json.loads(done.stdout) == {"file": str(server_root.settings), "mistakes": told}
+    assert (done.returncode, done.stderr) == (1 if mistakes else 0, "")
+
+
+def test_what_setup_would_do_is_read_by_programs(server_root: ServerRoot) -> None:
+    done = server_root.hubctl("setup", "--check", "--json")
+    states = {step["name"]: step["state"] for step in json.loads(done.stdout)}
+    assert (done.returncode, states["settings"]) == (1, "missing")
+    assert server_root.hubctl("setup", "--json").returncode == 2
+
+
 def test_whoever_may_not_look_reads_one_line(server_root: ServerRoot) -> None:
     server_root.log.touch()
     server_root.settings.chmod(0o640)

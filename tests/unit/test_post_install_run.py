@@ -1,5 +1,6 @@
 """The whole of it: what a first, a second, a checking and a failing run say and do."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -97,6 +98,23 @@ def test_check_writes_nothing_and_tells_by_its_exit_code(host: Host, capsys: pyt
     before = listing(host.root, host.prefix)
     assert check(host) == 0
     assert listing(host.root, host.prefix) == before
+
+
+def test_check_tells_programs_the_same(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [step.name for step in STEPS]
+    assert check(host, as_json=True) == 1
+    told = {step["name"]: step for step in json.loads(capsys.readouterr().out)}
+    assert list(told) == names
+    missing = "/etc/jupyterhub/hub.yaml is missing"
+    assert told["settings"] == {"name": "settings", "state": "missing", "found": [missing]}
+    ensure(host)
+    shutil.rmtree(host.at("/run/systemd/system"))
+    capsys.readouterr()
+    assert check(host, as_json=True) == 0
+    told = {step["name"]: step for step in json.loads(capsys.readouterr().out)}
+    assert told["settings"] == {"name": "settings", "state": "ok", "found": []}
+    reason = "systemd does not run here"
+    assert told["service"] == {"name": "service", "state": "skipped", "found": [reason]}
 
 
 # A lost record is no fault (files then count as edited), and a lone certificate may be somebody's: see the TLS tests.

@@ -131,6 +131,7 @@ def _finish(layout: Layout) -> None:
 @app.command()
 def setup(
     check: Annotated[bool, typer.Option("--check", help="Only say what is not as it should be.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs, with --check.")] = False,
     auth: Annotated[Auth | None, typer.Option(help="Who checks passwords, for a new hub.yaml.")] = None,
     spawner: Annotated[Spawner | None, typer.Option(help="Where notebooks run, for a new hub.yaml.")] = None,
 ) -> None:
@@ -141,12 +142,15 @@ def setup(
 
     Example: hubctl setup --check
     """
+    if as_json and not check:
+        raise typer.BadParameter("--json says what is not as it should be: give --check, too")
     layout = Layout.current()
     steps = places.shipped("post_install")
     if not steps.is_dir():
         raise HubError(f"{steps} is not there", "this environment's package hubctl is incomplete: install it again")
     arguments = ["--root", str(layout.root), "--prefix", str(places.base_prefix())]
     arguments += ["--check"] if check else []
+    arguments += ["--json"] if as_json else []
     arguments += ["--auth", auth] if auth else []
     arguments += ["--spawner", spawner] if spawner else []
     raise typer.Exit(subprocess.run([sys.executable, "-I", "-B", str(steps), *arguments]).returncode)

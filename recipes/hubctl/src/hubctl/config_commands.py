@@ -1,5 +1,6 @@
 """``hubctl config``: the settings in ``hub.yaml``."""
 
+import dataclasses
 import io
 import json
 import sys
@@ -14,6 +15,7 @@ from hubctl import daemon, settings_edit, systemd, tables
 from hubctl.layout import Layout
 from hubctl.settings import Settings, load
 from hubctl.settings_errors import dotted
+from hubctl.yamlfile import MistakesError
 
 app = typer.Typer(
     help="Checks, shows and changes the settings, which are in hub.yaml.\n\nExample: hubctl config show",
@@ -38,14 +40,26 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 @app.command()
 def validate(
     file: Annotated[Path | None, typer.Argument(help="Another file than the hub's own.", metavar="[FILE]")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Check hub.yaml: each mistake with its line, its key, and what was expected.
+    """Check hub.yaml: each mistake with its line, its key, and what was expected. Exits with 1 where there is one.
 
     Example: hubctl config validate
     """
-    path = file or Layout.current().settings
-    load(path)
-    print(f"{path}: in order")
+    path, mistakes = file or Layout.current().settings, []
+    try:
+        load(path)
+    except MistakesError as error:
+        if not as_json:
+            raise
+        mistakes = error.mistakes
+    if as_json:
+        told = [dataclasses.asdict(mistake) for mistake in mistakes]
+        print(json.dumps({"file": str(path), "mistakes": told}, indent=2))
+    else:
+        print(f"{path}: in order")
+    if mistakes:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import Field, IPvAnyAddress, PrivateAttr, TypeAdapter, ValidationError
 
 from hubctl import yamlfile
-from hubctl.errors import HubError
 from hubctl.settings_errors import dotted, expected
 from hubctl.settings_sections import (
     DRIVER_SHARE,
@@ -121,13 +120,14 @@ def load(path: Path) -> Settings:
     """Reads and checks ``hub.yaml``.
 
     Raises:
-        HubError: everything that is wrong, one line each: file, line, key path, what was expected.
+        HubError: it can't be read.
+        MistakesError: everything that is wrong, one line each: file, line, key path, what was expected.
     """
     document = yamlfile.read(path)
     settings, problems = examine(document)
     if settings is None or problems:
-        lines = sorted({(document.line(where), f"{dotted(where)}: {text}") for where, text in problems})
-        raise HubError("\n".join(f"{path}:{line}: {text}" for line, text in lines))
+        mistakes = {yamlfile.Mistake(document.line(where), dotted(where), text) for where, text in problems}
+        raise yamlfile.MistakesError(path, sorted(mistakes))
     return settings
 
 

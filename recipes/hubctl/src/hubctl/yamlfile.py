@@ -14,6 +14,33 @@ from hubctl.errors import HubError
 KeyPath = tuple[str | int, ...]
 
 
+@dataclass(frozen=True, order=True)
+class Mistake:
+    """One thing that is wrong with a file.
+
+    Attributes:
+        line: counted from 1; 0 where that is not known.
+        key: the key path, as people write it; empty where the file is none of keys and values.
+        text: what was expected.
+    """
+
+    line: int
+    key: str
+    text: str
+
+
+class MistakesError(HubError):
+    """A file can't be used as it is: a line for each mistake."""
+
+    def __init__(self, path: Path, mistakes: list[Mistake]) -> None:
+        super().__init__("\n".join(f"{path}{_before(mistake)}: {mistake.text}" for mistake in mistakes))
+        self.mistakes = mistakes
+
+
+def _before(mistake: Mistake) -> str:
+    return (f":{mistake.line}" if mistake.line else "") + (f": {mistake.key}" if mistake.key else "")
+
+
 @dataclass(frozen=True)
 class Document:
     """A file's values, and the line (counted from 1) of each key path."""
@@ -33,7 +60,8 @@ def read(path: Path) -> Document:
     """Reads a YAML file whose top level is keys and values. A key without a value counts as not written.
 
     Raises:
-        HubError: the file can't be read, or is not such YAML; names file and line.
+        HubError: the file can't be read.
+        MistakesError: it is not such YAML.
     """
     return parse(read_text(path), path)
 
@@ -43,11 +71,12 @@ def read_text(path: Path) -> str:
 
     Raises:
         HubError: it can't be read.
+        MistakesError: it is no text.
     """
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise HubError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+        raise MistakesError(path, [_invalid(0, str(error).splitlines()[0])]) from None
     except FileNotFoundError:
         raise HubError(
             f"{path} is not there", "`hubctl setup` writes it, as root; `hubctl --root DIR` works in a folder instead"
@@ -67,7 +96,7 @@ def tree(text: str, path: Path) -> CommentedMap:
     """The text with its comments, to be changed and dumped again.
 
     Raises:
-        HubError: it is no YAML of keys and values; names file and line.
+        MistakesError: it is no YAML of keys and values.
     """
     try:
         nodes = round_trip().load(text)
@@ -75,14 +104,19 @@ def tree(text: str, path: Path) -> CommentedMap:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = " ".join(str(error.problem or error.context).split())
-        raise HubError(f"{path}:{line}: not valid YAML: {problem}") from None
+        raise MistakesError(path, [_invalid(line, problem)]) from None
     except YAMLError as error:
-        raise HubError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+        raise MistakesError(path, [_invalid(0, str(error).splitlines()[0])]) from None
     if nodes is None:
         return CommentedMap()
     if not isinstance(nodes, CommentedMap):
-        raise HubError(f"{path}:1: expected keys and values (`port: 8000`), got {type(nodes).__name__}")
+        found = f"expected keys and values (`port: 8000`), got {type(nodes).__name__}"
+        raise MistakesError(path, [Mistake(1, "", found)])
     return nodes
+
+
+def _invalid(line: int, problem: str) -> Mistake:
+    return Mistake(line, "", f"not valid YAML: {problem}")
 
 
 def round_trip() -> YAML:

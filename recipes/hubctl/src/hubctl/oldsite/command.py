@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +18,7 @@ from hubctl.errors import HubError
 from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
 from hubctl.oldsite import oldhub
+from hubctl.settings_errors import dotted
 
 if TYPE_CHECKING:
     from hubctl.oldsite.plan import Plan
@@ -30,6 +33,7 @@ def migrate(
         typer.Option(help="Its jupyterhub_config.py, where that is in no usual place.", metavar="FILE"),
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do it; both hubs have to be stopped.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Move in from a hub that was made by hand: show what of it this hub takes over, and what needs a person.
 
@@ -45,19 +49,59 @@ def migrate(
     with _alone(layout) as work:
         old = oldhub.find(prefix, config)
         found = plan.make(old, layout, work)
-        _show(found, layout)
-        if found.is_done:
-            print("All of it is here already; nothing was changed.")
-        elif not apply:
-            print("Nothing was changed yet; with --apply it is.")
-        else:
+        if not as_json:
+            _show(found, layout)
+        before = None
+        if apply and not found.is_done:
             applying.refuse_running(found, layout)
             before = applying.carry_out(found, layout, work)
-            lacking = " (without a database: there was none here)" if found.database else ""
-            print(f"Carried over. What was here before: {before}{lacking}")
-            print(
-                "Now `hubctl setup` makes the host fit, `hubctl doctor` looks for what is wrong, `hubctl start` starts."
-            )
+        if as_json:
+            print(json.dumps(_document(found, before), indent=2))
+        else:
+            _say_end(found, before)
+
+
+def _say_end(found: Plan, before: Path | None) -> None:
+    if found.is_done:
+        print("All of it is here already; nothing was changed.")
+    elif before is None:
+        print("Nothing was changed yet; with --apply it is.")
+    else:
+        lacking = " (without a database: there was none here)" if found.database else ""
+        print(f"Carried over. What was here before: {before}{lacking}")
+        print("Now `hubctl setup` makes the host fit, `hubctl doctor` looks for what is wrong, `hubctl start` starts.")
+
+
+def _document(found: Plan, before: Path | None) -> dict[str, Any]:
+    """For programs: what ``_show`` and ``_say_end`` tell people."""
+    database, pair, running = found.database, found.pair, found.old.running
+    return {
+        "config": str(found.old.config.path),
+        "state": "done" if found.is_done else "planned" if before is None else "applied",
+        "before": before and str(before),
+        "settings": [
+            {
+                "line": row.carried.line,
+                "old": row.carried.old,
+                "key": dotted(row.carried.where),
+                "value": row.carried.value,
+                "instead": row.instead,
+                "is_new": row.is_new,
+            }
+            for row in found.rows
+        ],
+        "database": database
+        and {
+            "file": str(database.source),
+            "users": sorted(database.users),
+            "admins": sorted(name for name, is_admin in database.users.items() if is_admin),
+        },
+        "tls": pair and {"key": str(pair.key), "cert": str(pair.cert)},
+        "stays": found.stays,
+        "running": running and {"pid": running.pid, "stop": found.old.how_to_stop()},
+        "persons": [dataclasses.asdict(person) for person in found.persons],
+        "unneeded": sorted(set(found.unneeded)),
+    }
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def check(host: Host, steps: Sequence[Step] = STEPS, as_json: bool = False) -> i
 def _look(host: Host, steps: Sequence[Step]) -> Iterator[Looked]:
     for step in steps:
         if reason := step.unless(host):
-            yield Looked(step.name, "not looked at" if reason == needs_host(host) else "skipped", [reason])
+            yield Looked(step.name, "not looked at" if reason == message("needs_root") else "skipped", [reason])
             continue
         problems = _attempt(step.check, host)
         found = [str(problems)] if isinstance(problems, StepError) else problems

@@ -4,13 +4,16 @@ import grp
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from post_install.messages import message
 
 GROUP = "jupyterhub"
 """Members may log in and write to the shared folder."""
+
+PREFIX_FILE = "/var/lib/jupyterhub/prefix"
+"""Names the base prefix whose hub the host is set up for; the installer's header reads it, too."""
 
 
 class StepError(Exception):
@@ -129,8 +132,21 @@ class Host:
 
 
 def needs_host(host: Host) -> str:
-    """Why the host itself can't be set up; empty when it can."""
-    return "" if host.is_root or not host.is_real else message("needs_root")
+    """Why the host itself can't be set up, for want of rights or since another hub has it; empty when it can."""
+    if host.is_real and not host.is_root:
+        return message("needs_root")
+    other = other_prefix(host)
+    if other and (replace(host, prefix=Path(other)).env / "bin" / "hubctl").exists():
+        return message("of_another", prefix=other)
+    return ""
+
+
+def other_prefix(host: Host) -> str:
+    """The other prefix for whose hub the host is set up, there still or gone; empty where it is this one's, or nothing
+    says whose it is."""
+    file = host.at(PREFIX_FILE)
+    name = file.read_text().strip() if file.is_file() else ""
+    return "" if name == str(host.prefix) else name
 
 
 @dataclass(frozen=True)

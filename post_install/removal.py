@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from post_install.host import GROUP, Host, needs_host
+from post_install.host import GROUP, Host, needs_host, other_prefix
 from post_install.messages import message
 from post_install.record import load, sha256
 from post_install.steps import s20_folders, s30_shared, s80_pam, s90_service, s95_logrotate
@@ -34,7 +34,7 @@ def items(host: Host, home: Path | None, purge: bool) -> list[Item]:
         purge: settings, certificate, database, users' files in the shared folder and the group go, too.
     """
     found = list(_start_files(host, home))
-    if needs_host(host):
+    if needs_host(host) or other_prefix(host):
         return found
     found += [*_service(host), *_pam(host, purge)]
     if not purge:
@@ -47,8 +47,12 @@ def items(host: Host, home: Path | None, purge: bool) -> list[Item]:
 
 
 def kept(host: Host, purge: bool) -> list[str]:
-    """What stays on the host."""
-    if purge or needs_host(host):
+    """What stays on the host. All of it where it is set up for the hub in another prefix, even one that is gone."""
+    if host.is_real and not host.is_root:
+        return []
+    if other := other_prefix(host):
+        return [message("kept_of_another", prefix=other)]
+    if purge:
         return []
     folders = [s30_shared.PATH, *_outermost([folder.path for folder in s20_folders.FOLDERS])]
     edited = [s80_pam.PATH] if host.at(s80_pam.PATH).exists() and not _pam(host, purge) else []

@@ -20,6 +20,7 @@ MESSAGES = {
     "unfinished": "{path}: what an interrupted hubctl has left can't be finished: {why}",
     # -- why a step does not apply
     "needs_root": "needs root",
+    "of_another": "this host is set up for the hub in {prefix}, which is to be uninstalled first",
     "owners_unchecked": "owners and groups are not checked",
     "no_containers": "users' servers are no containers",
     "no_pam_stack": "no PAM stack of Debian's or RHEL's kind here",
@@ -44,6 +45,8 @@ MESSAGES = {
     "move_away": "move it away",
     "leads_out": "{path} leads out of {root}, to {target}",
     "remove_link": "remove the symbolic link",
+    "prefix_unnamed": "{path} does not name this prefix",
+    "prefix_named": "this host is set up for the hub in {prefix}",
     # -- defaults that an administrator may edit
     "outdated": "{path} is outdated",
     "collides": "{path} is edited, and its default has changed since",
@@ -106,6 +109,7 @@ MESSAGES = {
     "removed": "  removed {what}",
     "not_removed": "could not remove {what}: {why}",
     "kept": "  (stays: {what})",
+    "kept_of_another": "what is set up on this host, for the hub in {prefix}",
     "item_group": "the group {group}",
     "item_service": "the service, {path}",
     "item_hub": "the running hub",

@@ -26,6 +26,7 @@ MODES = {
     "/var/lib/jupyterhub/cookie_secret": "root root 600",
     "/var/lib/jupyterhub/proxy_token": "root root 600",
     "/var/lib/jupyterhub/installed.json": "root root 644",
+    "/var/lib/jupyterhub/prefix": "root root 644",
     "/var/log/jupyterhub": "root root 750",
     "/shared/jupyterhub": "root jupyterhub 2775",
     "/etc/pam.d/jupyterhub": "root root 644",

@@ -275,7 +275,8 @@ def test_every_message_is_used_and_every_used_one_is_there() -> None:
     text = re.sub(r"(^|\s)# .*", "", text)
     said = r"\b(?:say|die \d|fine|warn|refuse|message|agreed|answer_is) \"?([a-z_]+)\b"
     used = set(re.findall(said, text))
-    used = (used - {"summary_host_"}) | {f"summary_host_{plan}" for plan in ("prepared", "skipped", "not_root")}
+    plans = ("prepared", "skipped", "not_root", "of_another")
+    used = (used - {"summary_host_"}) | {f"summary_host_{plan}" for plan in plans}
     assert used == set(messages("en"))
 
 

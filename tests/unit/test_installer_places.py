@@ -201,6 +201,24 @@ def test_a_missing_command_is_named(installer: Path, tmp_path: Path, missing: st
     assert not (tmp_path / "prefix").exists()
 
 
+def test_a_host_with_the_hub_of_another_prefix_is_left_alone_and_the_summary_says_so(
+    installer: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "lib/jupyterhub").mkdir(parents=True)
+    (tmp_path / "lib/jupyterhub/prefix").write_text(f"{tmp_path}/first\n")
+    (tmp_path / "first/envs/jupyterhubenv/bin").mkdir(parents=True)
+    (tmp_path / "first/envs/jupyterhubenv/bin/hubctl").touch()
+    done = mounted(
+        f"mount --bind {tmp_path}/lib /var/lib\n"
+        f"for prefix in {tmp_path}/first {tmp_path}/second; do\n"
+        f"sh {installer} -bf -p $prefix --log /dev/null | grep '  host '; done\n"
+    )
+    assert done.returncode == 0, done.stderr
+    of_first, of_second = done.stdout.splitlines()
+    assert "prepared" in of_first
+    assert "left alone (it is set up for the hub in another prefix)" in of_second
+
+
 # ---- surroundings ----
 
 

@@ -1,6 +1,7 @@
 """docs/installer-actions.md names everything that the steps put on a server."""
 
 from post_install import removal
+from post_install.host import PREFIX_FILE
 from post_install.record import HOST_RECORD
 from post_install.steps import (
     STEPS,
@@ -32,7 +33,7 @@ def test_every_folder_secret_and_default_is_named() -> None:
         s95_logrotate.PATH,
         removal.RUNTIME,
     ]
-    places = [*folders, *secrets, *defaults, *service, s40_tls.KEY, s40_tls.CERTIFICATE, HOST_RECORD]
+    places = [*folders, *secrets, *defaults, *service, s40_tls.KEY, s40_tls.CERTIFICATE, HOST_RECORD, PREFIX_FILE]
     assert [place for place in places if f"`{place}`" not in DOCUMENT] == []
 
 

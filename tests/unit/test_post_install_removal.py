@@ -1,5 +1,6 @@
 """What an uninstallation takes off the host, and what it leaves."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,59 @@ def test_the_block_of_another_conda_stays(host: Host, tmp_path: Path) -> None:
     (tmp_path / ".bashrc").write_text(text)
     take(host, tmp_path)
     assert (tmp_path / ".bashrc").read_text() == text
+
+
+def beside(host: Host, tmp_path: Path) -> Host:
+    """The same machine, as the steps of a second prefix see it while the first one's hub is there."""
+    (host.env / "bin").mkdir()
+    (host.env / "bin/hubctl").touch()
+    (tmp_path / "trial/envs/jupyterhubenv/bin").mkdir(parents=True)
+    (tmp_path / "trial/envs/jupyterhubenv/bin/hubctl").touch()
+    return replace(host, prefix=tmp_path / "trial")
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_what_is_set_up_for_the_hub_of_another_prefix_stays_and_that_is_said(
+    host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str], purge: bool
+) -> None:
+    trial = beside(host, tmp_path)
+    host.at("/run/jupyterhub").mkdir(parents=True)
+    host.at("/run/jupyterhub/hub.pid").write_text("1\n")
+    before = listing(host.root)
+    assert cli.remove(trial, purge, only_list=True) == 0
+    assert capsys.readouterr().out == f"  (stays: what is set up on this host, for the hub in {host.prefix})\n"
+    assert cli.remove(trial, purge, only_list=False) == 0
+    assert listing(host.root) == before
+
+
+def test_a_second_prefix_leaves_the_host_to_the_hub_that_is_there(
+    host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = beside(host, tmp_path)
+    before = listing(host.root)
+    assert cli.ensure(trial) == 0
+    reason = f"this host is set up for the hub in {host.prefix}, which is to be uninstalled first"
+    assert f"service: skipped: {reason}\n" in capsys.readouterr().out
+    assert listing(host.root) == before
+    assert (trial.env / "jupyterhub_config.py").exists()
+    assert cli.check(trial) == 0
+
+
+def test_a_prefix_that_is_gone_leaves_the_host_to_the_next_one(host: Host, tmp_path: Path) -> None:
+    trial = beside(host, tmp_path)
+    (host.env / "bin/hubctl").unlink()
+    assert cli.check(trial) == 1
+    assert cli.ensure(trial) == 0
+    assert str(trial.env) in host.at("/etc/systemd/system/jupyterhub.service").read_text()
+    take(trial)
+    assert not host.at("/etc/systemd/system/jupyterhub.service").exists()
+
+
+def test_where_nothing_says_whose_the_host_is_it_goes(host: Host, tmp_path: Path) -> None:
+    trial = beside(host, tmp_path)
+    host.at("/var/lib/jupyterhub/prefix").unlink()
+    take(trial)
+    assert not host.at("/etc/systemd/system/jupyterhub.service").exists()
 
 
 def test_a_failure_is_one_line_and_ends_in_5(host: Host, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ PLACES = {
     "/var/lib/jupyterhub/cookie_secret": 0o600,
     "/var/lib/jupyterhub/proxy_token": 0o600,
     "/var/lib/jupyterhub/installed.json": 0o644,
+    "/var/lib/jupyterhub/prefix": 0o644,
     "/var/log/jupyterhub": 0o750,
     "/shared/jupyterhub": 0o2775,
     "/etc/pam.d/jupyterhub": 0o644,
@@ -118,7 +119,7 @@ def test_check_tells_programs_the_same(host: Host, capsys: pytest.CaptureFixture
 
 
 # A lost record is no fault (files then count as edited), and a lone certificate may be somebody's: see the TLS tests.
-@pytest.mark.parametrize("path", [p for p in PLACES if not p.endswith(("installed.json", "hub.key"))])
+@pytest.mark.parametrize("path", [p for p in PLACES if not p.endswith(("installed.json", "/prefix", "hub.key"))])
 def test_whatever_is_lost_is_seen_and_made_again(host: Host, path: str) -> None:
     ensure(host)
     lost = host.at(path)
@@ -128,7 +129,7 @@ def test_whatever_is_lost_is_seen_and_made_again(host: Host, path: str) -> None:
     assert check(host) == 0 and oct(mode(host, path)) == oct(PLACES[path])
 
 
-@pytest.mark.parametrize("path", [p for p in PLACES if not p.endswith("installed.json")])
+@pytest.mark.parametrize("path", [p for p in PLACES if not p.endswith(("installed.json", "/prefix"))])
 def test_a_mode_that_is_too_open_is_seen_and_closed(host: Host, path: str) -> None:
     ensure(host)
     host.at(path).chmod(0o777)
@@ -142,7 +143,7 @@ def test_a_mode_that_is_too_open_is_seen_and_closed(host: Host, path: str) -> No
 
 
 @as_root
-@pytest.mark.parametrize("path", [p for p in PLACES if not p.endswith("installed.json")])
+@pytest.mark.parametrize("path", [p for p in PLACES if not p.endswith(("installed.json", "/prefix"))])
 def test_a_wrong_owner_is_seen_and_repaired(host: Host, path: str) -> None:
     ensure(host)
     right = host.at(path).stat().st_gid

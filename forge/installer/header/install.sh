@@ -8,15 +8,24 @@ summarise() {
     [ -z "$resume" ] || say resuming
 }
 
-# What will be done with the host: "skipped", "not_root" or "prepared".
+# What will be done with the host: "skipped", "not_root", "of_another" or "prepared".
 host_plan() {
     if [ -n "$skip_host" ]; then
         echo skipped
-    elif [ "$(id -u)" = 0 ]; then
-        echo prepared
-    else
+    elif [ "$(id -u)" != 0 ]; then
         echo not_root
+    elif is_of_another; then
+        echo of_another
+    else
+        echo prepared
     fi
+}
+
+# Whether the host is set up for the hub in another prefix (post_install/host.py).
+is_of_another() {
+    [ -r /var/lib/jupyterhub/prefix ] && read -r hub_prefix </var/lib/jupyterhub/prefix || return 1
+    [ "$hub_prefix" != "$(cd -P "$prefix" 2>/dev/null && pwd -P)" ] &&
+        [ -e "$hub_prefix/envs/jupyterhubenv/bin/hubctl" ]
 }
 
 # From here on something is left to do. A release that is there already stays complete until its first package changes.

@@ -74,6 +74,7 @@ message_en() {
     summary) text='%s %s\n  packages  %s\n  prefix    %s\n  space     %s MiB of the %s MiB that are free\n  host      %s\n  log       %s' ;;
     summary_host_prepared) text='prepared: group, folders, certificate, settings, service (-s leaves it alone)' ;;
     summary_host_skipped) text='left alone (-s)' ;;
+    summary_host_of_another) text='left alone (it is set up for the hub in another prefix)' ;;
     summary_host_not_root) text='left alone (only root can prepare it)' ;;
     waiting) text='A run before this one was killed, and what it had started still works in "%s": waiting for its end.' ;;
     resuming) text='An interrupted installation is there: going on with it.' ;;

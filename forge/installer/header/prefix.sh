@@ -20,10 +20,18 @@ absolute() {
     path=${path:-/}
 }
 
-# existing_folder PATH: sets `folder` to PATH or the nearest folder above it that exists.
+# settle PATH: sets `path` as above, and `linked` where an administrator's link to a folder is in its place; then `path`
+# is that folder. Below it no link is followed: packages might have brought it.
+settle() {
+    absolute "$1"
+    linked=
+    if [ -h "$path" ] && [ -d "$path" ]; then linked=$path path=$(cd -P "$path" && pwd -P); fi
+}
+
+# existing_folder PATH: sets `folder` to PATH or the nearest folder above it that exists, were it a link to nowhere.
 existing_folder() {
     folder=$1
-    while [ ! -e "$folder" ]; do
+    while [ ! -e "$folder" ] && [ ! -h "$folder" ]; do
         folder=${folder%/*}
         folder=${folder:-/}
     done
@@ -71,7 +79,7 @@ paths_below() {
 
 # Sets `prefix` to an absolute path, and `state`.
 settle_prefix() {
-    absolute "${prefix:-$default_prefix}"
+    settle "${prefix:-$default_prefix}"
     prefix=$path state=$path/.hubforge
 }
 
@@ -95,7 +103,9 @@ check_prefix_state() {
     else
         content=
     fi
-    if [ -f "$state/installing" ]; then
+    if [ -h "$prefix/pkgs" ]; then
+        refuse cache_link "$prefix/pkgs"
+    elif [ -f "$state/installing" ]; then
         read -r _ mode installing_boot <"$state/installing" || mode=over
         resume=1
         # A release is complete here, this one or that before: nothing needs to go.
@@ -152,7 +162,7 @@ check_prefix() {
 
 # measure_space FOLDER: sets `free_mib`; empty when there is no figure.
 measure_space() {
-    line=$(LC_ALL=C df -Pk "$1" | tail -n 1)
+    line=$(LC_ALL=C df -Pk "$1" 2>/dev/null | tail -n 1)
     # shellcheck disable=SC2086  # the fourth word is what is available, in KiB
     set -- $line
     case ${4:-} in

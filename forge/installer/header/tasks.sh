@@ -11,7 +11,7 @@ list_packages() {
 
 extract_channel() {
     check_architecture
-    absolute "$channel"
+    settle "$channel"
     channel=$path
     writable_folder "$channel"
     made_below=$folder prefix=$channel state=$channel/.hubforge

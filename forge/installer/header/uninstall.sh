@@ -103,7 +103,9 @@ uninstall() {
     remove_installed || die 4 removal_failed "$prefix"
     rm -rf "$state" || die 4 removal_failed "$prefix"
     work='' lock=''
-    rmdir "$prefix" 2>/dev/null || say removal_rest "$prefix"
+    # the folder that an administrator's link leads to stays, as it was there before
+    [ -n "$linked" ] || rmdir "$prefix" 2>/dev/null
+    [ -z "$(ls -A "$prefix" 2>/dev/null)" ] || say removal_rest "$prefix"
     remove_log
     say uninstalled "$product" "$prefix"
 }

@@ -1,5 +1,6 @@
 """What an uninstallation takes off the host: the service always; settings, state and users' files only on demand."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -130,17 +131,46 @@ def _file(host: Host, path: str) -> Item:
 
 
 def _tree(host: Host, path: str) -> Item:
-    return Item(message("item_tree", path=path), partial(_remove_tree, host.at(path)))
+    folder = host.at(path)
+    mounts = [point for point in mount_points() if point.is_relative_to(folder)]
+    key = "item_mounted" if mounts else "item_tree"
+    what = message(key, path=path, points=", ".join(str(point) for point in mounts))
+    return Item(what, partial(_remove_tree, folder, mounts))
 
 
-def _remove_tree(folder: Path) -> None:
+def _remove_tree(folder: Path, mounts: list[Path]) -> None:
     """A link in its place goes, and what it leads to stays; an empty ``/shared`` above goes as well."""
     if folder.is_symlink():
         folder.unlink()
+    elif mounts:
+        _empty(folder, mounts)
     else:
         shutil.rmtree(folder)
-    if folder.parent.name == "shared" and not any(folder.parent.iterdir()):
-        folder.parent.rmdir()
+    above = folder.parent
+    if above.name == "shared" and not any(above.iterdir()) and above not in mount_points():
+        above.rmdir()
+
+
+def mount_points() -> list[Path]:
+    """Where file systems are mounted (proc_pid_mountinfo(5): white space and backslashes in octal)."""
+    lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    return [Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split()[4])) for line in lines]
+
+
+def _empty(folder: Path, mounts: list[Path], parent: int | None = None) -> None:
+    """Removes what is in a folder but for mount points and the folders above them; follows no link meanwhile."""
+    name = folder if parent is None else folder.name
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    try:
+        for entry in list(os.scandir(descriptor)):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.name, dir_fd=descriptor)
+            elif any(point.is_relative_to(folder / entry.name) for point in mounts):
+                _empty(folder / entry.name, mounts, descriptor)
+            else:
+                shutil.rmtree(entry.name, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _outermost(paths: list[str]) -> list[str]:

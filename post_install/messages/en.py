@@ -115,4 +115,5 @@ MESSAGES = {
     "item_hub": "the running hub",
     "item_block": "the block of `conda init` in {path}",
     "item_tree": "{path} and all that is in it",
+    "item_mounted": "{path}: all that is in it (a mount point, which stays: {points})",
 }

@@ -115,4 +115,5 @@ MESSAGES = {
     "item_hub": "работающий хаб (он остановится)",
     "item_block": "блок «conda init» в {path}",
     "item_tree": "{path} со всем содержимым",
+    "item_mounted": "{path}: всё, что внутри (точка монтирования, она останется: {points})",
 }

@@ -1,5 +1,8 @@
 """What an uninstallation takes off the host, and what it leaves."""
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +86,40 @@ def test_purge_leaves_the_host_as_it_was(tmp_path: Path) -> None:
 def test_a_second_removal_finds_nothing(host: Host) -> None:
     take(host, purge=True)
     assert take(host, purge=True) == []
+
+
+@contextmanager
+def mounted(folder: Path) -> Iterator[Path]:
+    """A file system of its own there, with what is in the folder."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("path", ["/shared/jupyterhub", "/var/lib/jupyterhub", "/shared/jupyterhub/of teams"])
+def test_a_mount_point_is_emptied_and_stays_and_that_is_said(
+    host: Host, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    with mounted(host.at(path)) as point:
+        (point / "folder").mkdir()
+        (point / "folder/link").symlink_to(host.config)
+        assert cli.remove(host, purge=True, only_list=True) == 0
+        assert f"all that is in it (a mount point, which stays: {point})" in capsys.readouterr().out
+        assert cli.remove(host, purge=True, only_list=False) == 0
+        assert f"all that is in it (a mount point, which stays: {point})" in capsys.readouterr().out
+        assert list(point.iterdir()) == []
+    assert (host.config / "hub.yaml").exists()
+    left = {host.at(folder) for folder in ("/shared", "/var/lib/jupyterhub") if host.at(folder).exists()}
+    assert left == {host.at("/shared" if "shared" in path else path)}
+
+
+def test_a_mount_point_above_the_shared_folder_stays(host: Host) -> None:
+    with mounted(host.at("/shared")) as point:
+        assert cli.remove(host, purge=True, only_list=False) == 0
+        assert list(point.iterdir()) == []
 
 
 def test_listing_changes_nothing(host: Host, capsys: pytest.CaptureFixture[str]) -> None:

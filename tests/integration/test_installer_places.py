@@ -21,6 +21,7 @@ echo "$*" >/restored
 """Stands for SELinux's command: the tests' kernel has no policy in force that contexts could be restored of."""
 
 LABELLED = (PREFIX, "/etc/jupyterhub", "/etc/pam.d/jupyterhub", "/var/lib/jupyterhub", "/var/log/jupyterhub")
+"""Without systemd and logrotate; a unit test has all of them."""
 
 
 def log_in(server: Container, environment: str, user: str, password: str) -> str:

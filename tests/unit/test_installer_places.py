@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from post_install.steps import s20_folders, s50_settings, s80_pam, s90_service, s95_logrotate
 from tests.unit import installer_stub as stub
 from tests.unit.installer_stub import SHELLS, run
 
@@ -231,6 +232,28 @@ def test_selinux_contexts_are_restored_where_the_command_is_there(installer: Pat
     path = fakes(tmp_path / "fake", restorecon=f'echo "$*" >>{tmp_path}/restored')
     assert run(installer, "-bs", "-p", tmp_path / "prefix", PATH=path).returncode == 0
     assert f"{tmp_path}/prefix" in (tmp_path / "restored").read_text()
+
+
+HOST_PLACES = [
+    *(folder.path for folder in s20_folders.FOLDERS),
+    s50_settings.PATH,
+    s80_pam.PATH,
+    *(s90_service.UNIT_PATH, s90_service.PROXY_PATH, s90_service.SLICE_PATH, s90_service.TMPFILES_PATH),
+    s95_logrotate.PATH,
+]
+"""What the steps put into /etc and /var; the shared folder is an integration test's."""
+
+
+def test_selinux_contexts_are_restored_of_all_that_the_steps_put_on_the_host(installer: Path, tmp_path: Path) -> None:
+    path = fakes(tmp_path / "fake", restorecon=f'echo "$*" >>{tmp_path}/restored')
+    done = mounted(
+        "mount -t tmpfs none /etc; mount -t tmpfs none /var\n"
+        f"mkdir -p {' '.join(HOST_PLACES)}\n"
+        f"PATH={path} sh {installer} -bs -p {tmp_path}/prefix --log /dev/null\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    restored = (tmp_path / "restored").read_text().split()
+    assert [place for place in HOST_PLACES if not any(Path(place).is_relative_to(above) for above in restored)] == []
 
 
 @pytest.mark.parametrize("shell", ["/bin/dash", "/bin/bash"])

@@ -150,8 +150,8 @@ mark_installed() {
 restore_contexts() {
     command -v restorecon >/dev/null 2>&1 || return 0
     labelled=$prefix
-    for path in /etc/jupyterhub /etc/pam.d/jupyterhub /etc/systemd/system/jupyterhub.service \
-        /etc/tmpfiles.d/jupyterhub.conf /var/lib/jupyterhub /var/log/jupyterhub /shared/jupyterhub; do
+    for path in /etc/jupyterhub /etc/pam.d/jupyterhub* /etc/systemd/system/jupyterhub* /etc/tmpfiles.d/jupyterhub.conf* \
+        /etc/logrotate.d/jupyterhub* /var/lib/jupyterhub /var/log/jupyterhub /shared/jupyterhub; do
         [ ! -e "$path" ] || labelled="$labelled $path"
     done
     # shellcheck disable=SC2086  # no path in it has a space

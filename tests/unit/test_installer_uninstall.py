@@ -148,8 +148,13 @@ def test_the_hosts_steps_are_undone_before_the_prefix_goes(installer: Path, pref
 def test_when_the_hosts_steps_cannot_be_undone_the_prefix_stays(installer: Path, prefix: Path) -> None:
     lay_down_steps(prefix, 5)
     done = run(installer, "--uninstall", "-b", "-p", prefix)
-    assert done.returncode == 5
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[-1].endswith("When the cause is removed, repeat the same command.")
     assert (prefix / "envs/jupyterhubenv/bin/demo").exists()
+
+
+def test_the_help_says_what_a_failed_uninstallation_ends_with(installer: Path) -> None:
+    assert "  4  failed while installing or removing; the same command goes on\n" in run(installer, "-h").stdout
 
 
 def test_killed_on_the_way_the_same_command_finishes(installer: Path, prefix: Path) -> None:

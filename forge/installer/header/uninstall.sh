@@ -96,7 +96,7 @@ uninstall() {
 
     begun=1
     if [ ! -f "$state/uninstalling" ]; then
-        [ -n "$host_unknown" ] || host_removal --remove || die 5 removal_host_failed "$prefix"
+        [ -n "$host_unknown" ] || host_removal --remove || die 4 removal_host_failed "$prefix"
         : >"$state/uninstalling" || die 4 removal_failed "$prefix"
     fi
     cd / || exit 4

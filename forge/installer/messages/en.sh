@@ -48,7 +48,7 @@ message_en() {
     signature_wrong) text='"%s" is not what was signed: its signature "%s" does not fit with the key "%s".' ;;
     wrong_packages) text='The installer file "%s" is damaged. Copy it again.' ;;
 
-    # -- failed while installing (4), installed but something after that failed (5)
+    # -- failed while installing or removing (4), installed but something after that failed (5)
     failed) text='The installation in "%s" is not complete. When the cause is removed, the same command finishes it.' ;;
     channel_failed) text='The channel in "%s" is not complete. When the cause is removed, the same command finishes it.' ;;
     failed_early) text='Nothing of what is installed in "%s" was changed. When the cause is removed, the same command goes on.' ;;
@@ -196,7 +196,7 @@ Exit codes:
   1  refused before anything was written (the machine, the prefix); --check found a stop
   2  wrong usage, or the licence was refused
   3  this file is damaged
-  4  failed while installing; the same command goes on
+  4  failed while installing or removing; the same command goes on
   5  installed, but a step after that failed; the last line has the command that runs it again' ;;
     esac
 }

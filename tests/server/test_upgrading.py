@@ -134,7 +134,7 @@ records = [json.loads(path.read_text())["name"] for path in prefix.glob("conda-m
 link = {{"name": "demo", "version": "1", "build_string": "0", "dist_name": "demo-1-0"}}
 print(json.dumps({{"success": records == ["other"], "actions": {{"LINK": [link]}}}}))
 """
-"""Plays conda, which reads every record."""
+"""Plays conda, which reads every record, and would keep a metapackage that lacks a package whatever it is asked for."""
 
 
 def test_what_an_upgrade_changes_is_told_beside_half_written_records_which_stay_until_it_begins(
@@ -148,6 +148,8 @@ def test_what_an_upgrade_changes_is_told_beside_half_written_records_which_stay_
     for prefix_ in (installation, installation / "envs/jupyterhubenv"):
         records.append(make_half_record(prefix_, "demo-1-0"))
         (prefix_ / "conda-meta/other-1-0.json").write_text('{"name": "other"}')
+        metapackage = "hubforge-base" if prefix_ == installation else "hubforge"
+        (prefix_ / f"conda-meta/{metapackage}-2026.11-0.json").write_text('{"name": "metapackage"}')
     before = content(installation)
     plan = upgrade._plan(None)
     assert [(change.environment, change.package, change.after) for change in plan.changes] == [
@@ -166,8 +168,15 @@ def test_half_a_record_is_taken_away_and_whole_ones_stay(tmp_path: Path) -> None
     (tmp_path / "conda-meta").mkdir()
     (tmp_path / "conda-meta/whole.json").write_text("{}")
     (tmp_path / "conda-meta/half.json").write_text('{"name": "ha')
-    prefix.remove_half_records(tmp_path)
+    prefix.forget(tmp_path, prefix.half_records(tmp_path))
     assert [path.name for path in (tmp_path / "conda-meta").iterdir()] == ["whole.json"]
+
+
+def test_a_release_that_conda_leaves_out_without_a_word_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text("#!/bin/sh\n")
+    (tmp_path / "python").chmod(0o755)
+    with pytest.raises(prefix.FailedError, match=r"hubforge==2026\.12 into .*left it out"):
+        prefix.Prefix(tmp_path, tmp_path, (str(tmp_path / "python"),)).bring("hubforge==2026.12")
 
 
 def test_what_a_killed_conda_has_left_of_its_own_goes_and_other_files_stay(tmp_path: Path) -> None:
@@ -336,6 +345,8 @@ def test_what_notes_the_wanted_release_outlives_the_kill_of_its_upgrade_and_is_w
 ) -> None:
     step = Step(tmp_path, "history.write_specs")
     step.play(tmp_path / "python")
+    (tmp_path / "conda-meta").mkdir()
+    (tmp_path / "conda-meta/hubforge-2026.12-0.json").write_text("{}")
     lock = tmp_path / "lock"
 
     def change() -> None:
@@ -473,6 +484,8 @@ def test_a_package_that_a_power_cut_has_left_half_written_is_unpacked_and_linked
     cache, environment = tmp_path / "prefix/pkgs", tmp_path / "prefix/envs/jupyterhubenv"
     coming = ["half-1-0", "whole-1-0", "not-yet-unpacked-1-0"]
     records = [place / "conda-meta/half-1-0.json" for place in (tmp_path / "prefix", environment)]
+    records += [tmp_path / "prefix/conda-meta/hubforge-base-2026.12-0.json"]
+    records += [environment / "conda-meta/hubforge-2026.12-0.json"]
     for record in records:
         record.parent.mkdir(parents=True, exist_ok=True)
     hub, base = (Before(str(place), 0, []) for place in (environment, tmp_path / "prefix"))

@@ -22,7 +22,7 @@ from hubctl.revisions import Revision, conda, read, surroundings, with_packages
 from hubctl.upgrade import NO_RESTART, RESTART, embark, under_way
 from hubctl.upgrading import journal
 from hubctl.upgrading.lock import alone
-from hubctl.upgrading.prefix import FailedError, note_wanted, remove_half_records
+from hubctl.upgrading.prefix import FailedError, forget, half_records, note_wanted
 from hubctl.wholefile import write
 
 
@@ -173,7 +173,7 @@ def _go_back(plan: Begun, runs: bool, yes: bool, held: int) -> Begun:
         OSError: the environment can't be written to.
     """
     command = conda("install", "--offline", "--revision", str(plan.revision))
-    remove_half_records(places.environment())
+    forget(places.environment(), half_records(places.environment()))
     if not yes:
         # What conda asks itself ends with 0 when the answer is no.
         if subprocess.run([*command, "--dry-run"], env=surroundings()).returncode:

@@ -25,7 +25,7 @@ from hubctl.revisions import conda, surroundings
 from hubctl.upgrading import database, journal, lifeboat
 from hubctl.upgrading.journal import Before, Journal
 from hubctl.upgrading.lock import alone
-from hubctl.upgrading.prefix import FailedError, half_records, remove_half_records
+from hubctl.upgrading.prefix import FailedError, forget, half_records
 from hubctl.verify import wrong_files
 
 RESTART = "At the end, start a hub that runs again, and its proxy, also where that is a service of its own."
@@ -207,7 +207,7 @@ def _add_changes(plan: Plan, prefix: Path, name: str, spec: str) -> None:
         if half := half_records(prefix):
             _say_half(half)
             shutil.copytree(prefix / "conda-meta", Path(work, "conda-meta"))
-            remove_half_records(Path(work))
+            forget(Path(work), half_records(Path(work)), spec.partition("==")[0])
         command = conda("install", "--dry-run", "--json", spec, prefix=Path(work) if half else prefix)
         variables = surroundings() | {"CONDA_PKGS_DIRS": f"{work}/pkgs"}
         done = subprocess.run(command, env=variables, capture_output=True, text=True)

@@ -13,7 +13,7 @@ from . import cache, database
 from .disk import names_to_disk
 from .journal import MEND, NAME, Journal, read, release_of
 from .lock import alone
-from .prefix import FailedError, Prefix
+from .prefix import FailedError, Prefix, forget
 
 SCHEMA = """\
 import sys
@@ -134,8 +134,8 @@ def _renew_cache(course: Course) -> None:
     folder = course.base.folder / "pkgs"
     for package in cache.broken(folder, course.journal.coming):
         _say(f"{folder / package} is not whole, as after a power cut: it is unpacked anew")
-        for prefix in (course.hub, course.base):
-            prefix.forget(package)
+        for prefix, name in ((course.hub, "hubforge"), (course.base, "hubforge-base")):
+            forget(prefix.folder, [prefix.folder / f"conda-meta/{package}.json"], name)
         cache.remove(folder, package)
 
 

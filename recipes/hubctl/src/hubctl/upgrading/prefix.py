@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +34,17 @@ class Prefix:
     held: tuple[int, ...] = ()
 
     def bring(self, spec: str) -> None:
-        """``conda install SPEC``.
+        """``conda install SPEC``, of a metapackage: ``hubforge==2026.12``.
 
         Raises:
             FailedError: conda has refused, or failed.
         """
-        remove_half_records(self.folder)
-        if reason := self._refusal("install", spec):
+        name, _, version = spec.partition("==")
+        forget(self.folder, half_records(self.folder), name)
+        reason = self._refusal("install", spec)
+        if not reason and not any(package.startswith(f"{name}-{version}-") for package in self.packages()):
+            reason = "it has left it out, without a word"
+        if reason:
             raise FailedError(f"conda did not bring {spec} into {self.folder}: {reason}")
         self._sweep()
         note_wanted(self.program[0], self.folder, spec.replace("==", " "), self._surroundings(), self.held)
@@ -50,7 +55,7 @@ class Prefix:
         Raises:
             FailedError: conda has refused, or failed.
         """
-        remove_half_records(self.folder)
+        forget(self.folder, half_records(self.folder))
         if set(self.packages()) != set(packages) or self._was_killed():
             back = ("install", "--revision", str(revision))
             # The packages lie in the cache; where somebody has cleared it, the channel may have them.
@@ -58,10 +63,6 @@ class Prefix:
                 raise FailedError(f"conda did not bring {self.folder} back to its revision {revision}: {reason}")
         self._sweep()
         note_wanted(self.program[0], self.folder, wanted, self._surroundings(), self.held)
-
-    def forget(self, package: str) -> None:
-        """Has conda link this package (``name-version-build``) again, where it is there."""
-        (self.folder / "conda-meta" / f"{package}.json").unlink(missing_ok=True)
 
     def packages(self) -> list[str]:
         """``name-version-build`` of each package that is there."""
@@ -121,10 +122,17 @@ def _is_json(path: Path) -> bool:
     return True
 
 
-def remove_half_records(folder: Path) -> None:
-    """Has conda link their packages again, where they are wanted."""
-    for path in half_records(folder):
-        path.unlink()
+def forget(folder: Path, records: Iterable[Path], metapackage: str = "") -> None:
+    """Has conda link the packages of these records again, where they are there and wanted.
+
+    The metapackage that is to be brought goes before them: conda would see that the one that is there lacks a package,
+    keep that one, and let go of the version that it is asked for.
+    """
+    for record in records:
+        if record.exists():
+            for path in folder.glob(f"conda-meta/{metapackage}-[0-9]*.json") if metapackage else ():
+                path.unlink()
+            record.unlink(missing_ok=True)
 
 
 NOTE = """\

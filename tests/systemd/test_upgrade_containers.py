@@ -104,7 +104,8 @@ def assert_found_again(server: Container, before: list[str]) -> None:
 
 def test_the_hub_of_the_new_release_finds_the_containers_that_have_run_on(server: Container) -> None:
     hub, before = main_process(server), containers(server)
-    server.shell(f"{HUBCTL} upgrade --yes --restart --to {BUILT}")
+    said = server.shell(f"{HUBCTL} upgrade --yes --restart --to {BUILT}")
+    assert "\n+++ /etc/jupyterhub/hub.yaml.new\n" in said  # the older release has another default
     assert releases(server) == (BUILT, BUILT)
     assert main_process(server) not in (hub, "0")
     assert server.shell(f"systemctl is-active {UNIT}") == "active\n"

@@ -121,7 +121,7 @@ def test_the_copy_of_base_has_the_files_of_a_half_written_record_by_what_the_cac
 def test_a_half_written_record_whose_package_nobody_knows_is_named_and_nothing_begins(server: Layout) -> None:
     record = make_half_record(server.root.parent / "prefix", "demo-1-0")
     with pytest.raises(HubError, match=f"{record} is half-written, .*hub-installer.sh -f"):
-        upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
+        upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
     assert not upgrade.under_way()
     assert record.exists()
 
@@ -156,7 +156,7 @@ def test_what_an_upgrade_changes_is_told_beside_half_written_records_which_stay_
         ("jupyterhubenv", "demo", "1"),
         ("base", "demo", "1"),
     ]
-    assert plan.coming == ["demo-1-0"] * 2
+    assert plan.coming == {"demo-1-0"}
     said = capsys.readouterr().err
     assert [line.partition(" is half-written")[0] for line in said.splitlines()] == [
         f"hubctl: {record}" for record in reversed(records)
@@ -258,7 +258,7 @@ def test_an_upgrade_while_another_one_prepares_itself_is_refused_and_takes_nothi
     with somebody_changing(installation / ".hubforge") as pid:
         before = content(installation)
         with pytest.raises(HubError, match=f"process {pid} is changing"):
-            upgrade._prepare(Layout(installation), Plan("2026.12", [], []), restart=False)
+            upgrade._prepare(Layout(installation), Plan("2026.12", [], set()), restart=False)
         assert content(installation) == before
 
 
@@ -267,7 +267,7 @@ def test_an_upgrade_after_which_another_one_has_begun_leaves_it_its_journal(inst
     Journal("/", "2026.12", HUB, BASE, altered=[], restart=False).write(upgrade.folder())
     before = content(installation)
     with pytest.raises(HubError, match="another upgrade has begun meanwhile"):
-        upgrade._prepare(Layout(installation), Plan("2026.13", [], []), restart=False)
+        upgrade._prepare(Layout(installation), Plan("2026.13", [], set()), restart=False)
     assert content(installation) == before
 
 
@@ -422,7 +422,7 @@ def test_the_copy_of_an_earlier_upgrade_stays_until_the_schema_moves_again(
     make_database(kept, 0)
     for renew, copied in ((lambda found: found, [0]), (migrate, [1])):
         monkeypatch.setattr(course, "_renew", renew)
-        upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
+        upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
         assert numbers(kept) == [0]
         assert course.main(upgrade.folder(), back=False) == 0
         assert numbers(kept) == copied
@@ -440,7 +440,7 @@ def test_the_copy_of_an_earlier_upgrade_outlives_one_that_fails(
     monkeypatch.setattr(course, "_hubctl", lambda *_: None)
     monkeypatch.setattr(course, "_renew", fail)
     make_database(server.state / database.BEFORE, 0)
-    upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
+    upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
     assert course.main(upgrade.folder(), back=False) == 1
     assert (numbers(server.database), numbers(server.state / database.BEFORE)) == ([1], [0])
 
@@ -450,7 +450,7 @@ def test_a_power_cut_takes_nothing_of_what_the_journal_speaks_of(
 ) -> None:
     monkeypatch.setattr(course, "_renew", migrate)
     with Power(server.root.parent, "journal.json") as power:
-        upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
+        upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
         assert power.cut() == set()
         course.main(upgrade.folder(), back=False)
     assert power.before_the_journal == [set()] * 2
@@ -502,7 +502,7 @@ def test_a_package_that_a_power_cut_has_left_half_written_is_unpacked_and_linked
 
 
 def test_an_upgrade_begun_by_a_release_that_did_not_note_what_comes_is_gone_on_with(server: Layout) -> None:
-    upgrade._prepare(server, Plan("2026.11", [], ["demo-1-0"]), restart=False)
+    upgrade._prepare(server, Plan("2026.11", [], {"demo-1-0"}), restart=False)
     file = upgrade.folder() / "journal.json"
     noted = json.loads(file.read_text())
     assert noted.pop("coming") == ["demo-1-0"]
@@ -515,7 +515,7 @@ def test_restart_counts_when_an_interrupted_upgrade_is_gone_on_with(
     server: Layout, monkeypatch: pytest.MonkeyPatch, runs: int | None, counts: bool
 ) -> None:
     monkeypatch.setattr("hubctl.status.hub_pid", lambda _: runs)
-    upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
+    upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
     go_on(monkeypatch, restart=False)
     assert not begun().restart
     go_on(monkeypatch, restart=True)
@@ -525,7 +525,7 @@ def test_restart_counts_when_an_interrupted_upgrade_is_gone_on_with(
 def test_on_the_way_back_it_is_said_that_restart_is_left_out(
     server: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
+    upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
     begun().write(upgrade.folder(), is_back=True)
     go_on(monkeypatch, restart=True)
     assert "--restart is left out" in capsys.readouterr().out
@@ -557,7 +557,7 @@ def test_that_the_same_command_goes_on_is_said_only_where_it_does(
     upgrade.folder().mkdir(parents=True)
     assert course.main(upgrade.folder(), back=False) == 1
     assert capsys.readouterr().err == "hubctl: no upgrade is under way\n"
-    upgrade._prepare(server, Plan("2026.11", [], []), restart=False)
+    upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
     monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.go_back", fail)
     assert course.main(upgrade.folder(), back=True) == 1
     assert capsys.readouterr().err == "hubctl: conda is ill. The same command goes on from here\n"

@@ -54,7 +54,7 @@ class Plan:
 
     release: str
     changes: list[Change]
-    coming: list[str]
+    coming: set[str]
 
 
 def upgrade(
@@ -153,7 +153,7 @@ def _note_restart() -> None:
 
 def _plan(to: str | None) -> Plan:
     wanted, is_in_channel = _wanted(to)
-    plan = Plan(wanted, [], [])
+    plan = Plan(wanted, [], set())
     if is_in_channel:
         _add_changes(plan, places.environment(), "jupyterhubenv", f"hubforge=={wanted}")
         _add_changes(plan, places.base_prefix(), "base", f"hubforge-base=={wanted}")
@@ -225,7 +225,7 @@ def _add_changes(plan: Plan, prefix: Path, name: str, spec: str) -> None:
     after = {package["name"]: package for package in actions.get("LINK", ())}
     names = sorted(before.keys() | after.keys())
     plan.changes.extend(Change(name, one, *_versions(before.get(one), after.get(one))) for one in names)
-    plan.coming.extend(package["dist_name"] for package in after.values())
+    plan.coming.update(package["dist_name"] for package in after.values())
 
 
 def _say_half(records: list[Path]) -> None:
@@ -266,7 +266,9 @@ def _prepare(layout: Layout, plan: Plan, restart: bool) -> None:
             if layout.database.is_file():
                 database.snapshot(layout.database, layout.database.with_name(database.NEW))
             hub, base = _before(places.environment()), _before(places.base_prefix())
-            begun = Journal(str(layout.root), plan.release, hub, base, wrong_files(), restart, coming=plan.coming)
+            begun = Journal(
+                str(layout.root), plan.release, hub, base, wrong_files(), restart, coming=sorted(plan.coming)
+            )
             os.sync()  # after a power cut the journal promises `finish`, the copy of conda, and the files before
             begun.write(folder())
     except FailedError as error:

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -29,11 +29,28 @@ def pair() -> Iterator[Pair]:
     shutil.rmtree(path)
 
 
-def test_an_old_hub_that_runs_is_said_and_is_left_running(pair: Pair) -> None:
-    script = pair.old.prefix / "bin/jupyterhub"
+def as_a_script(old: OldHub) -> subprocess.Popen[bytes]:
+    script = old.prefix / "bin/jupyterhub"
     script.write_text("import time\ntime.sleep(600)\n")
-    before = pair.old.content()
-    with subprocess.Popen([sys.executable, script, "-f", pair.old.config.name], cwd=pair.old.prefix) as process:
+    return subprocess.Popen([sys.executable, script, "-f", old.config.name], cwd=old.prefix)
+
+
+def as_a_module(old: OldHub) -> subprocess.Popen[bytes]:
+    """`python -m jupyterhub`, typed in its environment: no word of the command line has the environment's path."""
+    python = old.prefix / "bin/python3"
+    shutil.copy(sys.executable, python)  # a file of its own, as conda's are
+    (old.prefix / "jupyterhub.py").write_text("import time\ntime.sleep(600)\n")
+    variables = {"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}
+    typed = ["python3", "-B", "-m", "jupyterhub"]
+    return subprocess.Popen(typed, executable=python, cwd=old.prefix, env=variables)
+
+
+@pytest.mark.parametrize("started", [as_a_script, as_a_module])
+def test_an_old_hub_that_runs_is_said_and_is_left_running(
+    pair: Pair, started: Callable[[OldHub], subprocess.Popen[bytes]]
+) -> None:
+    with started(pair.old) as process:
+        before = pair.old.content()
         try:
             shown, refused = pair.migrate(), pair.migrate("--apply")
             assert process.poll() is None
@@ -43,23 +60,6 @@ def test_an_old_hub_that_runs_is_said_and_is_left_running(pair: Pair) -> None:
     assert (refused.returncode, f"The old hub runs (process {process.pid})" in refused.stderr) == (1, True)
     assert not pair.layout.database.exists()
     assert pair.old.content() == before
-
-
-def test_an_old_hub_that_was_started_as_a_module_runs_too(pair: Pair) -> None:
-    """`python -m jupyterhub`, typed in its environment: no word of the command line has the environment's path."""
-    python = pair.old.prefix / "bin/python3"
-    shutil.copy(sys.executable, python)  # a file of its own, as conda's are
-    (pair.old.prefix / "jupyterhub.py").write_text("import time\ntime.sleep(600)\n")
-    variables = {"PYTHONHOME": sys.base_prefix, "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}
-    typed = ["python3", "-m", "jupyterhub"]
-    with subprocess.Popen(typed, executable=python, cwd=pair.old.prefix, env=variables) as process:
-        try:
-            shown, refused = pair.migrate(), pair.migrate("--apply")
-            assert process.poll() is None
-        finally:
-            process.kill()
-    assert f"The old hub runs (process {process.pid})" in shown.stdout
-    assert (refused.returncode, f"The old hub runs (process {process.pid})" in refused.stderr) == (1, True)
 
 
 def test_killed_at_any_point_the_hub_is_the_one_before_or_the_new_one_and_the_command_finishes_it(pair: Pair) -> None:

@@ -125,6 +125,15 @@ def hub_user() -> HubUser:
     return user
 
 
+@pytest.fixture
+def bystander(hub_user: HubUser) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the hub's user that has nothing to do with the hub."""
+    process = subprocess.Popen(hub_user.wrap("sleep", "600"), cwd="/")
+    yield process
+    process.kill()
+    process.wait()
+
+
 @pytest.fixture(scope="module")
 def module_root(hub_user: HubUser) -> Iterator[ServerRoot]:
     """One root for a module's tests."""

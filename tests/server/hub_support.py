@@ -3,6 +3,9 @@
 import json
 import re
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import requests
 from conftest import HubUser, ServerRoot
@@ -49,6 +52,22 @@ def proxy_and_culler(hub: object) -> list[int]:
     return children(hub)
 
 
-def stranger(user: HubUser) -> subprocess.Popen[bytes]:
-    """A process that has nothing to do with the hub, of the same user."""
-    return subprocess.Popen(user.wrap("sleep", "600"), cwd="/")
+LISTENER = """\
+import socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listening", flush=True)
+time.sleep(600)
+"""
+
+
+@contextmanager
+def another_program_at_its_port(root: ServerRoot) -> Iterator[subprocess.Popen[bytes]]:
+    """One of the hub's user that listens where browsers would find the hub."""
+    command = root.user.wrap(sys.executable, "-c", LISTENER, str(root.port))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd="/") as process:
+        assert process.stdout
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()

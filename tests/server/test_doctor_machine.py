@@ -13,8 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import HubUser, ServerRoot, self_signed
-from hub_support import proxy_and_culler, status, stranger
+from conftest import ServerRoot, self_signed
+from hub_support import another_program_at_its_port, proxy_and_culler, status
 from hubctl import rollback, upgrade
 from hubctl.doctor import examination, installation, machine
 from hubctl.doctor.finding import Finding
@@ -31,14 +31,6 @@ Told = list[tuple[str, str, str]]
 def about(root: ServerRoot, name: str) -> Told:
     told = json.loads(root.hubctl("doctor", "--json").stdout)
     return [(entry["state"], entry["found"], entry["mend"]) for entry in told if entry["name"] == name]
-
-
-@pytest.fixture
-def bystander(hub_user: HubUser) -> Iterator[subprocess.Popen[bytes]]:
-    process = stranger(hub_user)
-    yield process
-    process.kill()
-    process.wait()
 
 
 @pytest.fixture
@@ -94,19 +86,10 @@ def test_on_a_terminal_it_is_asked_whether_to_end_them(
 
 
 def test_program_that_has_a_port_of_the_hub_is_named_and_never_ended(server_root: ServerRoot) -> None:
-    code = (
-        "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(); time.sleep(600)"
-    )
-    command = server_root.user.wrap(sys.executable, "-c", code, str(server_root.port))
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd="/") as other:
-        assert other.stdout
-        other.stdout.readline()
-        try:
-            ((state, found, mend),) = about(server_root, "processes")
-            server_root.hubctl("doctor", "--end-leftovers")
-            assert other.poll() is None
-        finally:
-            other.kill()
+    with another_program_at_its_port(server_root) as other:
+        ((state, found, mend),) = about(server_root, "processes")
+        server_root.hubctl("doctor", "--end-leftovers")
+        assert other.poll() is None
     assert state == "fault"
     assert found.startswith(f"port {server_root.port} is taken by process {other.pid} (python")
     assert "`hubctl config set port NUMBER`" in mend

@@ -2,15 +2,21 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import HubUser, ServerRoot
-from hub_support import ROOT_USER, children, log_in, password, proxy_and_culler, status, stranger
+from conftest import ServerRoot
+from hub_support import (
+    ROOT_USER,
+    another_program_at_its_port,
+    children,
+    log_in,
+    password,
+    proxy_and_culler,
+    status,
+)
 from hubctl.layout import hub_config
 
 from tests.waiting import is_running, wait_for
@@ -26,23 +32,20 @@ def test_a_hub_that_runs_is_not_started_twice_by_two_starts_at_once(server_root:
     assert sum("runs already" in text for text in said) == 1
 
 
-def test_stop_ends_hub_proxy_and_local_servers_and_nothing_else(server_root: ServerRoot) -> None:
-    bystander = stranger(server_root.user)
-    try:
-        assert server_root.hubctl("start").returncode == 0
-        session, _ = log_in(server_root, "bob", password(server_root))
-        session.get(f"{server_root.url}/hub/spawn/bob")
-        wait_for("bob's server", lambda: session.get(f"{server_root.url}/user/bob/api").ok)
-        found = status(server_root)
-        wait_for("proxy, idle culler, bob's server", lambda: len(children(found["hub_pid"])) == 3)
-        owned = children(found["hub_pid"])
-        done = server_root.hubctl("stop")
-        assert (done.returncode, done.stdout) == (0, "The hub was stopped.\n")
-        assert not any(map(is_running, [*owned, int(str(found["hub_pid"]))]))
-        assert bystander.poll() is None
-    finally:
-        bystander.kill()
-        bystander.wait()
+def test_stop_ends_hub_proxy_and_local_servers_and_nothing_else(
+    server_root: ServerRoot, bystander: subprocess.Popen[bytes]
+) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    session, _ = log_in(server_root, "bob", password(server_root))
+    session.get(f"{server_root.url}/hub/spawn/bob")
+    wait_for("bob's server", lambda: session.get(f"{server_root.url}/user/bob/api").ok)
+    found = status(server_root)
+    wait_for("proxy, idle culler, bob's server", lambda: len(children(found["hub_pid"])) == 3)
+    owned = children(found["hub_pid"])
+    done = server_root.hubctl("stop")
+    assert (done.returncode, done.stdout) == (0, "The hub was stopped.\n")
+    assert not any(map(is_running, [*owned, int(str(found["hub_pid"]))]))
+    assert bystander.poll() is None
     done = server_root.hubctl("status")
     assert done.returncode == 3
     assert "hub: does not run" in done.stdout
@@ -62,14 +65,6 @@ def test_a_killed_hub_is_started_again_and_what_it_has_left_is_ended(server_root
     after = status(server_root)
     assert after["hub_pid"] != before["hub_pid"]
     assert not any(map(is_running, left))
-
-
-@pytest.fixture
-def bystander(hub_user: HubUser) -> Iterator[subprocess.Popen[bytes]]:
-    process = stranger(hub_user)
-    yield process
-    process.kill()
-    process.wait()
 
 
 def test_a_stale_pid_file_whose_number_is_in_use_again_fools_nobody(
@@ -93,9 +88,7 @@ def test_a_stale_pid_file_whose_number_is_in_use_again_fools_nobody(
 
 
 def test_a_port_that_is_taken_is_named(server_root: ServerRoot) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", server_root.port))
-        other.listen()
+    with another_program_at_its_port(server_root):
         done = server_root.hubctl("start")
     assert done.returncode == 1
     assert done.stderr == (

@@ -291,6 +291,23 @@ def test_self_signed_pair_that_can_not_be_made_leaves_the_one_before(server_root
     assert sorted(path.name for path in files.cert.parent.iterdir()) == ["hub.crt", "hub.key"]
 
 
+def test_a_full_disk_is_said_and_the_self_signed_pair_before_stays(server_root: ServerRoot) -> None:
+    """There is room for the record of what was set up, and none for a copy of it."""
+    files, user, state = in_place(server_root), server_root.user, Layout(server_root.path).state
+    before = files.cert.read_bytes()
+    size = f"size=16k,mode=700,uid={user.uid},gid={user.gid}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "none", state], check=True)
+    try:
+        (state / "installed.json").write_bytes(bytes(12 * 1024))
+        done = server_root.hubctl("cert", "self-signed")
+        assert [path.name for path in state.iterdir()] == ["installed.json"]
+    finally:
+        subprocess.run(["umount", state], check=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"hubctl: {files.cert} is as it was: no space left in {state}: make room there")
+    assert files.cert.read_bytes() == before
+
+
 def test_killed_at_any_point_it_leaves_a_pair_that_setup_knows_or_the_one_before(
     server_root: ServerRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hubctl import checksum, daemon, wholefile
+from hubctl import checksum, daemon, wholefile, workfolder
 from hubctl import layout as places
 from hubctl.doctor.command import say
 from hubctl.doctor.finding import State, fault
@@ -108,12 +104,13 @@ def self_signed() -> None:
             f"`tls:` in hub.yaml names {settings.tls.cert}",
             "`hubctl config unset tls` brings back the place of our own",
         )
-    with _folder(layout) as work:
+    target = _in_place(settings, layout)
+    with workfolder.made(layout, "self-signed", f"{target.cert} is as it was") as work:
         made = Layout(work)
         if code := _make(made, layout):
             raise typer.Exit(code)
         record = {layout.installed: New(made.installed, 0o644)}
-        kept = tlspair.put(_in_place(settings, made), _in_place(settings, layout), layout, record)
+        kept = tlspair.put(_in_place(settings, made), target, layout, record)
     _say_kept(kept)
     _show(settings, layout)
 
@@ -123,21 +120,6 @@ def _show(settings: Settings, layout: Layout) -> None:
     if daemon.proxy_process(layout):
         renew_certificate(settings, layout)
         print("The hub that runs shows it to new connections from now on.")
-
-
-@contextmanager
-def _folder(layout: Layout) -> Iterator[Path]:
-    """For a pair that is made; one command at a time has it."""
-    if not layout.state.is_dir():
-        raise HubError(f"{layout.state} is not there", "`hubctl setup` makes it")
-    with daemon.alone(layout):
-        try:
-            for left in layout.state.glob(".self-signed-*"):  # of a command that was killed
-                shutil.rmtree(left)
-            with tempfile.TemporaryDirectory(prefix=".self-signed-", dir=layout.state) as work:
-                yield Path(work)
-        except OSError as error:
-            raise HubError(f"{error.filename or layout.state}: {error.strerror}", "run this as root") from None
 
 
 def _make(made: Layout, layout: Layout) -> int:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hubctl import daemon, settings_edit, tables
-from hubctl.errors import HubError
-from hubctl.fulldisk import is_full, no_space
+from hubctl import settings_edit, tables, workfolder
 from hubctl.layout import Layout
 from hubctl.oldsite import oldhub
 from hubctl.settings_errors import dotted
@@ -46,7 +40,8 @@ def migrate(
     from hubctl.oldsite import plan
 
     layout = Layout.current()
-    with _alone(layout) as work:
+    folder = workfolder.made(layout, "migrate", "Nothing was carried over")
+    with folder as work, settings_edit.alone(layout.settings):  # nobody changes hub.yaml meanwhile
         old = oldhub.find(prefix, config)
         found = plan.make(old, layout, work)
         if not as_json:
@@ -102,23 +97,6 @@ def _document(found: Plan, before: Path | None) -> dict[str, Any]:
         "persons": [dataclasses.asdict(person) for person in found.persons],
         "unneeded": sorted(set(found.unneeded)),
     }
-
-
-@contextmanager
-def _alone(layout: Layout) -> Iterator[Path]:
-    """A folder to work in, for root alone; nobody else starts the hub or changes hub.yaml meanwhile."""
-    if not layout.state.is_dir():
-        raise HubError(f"{layout.state} is not there", "`hubctl setup` makes it")
-    with daemon.alone(layout), settings_edit.alone(layout.settings):
-        try:
-            for left in layout.state.glob(".migrate-*"):  # of a command that was killed
-                shutil.rmtree(left)
-            with tempfile.TemporaryDirectory(prefix=".migrate-", dir=layout.state) as work:
-                yield Path(work)
-        except OSError as error:
-            if is_full(error):
-                raise no_space("Nothing was carried over", layout.state) from None
-            raise HubError(f"{error.filename or layout.state}: {error.strerror}", "run this as root") from None
 
 
 def _show(found: Plan, layout: Layout) -> None:

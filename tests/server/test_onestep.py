@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ServerRoot, self_signed
-from hubctl import backup, onestep, restore, tlspair
+from hubctl import backup, newpair, onestep, restore
 from hubctl import layout as places
 from hubctl.layout import Layout
 from hubctl.tlspair import Files
@@ -63,7 +63,7 @@ def test_killed_installation_of_a_certificate_leaves_a_pair(server_root: ServerR
 
     def install(layout: Layout) -> None:
         target = Files(layout.below(f"/{SSL}/hub.key"), layout.below(f"/{SSL}/hub.crt"))
-        tlspair.install(given, target, ["localhost"], layout)
+        newpair.install(given, target, ["localhost"], layout)
 
     old = state(server_root.path)
     new = old | {f"{SSL}/{path.name}": path.read_bytes() for path in (given.key, given.cert)}

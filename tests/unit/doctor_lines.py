@@ -12,8 +12,6 @@ _KDC = ROOT / "recipes/jupyterhub-kerberos/src/jupyterhub_kerberos/kdc.py"
 _MODULES = (*sorted((_SOURCES / "doctor").glob("*.py")), _SOURCES / "tlspair.py", _SOURCES / "certificate.py")
 _ONE_OF = {_SOURCES / "images.py": "engine", _SOURCES / "condarecords.py": "read", _KDC: "principals"}
 """Those of other modules whose errors are findings."""
-_OTHER = "install", "put", "replace"
-"""What tlspair does beside looking."""
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -38,8 +36,7 @@ def lines() -> set[Line]:
 def _functions() -> Iterator[_Function]:
     for module in (*_MODULES, *_ONE_OF):
         nodes = [node for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, _Function)]
-        looking = [node for node in nodes if node.name not in _OTHER]
-        yield from (node for node in looking if node.name == _ONE_OF.get(module, node.name))
+        yield from (node for node in nodes if node.name == _ONE_OF.get(module, node.name))
 
 
 def _of(function: _Function) -> Iterator[Line]:

@@ -72,13 +72,13 @@ def install(
 
     Example: hubctl cert install site.key site-and-chain.crt
     """
-    from hubctl import tlspair
+    from hubctl import newpair, tlspair
 
     checksum.opened(cert).close()  # else it would be missed as the hub's own
     layout = Layout.current()
     settings = load(layout.settings)
     target = _in_place(settings, layout)
-    warnings, kept = tlspair.install(tlspair.Files(key, cert), target, _names(host), layout)
+    warnings, kept = newpair.install(tlspair.Files(key, cert), target, _names(host), layout)
     for finding in warnings:
         say("certificate", finding)
     print(f"{target.cert} and {target.key} are the new ones.")
@@ -94,7 +94,7 @@ def self_signed() -> None:
 
     Example: hubctl cert self-signed
     """
-    from hubctl import tlspair
+    from hubctl import newpair
     from hubctl.onestep import New
 
     layout = Layout.current()
@@ -110,7 +110,7 @@ def self_signed() -> None:
         if code := _make(made, layout):
             raise typer.Exit(code)
         record = {layout.installed: New(made.installed, 0o644)}
-        kept = tlspair.put(_in_place(settings, made), target, layout, record)
+        kept = newpair.put(_in_place(settings, made), target, layout, record)
     _say_kept(kept)
     _show(settings, layout)
 

@@ -4,7 +4,7 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hubctl import backup, daemon, onestep, systemd, tlspair
+from hubctl import backup, daemon, newpair, onestep, systemd
 from hubctl import settings as hub_settings
 from hubctl.errors import HubError
 from hubctl.fulldisk import is_full, no_space
@@ -44,7 +44,7 @@ def carry_out(plan: Plan, layout: Layout, work: Path) -> Path:
         if plan.pair:
             tls = hub_settings.load(layout.settings).tls
             target = Files(layout.below(tls.key), layout.below(tls.cert))
-            tlspair.replace(plan.pair, target, layout, new, gone)
+            newpair.replace(plan.pair, target, layout, new, gone)
         else:
             onestep.change(layout, new, gone=gone)
     except OSError as error:

@@ -14,6 +14,8 @@ from tests.waiting import wait_for
 
 ROOT_USER = HubUser("root", 0, 0)
 
+Told = list[tuple[str, str, str]]
+
 
 def browser(root: ServerRoot) -> requests.Session:
     session = requests.Session()
@@ -40,6 +42,12 @@ def status(root: ServerRoot) -> dict[str, object]:
     found = json.loads(root.hubctl("status", "--json").stdout)
     assert isinstance(found, dict)
     return found
+
+
+def told_about(root: ServerRoot, name: str) -> Told:
+    """What `hubctl doctor` tells of a subject: how bad it is, what was found, how to mend it."""
+    told = json.loads(root.hubctl("doctor", "--json").stdout)
+    return [(entry["state"], entry["found"], entry["mend"]) for entry in told if entry["name"] == name]
 
 
 def children(pid: object) -> list[int]:

@@ -15,7 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hubctl.doctor import examination, machine
 from hubctl.doctor.examination import examine
+from hubctl.doctor.finding import Finding
 from hubctl.layout import Layout
 
 pytest_plugins = ["docker_support"]
@@ -193,3 +195,17 @@ def test_groups_that_the_host_knows_are_in_order(server_root: ServerRoot) -> Non
 def test_names_of_a_shared_password_are_in_no_group_and_none_is_looked_at(server_root: ServerRoot) -> None:
     server_root.settings.write_text("auth: shared-password\ngroup_limits: [{group: deamon, memory: 2g}]\n")
     assert "groups" not in [entry["name"] for entry in doctor(server_root)[0]]
+
+
+def test_a_check_that_fails_itself_says_so_and_the_others_go_on(
+    server_root: ServerRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Iterator[Finding]:
+        raise ValueError("no such\n  number")
+
+    checks = [examination.Check("first", broken), examination.Check("second", machine.disk)]
+    monkeypatch.setattr(examination, "CHECKS", checks)
+    _, (name, failed), (following, _), *_ = examine(Layout(server_root.path))
+    assert (name, failed.state) == ("first", "fault")
+    assert failed.found == "this could not be looked at: ValueError: no such number"
+    assert following == "second"

@@ -1,35 +1,27 @@
 """What ``hubctl upgrade`` leaves on the disk so that it can be gone on with, and gone back from."""
 
-import fcntl
 import hashlib
 import json
-import multiprocessing
 import os
 import sqlite3
 import stat
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-from hubctl import rollback, upgrade, verify
+from hubctl import upgrade
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.revisions import Revision
 from hubctl.upgrade import Plan
 from hubctl.upgrading import course, database, journal, lifeboat, prefix
 from hubctl.upgrading.journal import Before, Journal
-from hubctl.upgrading.lock import alone
 from kill_support import killed
 from power_support import Power
-
-from tests.waiting import wait_for
-
-HUB = Before("/opt/miniconda3/envs/jupyterhubenv", 3, ["hubforge-2026.10-0", "hubforge-base-1-0", "idna-3.0-py_0"])
-BASE = Before("/opt/miniconda3", 1, ["hubforge-base-2026.10-0"])
+from upgrading_support import BASE, HUB, content, make_database, numbers
 
 
 def test_the_journal_says_how_far_it_has_come(tmp_path: Path) -> None:
@@ -41,18 +33,6 @@ def test_the_journal_says_how_far_it_has_come(tmp_path: Path) -> None:
     assert journal.read(tmp_path) == replace(begun, is_stopped=True)
     assert begun.release_before == "2026.10"
     assert [path.name for path in tmp_path.iterdir()] == ["journal.json"]
-
-
-def make_database(path: Path, *rows: int) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE numbers (number)")
-        connection.executemany("INSERT INTO numbers VALUES (?)", [(row,) for row in rows])
-        connection.commit()
-
-
-def numbers(path: Path) -> list[int]:
-    with closing(sqlite3.connect(path)) as connection:
-        return [row[0] for row in connection.execute("SELECT number FROM numbers")]
 
 
 def test_the_copy_of_the_database_is_whole_while_somebody_writes_and_is_for_root_alone(tmp_path: Path) -> None:
@@ -191,170 +171,6 @@ def test_what_a_killed_conda_has_left_of_its_own_goes_and_other_files_stay(tmp_p
     prefix.Prefix(tmp_path, tmp_path, ())._sweep()
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {".tmpnotconda", "envs/other/core.py.c~"}
-
-
-def hold(path: Path, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
-    with alone(path):
-        ready.set()
-        done.wait()
-
-
-@contextmanager
-def somebody_changing(folder: Path) -> Iterator[int]:
-    """Another process that holds the lock in a folder; its number."""
-    context = multiprocessing.get_context("fork")
-    ready, done = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(folder / "lock", ready, done))
-    other.start()
-    ready.wait()
-    try:
-        assert other.pid
-        yield other.pid
-    finally:
-        done.set()
-        other.join()
-
-
-def test_the_second_change_at_a_time_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
-    with (
-        somebody_changing(tmp_path) as pid,
-        pytest.raises(prefix.FailedError, match=f"process {pid} is changing"),
-        alone(tmp_path / "lock"),
-    ):
-        pass
-    (tmp_path / "lock").write_text("1\n")  # what a kill leaves, with a number that is another process now
-    with alone(tmp_path / "lock"):
-        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
-    assert not (tmp_path / "lock").exists()
-
-
-@pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A prefix whose hub's environment has had two revisions; it has no conda, and nothing here comes so far."""
-    environment = tmp_path / "prefix/envs/jupyterhubenv"
-    environment.mkdir(parents=True)
-    (tmp_path / "prefix/.hubforge").mkdir()
-    monkeypatch.setattr("hubctl.layout.environment", lambda: environment)
-    found = [Revision(0, "", "2026.10", 1, 0, 0), Revision(1, "", "2026.11", 1, 0, 0)]
-    monkeypatch.setattr("hubctl.rollback.read", lambda _: found)
-    return tmp_path / "prefix"
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_a_rollback_while_somebody_changes_the_installation_is_refused_with_their_process(installation: Path) -> None:
-    with somebody_changing(installation / ".hubforge") as pid:
-        before = content(installation)
-        with pytest.raises(HubError, match=f"process {pid} is changing"):
-            rollback.rollback(to=None, yes=True)
-        assert content(installation) == before
-
-
-def test_an_upgrade_while_another_one_prepares_itself_is_refused_and_takes_nothing_of_it(installation: Path) -> None:
-    upgrade.folder().mkdir()
-    (upgrade.folder() / "finish").write_text("the first one's")
-    with somebody_changing(installation / ".hubforge") as pid:
-        before = content(installation)
-        with pytest.raises(HubError, match=f"process {pid} is changing"):
-            upgrade._prepare(Layout(installation), Plan("2026.12", [], set()), restart=False)
-        assert content(installation) == before
-
-
-def test_an_upgrade_after_which_another_one_has_begun_leaves_it_its_journal(installation: Path) -> None:
-    upgrade.folder().mkdir()
-    Journal("/", "2026.12", HUB, BASE, altered=[], restart=False).write(upgrade.folder())
-    before = content(installation)
-    with pytest.raises(HubError, match="another upgrade has begun meanwhile"):
-        upgrade._prepare(Layout(installation), Plan("2026.13", [], set()), restart=False)
-    assert content(installation) == before
-
-
-STEPS = """\
-#!/bin/sh
-case "$*" in
-*{step}*) mv {hold} {held}; while [ -e {held} ]; do sleep 0.1; done ;;
-esac
-"""
-"""Plays the hub's Python, or conda: whatever it is to run succeeds, and one step takes as long as the test wants."""
-
-
-class Step:
-    """One that outlives the kill of the command that has started it: `kill -9` of one process ends no other one."""
-
-    def __init__(self, folder: Path, words: str) -> None:
-        self.hold, self.held = folder / "hold", folder / "held"
-        self.text = STEPS.format(step=words, hold=self.hold, held=self.held)
-        self.hold.touch()
-
-    def play(self, *programs: Path) -> None:
-        """Puts it in place of these."""
-        for program in programs:
-            program.parent.mkdir(parents=True, exist_ok=True)
-            program.write_text(self.text)
-            program.chmod(0o755)
-
-    def assert_waited_for(self, command: Callable[[], object], lock: Path) -> None:
-        """Kills the command amid the step: its lock is free when the step has ended, and not before."""
-        running = multiprocessing.get_context("fork").Process(target=command)
-        running.start()
-        wait_for("the step", self.held.exists)
-        running.kill()
-        running.join()
-        with lock.open() as file:
-            try:
-                with pytest.raises(BlockingIOError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            finally:
-                self.held.unlink()
-            fcntl.flock(file, fcntl.LOCK_EX)
-
-
-@pytest.mark.parametrize("words", ["share/hubforge/post_install", "upgrade-db"])
-def test_a_step_that_outlives_the_kill_of_its_upgrade_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
-) -> None:
-    monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.bring", lambda *_: None)
-    monkeypatch.setattr(course, "_runs", lambda _: False)
-    monkeypatch.setattr(course, "_has_moved", lambda _: True)
-    environment, folder, state = tmp_path / "env", tmp_path / "hubforge/upgrade", tmp_path / "var/lib/jupyterhub"
-    for made in (folder, state):
-        made.mkdir(parents=True)
-    make_database(state / "jupyterhub.sqlite", 1)
-    step = Step(tmp_path, words)
-    step.play(environment / "bin/python")
-    hub = replace(HUB, folder=str(environment))
-    Journal(str(tmp_path), "2026.11", hub, BASE, altered=[], restart=False).write(folder)
-    step.assert_waited_for(partial(course.main, folder, back=False), folder.parent / "lock")
-
-
-@pytest.mark.parametrize("words", ["--revision", "history.write_specs", "share/hubforge/post_install"])
-def test_a_step_that_outlives_the_kill_of_its_rollback_is_waited_for(
-    installation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
-) -> None:
-    monkeypatch.setenv("HUBFORGE_ROOT", str(tmp_path))
-    step = Step(tmp_path, words)
-    step.play(*(installation / name for name in ("bin/conda", "bin/python", "envs/jupyterhubenv/bin/python")))
-    step.assert_waited_for(partial(rollback.rollback, to=None, yes=True), installation / ".hubforge/lock")
-
-
-@pytest.mark.parametrize("verb", ["bring", "go_back"])
-def test_what_notes_the_wanted_release_outlives_the_kill_of_its_upgrade_and_is_waited_for(
-    tmp_path: Path, verb: str
-) -> None:
-    step = Step(tmp_path, "history.write_specs")
-    step.play(tmp_path / "python")
-    (tmp_path / "conda-meta").mkdir()
-    (tmp_path / "conda-meta/hubforge-2026.12-0.json").write_text("{}")
-    lock = tmp_path / "lock"
-
-    def change() -> None:
-        with alone(lock) as held:
-            changed = prefix.Prefix(tmp_path, tmp_path, (str(tmp_path / "python"),), (held,))
-            changed.bring("hubforge==2026.12") if verb == "bring" else changed.go_back(0, [], "hubforge 2026.11")
-
-    step.assert_waited_for(change, lock)
 
 
 @pytest.mark.parametrize(
@@ -565,39 +381,3 @@ def test_that_the_same_command_goes_on_is_said_only_where_it_does(
     monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.go_back", lambda *_: None)
     assert course.main(upgrade.folder(), back=True) == course.INTERRUPTED
     assert f"so does {upgrade.folder()}/finish" in capsys.readouterr().err
-
-
-def test_verify_compares_what_the_package_held_where_its_record_says_no_more(tmp_path: Path) -> None:
-    """rattler notes ``sha256_in_prefix`` for the files alone that it has changed while it linked them."""
-    contents = {"same": b"as it was", "altered": b"as it was", "linked": b"with a prefix", "compiled": b"of no package"}
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    entries = [
-        {"_path": "same", "path_type": "hardlink", "sha256": hashes["same"]},
-        {"_path": "altered", "path_type": "hardlink", "sha256": hashes["altered"]},
-        {"_path": "linked", "path_type": "hardlink", "sha256": "0" * 64, "sha256_in_prefix": hashes["linked"]},
-        {"_path": "compiled", "path_type": "pyc_file"},
-        {"_path": "gone", "path_type": "hardlink", "sha256": hashes["same"]},
-        {"_path": "dangling", "path_type": "softlink", "sha256": hashes["same"]},
-    ]
-    for name, content in (contents | {"altered": b"edited"}).items():
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / "dangling").symlink_to("gone")
-    (tmp_path / "conda-meta").mkdir()
-    record = tmp_path / "conda-meta/demo-1.0-0.json"
-    record.write_text(json.dumps({"files": [entry["_path"] for entry in entries], "paths_data": {"paths": entries}}))
-    assert list(verify._wrong(tmp_path, record)) == [
-        f"{tmp_path}/gone of demo-1.0-0 is missing",
-        f"{tmp_path}/dangling of demo-1.0-0 leads nowhere",
-        f"{tmp_path}/altered of demo-1.0-0 was altered",
-    ]
-    record.write_text('{"paths_data": {"pa')
-    assert list(verify._wrong(tmp_path, record)) == [f"{record} is no record of conda's"]
-
-
-def test_without_records_verify_says_so_and_not_that_all_is_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path)
-    monkeypatch.setattr("hubctl.layout.environment", lambda: tmp_path)
-    with pytest.raises(HubError, match="has no records"):
-        verify.wrong_files()

@@ -1,23 +1,28 @@
 """The hub as a service: a server with systemd as its first process, without network, on which the installer has run."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.containers import Container, base_image, running
+from tests.containers import Container
 from tests.product import ENVIRONMENT
-
-PACKAGES = ("dbus", "procps", "systemd", "systemd-sysv")
-
-HUBCTL = f"{ENVIRONMENT}/bin/hubctl"
-UNIT = "jupyterhub.service"
-PROXY = "jupyterhub-proxy.service"
-SLICE = "jupyterhub.slice"
-
-USER, PASSWORD = "alice", "correct-horse"
+from tests.systemd.server import (
+    HUBCTL,
+    PASSWORD,
+    PROXY,
+    SLICE,
+    UNIT,
+    USER,
+    booted,
+    journal,
+    log_in,
+    main_process,
+    wait_for,
+    wait_for_boot,
+    wait_for_hub,
+)
 
 OPENSSL = f"{ENVIRONMENT}/bin/openssl"
 NEW_PAIR = f"""
@@ -25,27 +30,11 @@ cd /etc/jupyterhub/ssl
 {OPENSSL} req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=bare -keyout hub.key -out hub.crt 2>/dev/null
 """
 
-# What systemd needs of a container: to mount, its own control groups, and folders that are empty after a boot.
-RIGHTS = (
-    "--cap-add=SYS_ADMIN",
-    "--security-opt=apparmor=unconfined",
-    "--security-opt=seccomp=unconfined",
-    "--cgroupns=host",
-    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
-    "--tmpfs=/run",
-    "--tmpfs=/run/lock",
-    "--tmpfs=/tmp:exec",
-    "--stop-signal=SIGRTMIN+3",
-)
-
 
 @pytest.fixture(scope="module")
 def server(installer: Path) -> Iterator[Container]:
     """Such a server, with a user who may log in."""
-    tests = Path(__file__).parents[1]
-    mounts = {installer.parent: "/dist", tests: "/tests"}
-    with running(base_image("bookworm", PACKAGES), *RIGHTS, mounts=mounts, program="/sbin/init") as container:
-        wait_for_boot(container)
+    with booted({installer.parent: "/dist"}) as container:
         container.run("bash", f"/dist/{installer.name}", "-b")
         container.shell(f"useradd -m -G jupyterhub {USER}; echo {USER}:{PASSWORD} | chpasswd")
         yield container
@@ -58,44 +47,15 @@ def service(server: Container) -> Container:
     return server
 
 
-def wait_for_boot(server: Container) -> None:
-    wait_for(server, "systemctl is-system-running | grep -qxE 'running|degraded'")
-
-
-def wait_for(server: Container, condition: str) -> None:
-    deadline = time.monotonic() + 120
-    while server.run("sh", "-euc", condition, check=False).returncode:
-        assert time.monotonic() < deadline, f"waited in vain for: {condition}\n{journal(server)}"
-        time.sleep(0.2)
-
-
-def wait_for_hub(server: Container) -> None:
-    wait_for(server, f"{HUBCTL} status")
-
-
-def journal(server: Container) -> str:
-    return server.shell(f"journalctl --sync; journalctl --no-pager --output=cat --unit={UNIT}")
-
-
 def shown_certificate(server: Container) -> str:
     """What a new connection gets, PEM."""
     code = "import ssl; print(ssl.get_server_certificate(('localhost', 8000)), end='')"
     return server.run(f"{ENVIRONMENT}/bin/python", "-c", code).stdout
 
 
-def main_process(server: Container, unit: str = UNIT) -> str:
-    return server.shell(f"systemctl show --property=MainPID --value {unit}").strip()
-
-
 def running_programs(server: Container) -> str:
     """Those of the prefix; the brackets keep the search from finding itself."""
     return server.shell("pgrep -fa '[/]opt/miniconda3' || true")
-
-
-def log_in(server: Container) -> str:
-    """The version of the Jupyter server that the user reaches."""
-    command = (f"{ENVIRONMENT}/bin/python", "-B", "/tests/login.py", "https://localhost:8000", USER)
-    return server.run(*command, text=f"{PASSWORD}\n").stdout
 
 
 def test_the_installer_enables_the_service_and_does_not_start_it(server: Container) -> None:

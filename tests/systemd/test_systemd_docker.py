@@ -1,34 +1,19 @@
 """jupyterhub.service on a server of a domain whose users work in containers: systemd, Docker, KDC, no network."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.containers import Container, base_image, running
+from tests.containers import Container, base_image
 from tests.integration.test_sssd import KDC_CONF, KRB5_CONF, write
 from tests.product import ENVIRONMENT
 from tests.spawn_site import SERVER
-from tests.systemd.groups import give_back
-from tests.systemd.test_systemd import HUBCTL, RIGHTS, UNIT, main_process, wait_for, wait_for_boot, wait_for_hub
+from tests.systemd.engine import load, with_engine
+from tests.systemd.server import HUBCTL, UNIT, main_process, wait_for, wait_for_hub
 
-PACKAGES = (
-    "dbus",
-    "docker.io",
-    "krb5-admin-server",
-    "krb5-kdc",
-    "krb5-user",
-    "libpam-krb5",
-    "procps",
-    "systemd",
-    "systemd-sysv",
-)
-
-# Docker's engine, and what its containers need: networks of their own, devices, and /proc as a whole.
-DOCKER_RIGHTS = ("--cap-add=NET_ADMIN", "--cap-add=SYS_PTRACE", "--security-opt=systempaths=unconfined")
-DAEMON = {"bridge": "none", "iptables": False, "exec-opts": ["native.cgroupdriver=cgroupfs"]}
+PACKAGES = ("krb5-admin-server", "krb5-kdc", "krb5-user", "libpam-krb5")
 
 USER, PASSWORD = "analyst", "battery-staple-3Wz!"
 TICKETS = f"/run/jupyterhub/tickets/{USER}"
@@ -74,13 +59,8 @@ print(session.get("/user/{USER}/whoever"))
 def server(installer: Path) -> Iterator[Container]:
     """Such a server, whose hub answers."""
     image = base_image("bookworm", ("python3-minimal",))
-    mounts = {installer.parent: "/dist", Path(__file__).parents[1]: "/tests"}
-    rights = (*RIGHTS, *DOCKER_RIGHTS, "--volume=/var/lib/docker")
-    with running(base_image("bookworm", PACKAGES), *rights, mounts=mounts, program="/sbin/init") as container:
-        wait_for_boot(container)
-        write(container, "/etc/docker/daemon.json", json.dumps(DAEMON))
-        container.shell("systemctl reset-failed docker; systemctl restart docker")
-        save(image, container)
+    with with_engine({installer.parent: "/dist"}, PACKAGES) as container:
+        load(container, image)
         write(container, "/etc/krb5.conf", KRB5_CONF)
         write(container, "/etc/krb5kdc/kdc.conf", KDC_CONF)
         container.shell(f"chmod 644 /etc/krb5.conf\n{MAKE_REALM}")
@@ -91,15 +71,6 @@ def server(installer: Path) -> Iterator[Container]:
         write(container, "/opt/singleuser", SERVER)
         container.shell(f"chmod 755 /opt/singleuser; {HUBCTL} start")
         yield container
-        give_back(container)
-
-
-def save(image: str, server: Container) -> None:
-    """Gives an image of this machine's Docker to the server's own."""
-    with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saving:
-        load = ["docker", "exec", "-i", server.id, "docker", "load"]
-        subprocess.run(load, stdin=saving.stdout, check=True, capture_output=True)
-    assert saving.returncode == 0
 
 
 def ask(server: Container, *arguments: str) -> str:

@@ -6,18 +6,8 @@ import pytest
 
 from tests.containers import Container
 from tests.product import ENVIRONMENT
-from tests.systemd.test_systemd import (
-    HUBCTL,
-    PASSWORD,
-    PROXY,
-    UNIT,
-    USER,
-    log_in,
-    main_process,
-    server,
-    wait_for,
-    wait_for_hub,
-)
+from tests.systemd.server import HUBCTL, PASSWORD, PROXY, UNIT, USER, log_in, main_process, wait_for, wait_for_hub
+from tests.systemd.test_systemd import server
 
 __all__ = ["server"]
 

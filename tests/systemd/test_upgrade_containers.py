@@ -1,30 +1,23 @@
 """``hubctl upgrade`` of a hub that systemd runs, with users in containers: these go on, and are found again."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import newer_release
-from tests.containers import Container, base_image, running
+from tests.containers import Container, base_image
 from tests.integration.upgrade_support import BUILT, HUBCTL, NEWER, kill_at, releases, schema
 from tests.killing import HOLD
 from tests.product import ENVIRONMENT
-from tests.systemd.groups import give_back
-from tests.systemd.test_systemd import PACKAGES, RIGHTS, UNIT, main_process, wait_for_boot
+from tests.systemd.engine import load, with_engine
+from tests.systemd.server import UNIT, main_process
 
 USERS = ("alice", "bob")
 
 IMAGE = ("bookworm", ["python3-minimal"])
 """What the users' containers are made of; a small program plays Jupyter's server in them."""
-
-ENGINE = {"bridge": "none", "iptables": False, "ip6tables": False}
-"""The server's own Docker Engine has no network but the server's, which has none."""
-
-ENGINE_RIGHTS = ("--cap-add=NET_ADMIN", "--security-opt=systempaths=unconfined", "--volume=/var/lib/docker")
-"""What it needs of a container beside what systemd does; its images can't lie on the layers of one."""
 
 SETTINGS = """\
 auth: shared-password
@@ -55,19 +48,11 @@ print(session.get(f"/user/{user}/"))
 
 
 @pytest.fixture(scope="module")
-def server(older: Path, published: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+def server(older: Path, published: Path) -> Iterator[Container]:
     """A server on which the release before runs as a service, and two users are at work in containers."""
-    engine = tmp_path_factory.mktemp("engine") / "daemon.json"
-    engine.write_text(json.dumps(ENGINE))
-    mounts = {older.parent: "/older", published: "/channel", engine: "/etc/docker/daemon.json"}
-    mounts[Path(__file__).parents[1]] = "/tests"
-    image = base_image("bookworm", (*PACKAGES, "docker.io"))
-    with running(image, *RIGHTS, *ENGINE_RIGHTS, mounts=mounts, program="/sbin/init") as container:
-        wait_for_boot(container)
-        container.shell("docker info")
+    with with_engine({older.parent: "/older", published: "/channel"}) as container:
         small = base_image(*IMAGE)
-        carried = f"docker save {small} | docker exec --interactive {container.id} docker load"
-        subprocess.run(["sh", "-c", carried], check=True, stdout=subprocess.DEVNULL)
+        load(container, small)
         container.run("bash", f"/older/{older.name}", "-b")
         container.run("sh", "-c", "cat >/etc/jupyterhub/hub.yaml", text=SETTINGS.format(image=small))
         container.shell(f"cd /; {ENVIRONMENT}/bin/python -B -c '{SITE}'")
@@ -75,7 +60,6 @@ def server(older: Path, published: Path, tmp_path_factory: pytest.TempPathFactor
         for user in USERS:
             visit(container, user)
         yield container
-        give_back(container)
 
 
 def visit(server: Container, user: str) -> None:

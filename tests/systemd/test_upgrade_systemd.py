@@ -5,26 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers import Container, base_image, running
-from tests.systemd.test_systemd import (
-    HUBCTL,
-    PACKAGES,
-    PASSWORD,
-    RIGHTS,
-    UNIT,
-    USER,
-    log_in,
-    main_process,
-    wait_for_boot,
-)
+from tests.containers import Container
+from tests.systemd.server import HUBCTL, PASSWORD, UNIT, USER, booted, log_in, main_process
 
 
 @pytest.fixture(scope="module")
 def server(older: Path, installer: Path) -> Iterator[Container]:
     """A server on which the release before runs as a service; a user is at work."""
-    mounts = {older.parent: "/older", installer.parent: "/dist", Path(__file__).parents[1]: "/tests"}
-    with running(base_image("bookworm", PACKAGES), *RIGHTS, mounts=mounts, program="/sbin/init") as container:
-        wait_for_boot(container)
+    with booted({older.parent: "/older", installer.parent: "/dist"}) as container:
         container.run("bash", f"/older/{older.name}", "-b")
         container.shell(f"useradd -m -G jupyterhub {USER}; echo {USER}:{PASSWORD} | chpasswd; {HUBCTL} start")
         log_in(container)

@@ -147,6 +147,21 @@ def run(
     )
 
 
+def fakes(folder: Path, **commands: str) -> str:
+    """A PATH on which each of ``commands`` is a script."""
+    folder.mkdir()
+    for name, script in commands.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def mounted(script: str) -> subprocess.CompletedProcess[str]:
+    """Runs ``script`` where it may mount what it wants, and nobody else sees it."""
+    rights = [] if os.geteuid() == 0 else ["--map-root-user"]
+    return subprocess.run(["unshare", "--mount", *rights, "sh", "-euc", script], capture_output=True, text=True)
+
+
 def tree(folder: Path) -> dict[str, str]:
     """What lies below ``folder``: kind, mode and content or target of everything that two installations share.
 

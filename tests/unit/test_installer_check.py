@@ -5,27 +5,17 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.unit import installer_stub as stub
-from tests.unit.installer_stub import SHELLS, run
+from tests.unit.installer_stub import SHELLS, fakes, run
 
 
 @pytest.fixture(scope="module")
 def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stub.build(tmp_path_factory.mktemp("installer"))
-
-
-def fakes(folder: Path, commands: Mapping[str, str]) -> str:
-    """A PATH on which each of ``commands`` is a script."""
-    folder.mkdir()
-    for name, script in commands.items():
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-        (folder / name).chmod(0o755)
-    return f"{folder}:{os.environ['PATH']}"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -43,7 +33,7 @@ def test_every_concern_is_one_line_and_nothing_is_written(installer: Path, tmp_p
 
 
 def test_what_stands_in_the_way_is_a_stop_and_the_checks_go_on(installer: Path, tmp_path: Path) -> None:
-    path = fakes(tmp_path / "fake", {"uname": "echo aarch64", "df": "echo /dev/x 100000 99000 1000 99% /"})
+    path = fakes(tmp_path / "fake", uname="echo aarch64", df="echo /dev/x 100000 99000 1000 99% /")
     done = run(installer, "--check", "-p", tmp_path / "with space", PATH=path)
     assert done.returncode == 1
     stops = [line for line in done.stdout.splitlines() if line.startswith("stop")]
@@ -68,20 +58,20 @@ def test_a_port_that_is_taken_is_a_warning(installer: Path, tmp_path: Path) -> N
 
 
 def test_a_clock_before_the_release_is_a_warning(installer: Path, tmp_path: Path) -> None:
-    path = fakes(tmp_path / "fake", {"date": "case $1 in +%s) echo 1000000000 ;; *) echo 2001 ;; esac"})
+    path = fakes(tmp_path / "fake", date="case $1 in +%s) echo 1000000000 ;; *) echo 2001 ;; esac")
     done = run(installer, "--check", "-p", tmp_path / "prefix", PATH=path)
     assert any(line.startswith("warning") and "2001" in line for line in done.stdout.splitlines())
 
 
 def test_a_clock_that_nothing_sets_is_a_warning(installer: Path, tmp_path: Path) -> None:
-    path = fakes(tmp_path / "fake", {"timedatectl": "echo no"})
+    path = fakes(tmp_path / "fake", timedatectl="echo no")
     done = run(installer, "--check", "-p", tmp_path / "prefix", PATH=path)
     now = time.strftime("%Y-%m-%d", time.gmtime())
     assert any(line.startswith("warning") and now in line for line in done.stdout.splitlines())
 
 
 def test_without_root_the_host_is_said_to_be_left_alone(installer: Path, tmp_path: Path) -> None:
-    path = fakes(tmp_path / "fake", {"id": "echo 1000"})
+    path = fakes(tmp_path / "fake", id="echo 1000")
     done = run(installer, "--check", "-p", tmp_path / "prefix", PATH=path)
     assert any(line.startswith("warning") and "root" in line for line in done.stdout.splitlines())
 

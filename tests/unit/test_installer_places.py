@@ -9,20 +9,12 @@ import pytest
 
 from post_install.steps import s20_folders, s50_settings, s80_pam, s90_service, s95_logrotate
 from tests.unit import installer_stub as stub
-from tests.unit.installer_stub import SHELLS, run
-
-NAMESPACE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-euc"]
-"""A script after these sees mounts of its own."""
+from tests.unit.installer_stub import SHELLS, fakes, mounted, run
 
 
 @pytest.fixture(scope="module")
 def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stub.build(tmp_path_factory.mktemp("installer"))
-
-
-def mounted(script: str) -> subprocess.CompletedProcess[str]:
-    """Runs ``script`` where it may mount what it wants."""
-    return subprocess.run([*NAMESPACE, script], capture_output=True, text=True)
 
 
 # ---- file systems ----
@@ -217,15 +209,6 @@ def test_a_machine_of_32_bits_is_refused(installer: Path, tmp_path: Path) -> Non
     assert (done.returncode, done.stdout) == (1, "")
     assert "i686" in done.stderr
     assert list(tmp_path.iterdir()) == []
-
-
-def fakes(folder: Path, **commands: str) -> str:
-    """A PATH on which each of ``commands`` is a script."""
-    folder.mkdir()
-    for name, script in commands.items():
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-        (folder / name).chmod(0o755)
-    return f"{folder}:{os.environ['PATH']}"
 
 
 def test_selinux_contexts_are_restored_where_the_command_is_there(installer: Path, tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit import installer_stub as stub
-from tests.unit.installer_stub import SHELLS, run
-from tests.unit.test_installer_places import mounted
+from tests.unit.installer_stub import SHELLS, mounted, run
 from tests.unit.upgrade_releases import (
     HUB,
     SITE_PACKAGES,

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.installer_stub import SHELLS, run
-from tests.unit.test_installer_places import mounted
+from tests.unit.installer_stub import SHELLS, mounted, run
 from tests.unit.upgrade_releases import HUB, Releases, add, back_through_conda, build, is_complete, new_tree, tree
 
 pytest_plugins = ["tests.unit.upgrade_releases"]

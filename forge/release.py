@@ -30,10 +30,7 @@ def epoch(version: str) -> int:
     try:
         day = datetime.datetime.strptime(".".join(version.split(".")[:2]), "%Y.%m").replace(tzinfo=datetime.UTC)
     except ValueError:
-        raise ForgeError(
-            f"version {version} is not of the form YYYY.MM",
-            "2026.11 is such a one, and 2026.11.1 the next in the same month.",
-        ) from None
+        raise _malformed(version) from None
     return int(day.timestamp())
 
 
@@ -44,12 +41,16 @@ def number(version: str) -> tuple[int, ...]:
         ForgeError: the version is not of the form ``YYYY.MM`` or ``YYYY.MM.N``.
     """
     if not re.fullmatch(r"\d{4}\.\d{2}(\.\d+)?", version):
-        raise ForgeError(
-            f"version {version} is not of the form YYYY.MM",
-            "2026.11 is such a one, and 2026.11.1 the next in the same month.",
-        )
+        raise _malformed(version)
     epoch(version)
     return tuple(map(int, version.split(".")))
+
+
+def _malformed(version: str) -> ForgeError:
+    return ForgeError(
+        f"version {version} is not of the form YYYY.MM",
+        "2026.11 is such a one, and 2026.11.1 the next in the same month.",
+    )
 
 
 def requirements() -> list[str]:

@@ -36,7 +36,6 @@ LOG_LINES = 25
 
 _TESTING = "Collecting tests from"
 
-
 PLACES = f"{BUILDS}/hubforge-build-{{name}}"
 """Where a recipe is built: at one path for everybody. Some builds write it down, others sort by it."""
 

@@ -1,6 +1,5 @@
 """The steps, in the order in which they are run."""
 
-from post_install.host import Step
 from post_install.steps import (
     s10_group,
     s20_folders,
@@ -28,5 +27,3 @@ STEPS = (
     s90_service.STEP,
     s95_logrotate.STEP,
 )
-
-__all__ = ["STEPS", "Step"]

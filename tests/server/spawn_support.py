@@ -264,14 +264,6 @@ class Hub:
         """Names of the users that have a container, whether it runs or not."""
         return sorted(name.removeprefix(f"{PREFIX}-") for name in self.containers(running=False))
 
-    def run_in(self, name: str, *command: str) -> str:
-        """What a program prints that the user of a container runs in it."""
-        job = self.client.exec_create(f"{PREFIX}-{name}", list(command))
-        output = self.client.exec_start(job["Id"]).decode()
-        code = self.client.exec_inspect(job["Id"])["ExitCode"]
-        assert code == 0, f"{command} gave {code}: {output}"
-        return output
-
 
 def configure(root: ServerRoot, settings: str, python: str = "") -> None:
     """Writes hub.yaml and the administrator's Python: any password is right, and a small program plays the server."""

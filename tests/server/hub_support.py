@@ -1,4 +1,4 @@
-"""A hub as its users and its administrator meet it: the login form, and what `hubctl status` says."""
+"""A hub as its users and its administrator meet it: the login form, what `hubctl status` and `doctor` say."""
 
 import json
 import re

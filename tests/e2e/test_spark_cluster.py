@@ -5,16 +5,16 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.containers import gateway
+from tests.e2e.docker_hub import docker_hub
 from tests.login import Session
-from tests.ports import free_ports
+from tests.realm_server import remove_containers
 
 USER = "ada"
 CONTAINER = f"jupyter-{USER}"
@@ -33,47 +33,19 @@ finally:
     manager.shutdown_kernel(now=True)
 """
 
-SETTINGS = """\
-auth: shared-password
-spawner: docker
-bind: 127.0.0.1
-port: {ports[0]}
-internal_ports: {{hub: {ports[1]}, proxy_api: {ports[2]}}}
-docker: {{network: {network}, images: [{{name: Notebook, image: hubforge/notebook}}]}}
-"""
 
-
-@dataclass(frozen=True)
-class Site:
-    """A server below a folder, with a hub on free ports."""
-
-    prefix: Path
-    root: Path
-    ports: tuple[int, int, int]
-
-    def hubctl(self, *arguments: str) -> None:
-        program = self.prefix / "envs" / "jupyterhubenv" / "bin" / "hubctl"
-        # A file takes the output: the hub inherits it and lives on.
-        with (self.root / "hubctl.log").open("w+") as log:
-            done = subprocess.run([program, "--root", self.root, *arguments], stdout=log, stderr=log)
-            log.seek(0)
-            assert done.returncode == 0, log.read()
-
-    @contextmanager
-    def server(self, network: str, settings: str) -> Iterator[None]:
-        """A user's running server; the hub has these ``settings``."""
-        text = SETTINGS.format(ports=self.ports, network=network) + settings
-        (self.root / "etc/jupyterhub/hub.yaml").write_text(text)
-        self.hubctl("start")
+@contextmanager
+def server(prefix: Path, network: str, settings: str, prepare: Callable[[Path], object]) -> Iterator[None]:
+    """A user's running server; the hub has these ``settings``, and what ``prepare`` lays out in its folder."""
+    images = f"docker: {{network: {network}, images: [{{name: Notebook, image: hubforge/notebook}}]}}\n"
+    with docker_hub(prefix, images + settings, prepare) as hub:
         try:
-            session = Session(f"https://localhost:{self.ports[0]}")
-            password = (self.root / "var/lib/jupyterhub/shared_password").read_text().strip()
-            session.log_in(USER, password)
+            session = Session(hub.address)
+            session.log_in(USER, hub.password)
             session.start_server(USER)
             yield
         finally:
-            self.hubctl("stop")
-            subprocess.run(["docker", "rm", "--force", CONTAINER], capture_output=True)
+            remove_containers([USER])
 
 
 @contextmanager
@@ -94,28 +66,24 @@ def run_in_kernel(source: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(prefix: Path, notebook_image: str) -> Iterator[Site]:
-    assert os.geteuid() == 0, "a hub with containers runs as root"
+def node(notebook_image: str) -> Iterator[Path]:
+    """What a host of the cluster has: the site's own Spark, out of the image's, and its configuration."""
     # not below pytest's own folder, which no container's user can enter
-    root = Path(f"/var/tmp/hubforge-cluster-{os.getpid()}")
-    root.mkdir(mode=0o755)
+    folder = Path(f"/var/tmp/hubforge-cluster-{os.getpid()}")
+    folder.mkdir(mode=0o755)
     try:
-        public, hub, proxy = free_ports(3)
-        made = Site(prefix, root, (public, hub, proxy))
-        made.hubctl("setup", "--auth", "shared-password", "--spawner", "docker")
-        yield made
+        lay_out_spark(folder, notebook_image)
+        yield folder
     finally:
-        shutil.rmtree(root)
+        shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="module")
-def spark(site: Site, notebook_image: str) -> list[str]:
-    """The site's own Spark, out of the image's; what makes Docker mount it."""
-    parcel = site.root / PARCEL
+def lay_out_spark(folder: Path, image: str) -> None:
+    parcel = folder / PARCEL
     home = parcel / "lib/spark"
     (home / "python/lib").mkdir(parents=True)
-    (site.root / "opt/parcels/CDH").symlink_to(parcel.name)
-    made = subprocess.run(["docker", "create", notebook_image], check=True, capture_output=True, text=True)
+    (folder / "opt/parcels/CDH").symlink_to(parcel.name)
+    made = subprocess.run(["docker", "create", image], check=True, capture_output=True, text=True)
     source = f"{made.stdout.strip()}:/opt/notebook/lib/python3.13/site-packages/pyspark"
     subprocess.run(["docker", "cp", source, home / "python"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["docker", "rm", made.stdout.strip()], check=True, capture_output=True)
@@ -126,18 +94,18 @@ def spark(site: Site, notebook_image: str) -> list[str]:
     (home / "jars").symlink_to("../../jars")
     for archive in (package / "python/lib").iterdir():
         archive.rename(home / "python/lib" / archive.name)
-    conf = site.root / "etc/spark/conf"
+    conf = folder / "etc/spark/conf"
     conf.with_name("conf.site").mkdir(parents=True)
     conf.symlink_to("conf.site")
     (conf / "spark-defaults.conf").write_text("spark.hubforge.from the site\n")
     (home / "conf").symlink_to("/etc/spark/conf")
-    return [f"--volume={site.root}/opt/parcels:/opt/parcels:ro", f"--volume={conf}:/etc/spark/conf:ro"]
 
 
 @contextmanager
-def daemon(image: str, options: list[str], name: str, *arguments: str) -> Iterator[str]:
+def daemon(image: str, node: Path, name: str, *arguments: str) -> Iterator[str]:
     """One of the cluster's processes, in a container of its own with that name as its host's name; its address."""
-    command = ["docker", "run", "--detach", "--user=nobody", f"--hostname={name}", *options, image]
+    mounts = [f"--volume={node}/{place}:/{place}:ro" for place in ("opt/parcels", "etc/spark/conf")]
+    command = ["docker", "run", "--detach", "--user=nobody", f"--hostname={name}", *mounts, image]
     program = [f"{SPARK_HOME}/bin/spark-class", f"org.apache.spark.deploy.{name}.{name.title()}"]
     started = subprocess.run([*command, *program, *arguments], check=True, capture_output=True, text=True)
     container = started.stdout.strip()
@@ -149,11 +117,11 @@ def daemon(image: str, options: list[str], name: str, *arguments: str) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def master(spark: list[str], notebook_image: str) -> Iterator[str]:
+def master(node: Path, notebook_image: str) -> Iterator[str]:
     """A Spark cluster of one worker; its address."""
-    with daemon(notebook_image, spark, "master", "--port", "7077") as address:
+    with daemon(notebook_image, node, "master", "--port", "7077") as address:
         where = f"spark://{address}:7077"
-        with daemon(notebook_image, spark, "worker", "--cores", "2", "--work-dir", "/tmp/work", where):
+        with daemon(notebook_image, node, "worker", "--cores", "2", "--work-dir", "/tmp/work", where):
             yield where
 
 
@@ -173,10 +141,17 @@ print("heap", sc._jvm.java.lang.Runtime.getRuntime().maxMemory() // 2**20)
 
 
 @pytest.mark.parametrize("network", ["bridge", "host"])
-def test_a_kernel_computes_on_the_cluster_with_the_sites_own_spark(site: Site, master: str, network: str) -> None:
+def test_a_kernel_computes_on_the_cluster_with_the_sites_own_spark(
+    prefix: Path, node: Path, master: str, network: str
+) -> None:
+    def prepare(root: Path) -> None:
+        (root / "opt").mkdir()
+        for place in ("opt/parcels", "etc/spark"):
+            (root / place).symlink_to(node / place)
+
     mounts = "mounts: [{host: /opt/parcels}, {host: /etc/spark/conf}]\n"
     spark = f"pyspark: {{driver_memory: [1g], master: '{master}', spark_home: {SPARK_HOME}}}\n"
-    with site.server(network, mounts + spark):
+    with server(prefix, network, mounts + spark, prepare):
         said = run_in_kernel(CLUSTER)
         assert f"executors on ['worker'] of {master}" in said, said
         assert "pandas [0, 1, 2]" in said
@@ -193,16 +168,20 @@ YARN_SITE = """\
 """
 
 
-def test_spark_looks_for_yarn_where_hadoops_configuration_says(site: Site) -> None:
+@pytest.mark.usefixtures("notebook_image")
+def test_spark_looks_for_yarn_where_hadoops_configuration_says(prefix: Path) -> None:
     """No ResourceManager can be had here: a socket takes its place, and sees that Hadoop's protocol arrives."""
     address = gateway()
-    conf = site.root / "etc/hadoop/conf"
-    conf.mkdir(parents=True)
     with socket.create_server((address, 0)) as manager:
         port = manager.getsockname()[1]
-        (conf / "yarn-site.xml").write_text(YARN_SITE.format(address=address, port=port))
+
+        def prepare(root: Path) -> None:
+            conf = root / "etc/hadoop/conf"
+            conf.mkdir(parents=True)
+            (conf / "yarn-site.xml").write_text(YARN_SITE.format(address=address, port=port))
+
         yarn = "pyspark: {driver_memory: [1g], master: yarn, hadoop_conf: /etc/hadoop/conf}\n"
-        with site.server("bridge", yarn), kernel("sc") as running:
+        with server(prefix, "bridge", yarn, prepare), kernel("sc") as running:
             manager.settimeout(180)
             connection, _ = manager.accept()
             with connection:

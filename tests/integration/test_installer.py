@@ -50,6 +50,18 @@ def test_after_an_uninstallation_with_purge_the_server_is_as_it_was(server: Cont
     assert files(server) == before
 
 
+@pytest.mark.parametrize("flags", ["-b", "-bs"])
+def test_a_second_prefix_comes_and_goes_beside_a_hub_that_runs(server: Container, flags: str) -> None:
+    server.run("bash", INSTALLER, "-b")
+    server.shell(f"{PREFIX}/envs/jupyterhubenv/bin/hubctl start")
+    before = files(server)
+    server.run("bash", INSTALLER, flags, "-p", "/opt/trial")
+    said = server.run("bash", INSTALLER, "--uninstall", "--purge", "-b", "-p", "/opt/trial").stdout
+    assert f"(stays: what is set up on this host, for the hub in {PREFIX})" in said
+    assert files(server) == before
+    assert server.run(f"{PREFIX}/envs/jupyterhubenv/bin/hubctl", "status").returncode == 0
+
+
 def test_an_administrator_with_a_russian_locale_meets_no_english_line(server: Container) -> None:
     hubctl = f"{PREFIX}/envs/jupyterhubenv/bin/hubctl"
     for command in (

@@ -110,16 +110,16 @@ uninstall() {
     say uninstalled "$product" "$prefix"
 }
 
-# The log that nobody named goes with --purge.
+# The log that nobody named goes with --purge, unless it tells of the hub in another prefix, too.
 list_log() {
     [ -z "$wanted_log" ] || return 0
     default_log
     [ -f "$log_target" ] || return 0
-    if [ -n "$purge" ]; then say removal_log "$log_target"; else say removal_log_stays "$log_target"; fi
+    if [ -n "$purge" ] && ! is_of_another; then say removal_log "$log_target"; else say removal_log_stays "$log_target"; fi
 }
 
 remove_log() {
-    { [ -n "$purge" ] && [ -z "$wanted_log" ]; } || return 0
+    { [ -n "$purge" ] && [ -z "$wanted_log" ] && ! is_of_another; } || return 0
     default_log
     rm -f "$log_target"
 }

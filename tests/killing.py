@@ -1,7 +1,7 @@
 """Ends a command by SIGKILL as soon as an upgrade has come to a point, which is seen by the files that are there.
 
-As a program, for a server's own Python: `python killing.py PREFIX OLD NEW POINT COMMAND…`; exit code 1 when the command
-ended before it. Only the standard library can be imported here.
+As a program, for a server's own Python: `python killing.py PREFIX OLD NEW POINT COMMAND…`; exit code 1, and the reason,
+when the command was not killed on its way there. Only the standard library can be imported here.
 """
 
 import json
@@ -11,51 +11,54 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 HOLD, HELD = "/tmp/hold-the-schema", "/tmp/held-the-schema"
 """A change of the schema (``newer_release.py``) that finds the first file waits half-way; then it is the second one."""
 
+MANY = "babel"
+"""A package of so many files that replacing them takes a second. A kill comes hundredths after what it waits for."""
 
-class State:
-    """How far an upgrade from one release to another one is; what is true once, stays true."""
+KINDS = (".py", ".dat")
+"""Of these two packages' files; byte code may be written by whoever runs it."""
+
+
+class Run:
+    """A run on the way from one release to another one. It begins now, where an earlier one may have been killed.
+
+    conda and rattler link a package anew that has no record yet. So every run comes by the same parts of the way, when
+    only those files count that it has replaced itself.
+    """
 
     def __init__(self, prefix: Path, old: str, new: str) -> None:
-        self.hub, self.base = prefix / "envs/jupyterhubenv", prefix
-        self.old, self.new, self.cache = old, new, prefix / "pkgs"
-        self.installer = prefix / ".hubforge"
+        self.base, self.hub, self.installer = prefix, prefix / "envs/jupyterhubenv", prefix / ".hubforge"
+        self.old, self.new = old, new
+        place = "lib/python3.13/site-packages"
+        packages = [*prefix.glob(f"pkgs/hubctl-*/{place}"), *prefix.glob(f"pkgs/{MANY}-*/site-packages")]
+        names = {path.relative_to(folder) for folder in packages for path in folder.rglob("*") if path.suffix in KINDS}
+        self.paths = [self.hub / place / name for name in sorted(names)][::8]  # the others need no look of their own
+        self.found = self._files()
 
-    def begun(self) -> bool:
-        """conda has taken the first package away."""
-        return not (self.hub / f"conda-meta/hubforge-{self.old}-0.json").exists()
+    def _files(self) -> dict[Path, tuple[int, int]]:
+        """Those that are there. A file that is linked anew is the same, but of another time (link(2))."""
+        found = {}
+        for path in self.paths:
+            with suppress(FileNotFoundError):
+                state = path.stat()
+                found[path] = state.st_ino, state.st_ctime_ns
+        return found
 
-    def gone(self) -> bool:
-        """conda has taken all packages away that change."""
-        return self.begun() and not any(self.hub.glob(f"conda-meta/hubctl-{self.old}-*.json"))
-
-    def linked(self, part: float) -> bool:
-        """This part of the new hubctl's files is there: they are links to those of the package cache."""
-        if not self.gone():
-            return False
-        for paths in self.cache.glob(f"hubctl-{self.new}-*/info/paths.json"):
-            names = [entry["_path"] for entry in json.loads(paths.read_text())["paths"]]
-            names = [name for name in names if name.endswith(".py")]
-            there = sum(self._is_link(name, paths.parent.parent) for name in names)
-            return there >= max(1, part * len(names))
-        return False
-
-    def _is_link(self, name: str, folder: Path) -> bool:
-        try:
-            return (self.hub / name).samefile(folder / name)
-        except OSError:
-            return False
-
-    def recorded(self, name: str) -> bool:
-        """conda has noted the new package."""
-        return any(self.hub.glob(f"conda-meta/{name}-{self.new}-*.json"))
+    def replaced(self, percent: int) -> bool:
+        """So much of hubctl and of ``MANY`` is replaced; a file that is taken away is half-way there."""
+        now = self._files()
+        linked = sum(self.found.get(path) != file for path, file in now.items())
+        gone = len(self.found.keys() - now.keys())
+        return linked + gone / 2 >= len(self.paths) * percent / 100
 
     def base_begun(self) -> bool:
-        """The same as ``begun``, of base."""
+        """The first package of base is gone."""
         return not (self.base / f"conda-meta/hubforge-base-{self.old}-0.json").exists()
 
     def base_done(self) -> bool:
@@ -70,53 +73,36 @@ class State:
             return False
 
 
-POINTS: dict[str, Callable[[State], bool]] = {
-    "the first package is gone": State.begun,
-    "all packages that change are gone": State.gone,
-    "the first file is there": lambda state: state.linked(0),
-    "a fifth is there": lambda state: state.linked(0.2),
-    "two fifths are there": lambda state: state.linked(0.4),
-    "three fifths are there": lambda state: state.linked(0.6),
-    "four fifths are there": lambda state: state.linked(0.8),
-    "all files are there": lambda state: state.linked(1),
-    "the first record is there": lambda state: state.recorded("hubctl"),
-    "the last record is there": lambda state: state.recorded("hubforge"),
-}
-"""Of the hub's environment, in their order."""
+PARTS = tuple(f"{percent} % are replaced" for percent in (2, 8, 16, 24, 32, 40, 50, 60, 70, 92))
+"""Points on the way of the hub's environment. conda takes hubctl away first, and links it last.
 
-BASE_POINTS: dict[str, Callable[[State], bool]] = {
-    "base has begun": State.base_begun,
-    "base is done": State.base_done,
-}
-"""Those of base: `hubctl upgrade` changes it afterwards, the way back and the installer before."""
+Before the last one there is more room than a kill is ever late: a run that did all would leave the next one nothing.
+"""
 
-LATER_POINTS: dict[str, Callable[[State], bool]] = {
+POINTS: dict[str, Callable[[Run], bool]] = {
+    **{point: partial(Run.replaced, percent=int(point.split()[0])) for point in PARTS},
+    "base has begun": Run.base_begun,
+    "base is done": Run.base_done,
     "the host has a new default": lambda _: Path("/etc/jupyterhub/hub.yaml.new").exists(),
     "half of the new schema is there": lambda _: Path(HELD).exists(),
+    "the installer has begun": lambda run: (run.installer / "installing").exists(),
+    "the set before is kept": lambda run: (run.installer / "before").exists(),
+    "the release is complete": Run.installed,
 }
-"""Those of `hubctl upgrade` after base: amid the steps of `hubctl setup`, and amid `jupyterhub upgrade-db`."""
-
-INSTALLER_POINTS: dict[str, Callable[[State], bool]] = {
-    "the installer has begun": lambda state: (state.installer / "installing").exists(),
-    "the set before is kept": lambda state: (state.installer / "before").exists(),
-    **BASE_POINTS,
-    **{name: POINTS[name] for name in ("the first package is gone", "the first file is there")},
-    **{name: POINTS[name] for name in ("three fifths are there", "all files are there", "the last record is there")},
-    "the release is complete": State.installed,
-}
-"""Those of the installer's ``-u``; after the last one it looks at the host."""
+"""All of them, by their names."""
 
 
-def kill_at(state: State, point: str, command: list[str]) -> bool:
-    """Runs ``command`` until then; whether it came so far."""
-    reached = (POINTS | BASE_POINTS | LATER_POINTS | INSTALLER_POINTS)[point]
+def kill_at(run: Run, point: str, command: list[str]) -> str | None:
+    """Runs ``command`` until it comes to the point; gives the reason when it was not killed on its way."""
+    reached = POINTS[point]
+    if reached(run):
+        return "this was so before the command began"
     with subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL) as process:
-        while not reached(state):
-            if process.poll() is not None:
-                return False
+        while process.poll() is None and not reached(run):
             time.sleep(0.001)  # what is waited for needs the processor
-        os.killpg(process.pid, signal.SIGKILL)
-    return True
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return None if process.returncode == -signal.SIGKILL else "the command ended before"
 
 
 def strangers(folder: Path) -> list[str]:
@@ -135,4 +121,4 @@ if __name__ == "__main__":
         print("\n".join(strangers(Path(sys.argv[2]))))
         sys.exit()
     prefix, old, new, point, *command = sys.argv[1:]
-    sys.exit(0 if kill_at(State(Path(prefix), old, new), point, command) else 1)
+    sys.exit(kill_at(Run(Path(prefix), old, new), point, command))

@@ -12,9 +12,10 @@ from forge.condapkg import About, Index, Member
 from forge.installer.assemble import assemble
 from forge.installer.carried import Environment
 from forge.paths import CHANNEL, CONSTRUCT
+from tests.killing import MANY
 
 VERSION = "2026.10"
-CHANGED = {"hubctl": VERSION, "idna": "3.0", "jupyterhub-idle-culler": "1.9"}
+CHANGED = {"hubctl": VERSION, "idna": "3.0", "jupyterhub-idle-culler": "1.9", MANY: "2.17"}
 """Packages that it has in another version; ``idna`` is in both environments."""
 
 DROPPED = "only-before"

@@ -53,20 +53,14 @@ def schema(server: Container) -> str:
     return server.run(f"{ENVIRONMENT}/bin/python", "-c", program).stdout
 
 
-def try_to_kill_at(server: Container, point: str, script: str, old: str = OLD, new: str = BUILT) -> str:
-    """Ends a shell's script, and all that it has started, when the way from ``old`` to ``new`` has come to a point.
+def kill_at(server: Container, point: str, script: str, old: str = OLD, new: str = BUILT) -> None:
+    """Ends a shell's script, and all that it has started, when it comes to a point on the way from ``old`` to ``new``.
 
-    Returns:
-        Nothing; where the script ended before, what it has said.
+    A script that is there when it begins, or ends before, is not killed on its way, and fails the test.
     """
     command = f"exec {KILLING} {PREFIX} {old} {new} '{point}' sh -c '{script}'"
     done = server.run("sh", "-euc", command, check=False)
-    return f"it ended before this: {point}\n{done.stdout}\n{done.stderr}" if done.returncode else ""
-
-
-def kill_at(server: Container, point: str, script: str, old: str = OLD, new: str = BUILT) -> None:
-    """The same, where it has to come so far."""
-    assert not (said := try_to_kill_at(server, point, script, old, new)), said
+    assert done.returncode == 0, f"not killed on its way: {point}\n{done.stdout}\n{done.stderr}"
 
 
 def on_a_terminal(server: Container, *command: str, answers: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

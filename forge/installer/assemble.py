@@ -181,13 +181,17 @@ def _parts(plan: Plan, packages: Sequence[Carried], helper: Helper) -> tuple[Par
 
 
 def _package_lines(packages: Sequence[Carried]) -> Iterator[str]:
-    """The helper's list (``helper/packages.h``): a line a package, offsets from where the packages begin."""
+    """The helper's list (``helper/packages.h``): a line a package, offsets from where the packages begin.
+
+    What it has no use for is at the end: the environments, and how many KiB the package takes on disk.
+    """
     offset = 0
     for package in packages:
         size = package.record["size"]
         spans = " ".join(f"{span.offset} {span.length}" for span in package.spans)
         names = f"{package.index.subdir} {package.index.stem} {','.join(package.environments)}"
-        yield f"{package.record['sha256']} {offset} {size} {spans} {names}\n"
+        kibibytes = _installed_bytes([package]) // 2**10
+        yield f"{package.record['sha256']} {offset} {size} {spans} {names} {kibibytes}\n"
         offset += size
 
 

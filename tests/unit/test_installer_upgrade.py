@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit import installer_stub as stub
-from tests.unit.installer_stub import SHELLS, mounted, run
+from tests.unit.installer_stub import SHELLS, fakes, mounted, run
 from tests.unit.upgrade_releases import (
     HUB,
     SITE_PACKAGES,
@@ -206,6 +206,21 @@ def test_without_a_hub_nothing_is_asked_and_nothing_started(releases: Releases, 
     assert (done.returncode, done.stderr) == (0, "")
     assert "again at the end" not in done.stdout
     assert "Starting the hub again" not in done.stdout
+
+
+# ---- room on the disk ----
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_it_needs_room_only_for_what_the_cache_has_not(releases: Releases, prefix: Path, shell: str) -> None:
+    path = fakes(prefix.parent / "fake", df="echo; echo disk 9999999 0 1024 0% /")  # one MiB is free
+    for flags in ("-bus", "-busf"):
+        done = run(releases.old, flags, "-p", prefix, shell=shell, PATH=path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "1 MiB of the 1 MiB" in done.stdout
+    done = run(releases.new, "-bus", "-p", prefix, shell=shell, PATH=path)
+    assert done.returncode == 1
+    assert "1 MiB free; 3 MiB are needed" in done.stderr
 
 
 # ---- back to an older release ----

@@ -4,7 +4,7 @@
 # What, where, how much: said before anything is written.
 summarise() {
     message "summary_host_$(host_plan)"
-    say summary "$product" "$version" "$package_count" "$prefix" "$installed_mib" "${free_mib:-?}" "$text" "$log_target"
+    say summary "$product" "$version" "$package_count" "$prefix" "$needed_mib" "${free_mib:-?}" "$text" "$log_target"
     [ -z "$resume" ] || say resuming
 }
 

@@ -146,18 +146,35 @@ check_prefix() {
     existing_folder "$prefix"
     if check_prefix_name && writable_folder "$prefix"; then check_prefix_state; fi
     measure_space "$folder"
+    measure_need
     # An interrupted run has used up a part of the space already.
     [ -z "$resume" ] || return 0
     case $free_mib in
-    '') warn space_unknown "$folder" "$installed_mib" ;; # a full disk will say so itself
+    '') warn space_unknown "$folder" "$needed_mib" ;; # a full disk will say so itself
     *)
-        if [ "$free_mib" -ge "$installed_mib" ]; then
-            fine space_fine "$folder" "$free_mib" "$installed_mib"
+        if [ "$free_mib" -ge "$needed_mib" ]; then
+            fine space_fine "$folder" "$free_mib" "$needed_mib"
         else
-            refuse space "$folder" "$free_mib" "$installed_mib"
+            refuse space "$folder" "$free_mib" "$needed_mib"
         fi
         ;;
     esac
+}
+
+# Sets `needed_mib`: all that is unpacked; over an installation what its cache has not yet, or what works out the upgrade,
+# which is gone before that is unpacked.
+measure_need() {
+    needed_mib=$installed_mib
+    [ "$mode" = over ] || return 0
+    needed_mib=$(part packages | {
+        unpacked=0 planning=0
+        while read -r _ _ _ _ _ _ _ _ name _ kib; do
+            [ -d "$prefix/pkgs/$name" ] || unpacked=$((unpacked + kib))
+            ! in_bootstrap "$name" || planning=$((planning + kib))
+        done
+        [ "$unpacked" -ge "$planning" ] || unpacked=$planning
+        echo $(((unpacked + 1023) / 1024))
+    })
 }
 
 # measure_space FOLDER: sets `free_mib`; empty when there is no figure.

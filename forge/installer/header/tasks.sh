@@ -2,7 +2,7 @@
 # ---- the other tasks ----
 
 list_packages() {
-    part packages | while read -r _ _ _ _ _ _ _ _ full_name environments; do
+    part packages | while read -r _ _ _ _ _ _ _ _ full_name environments _; do
         build=${full_name##*-}
         full_name=${full_name%-*}
         printf '%-32s %-18s %-24s %s\n' "${full_name%-*}" "${full_name##*-}" "$build" "$environments"

@@ -40,15 +40,21 @@ is_older() {
     return 1
 }
 
+# in_bootstrap PACKAGE: whether it is of those that work out an upgrade.
+in_bootstrap() {
+    case " $python $python_folders $library_folders $certificates" in
+    *" $1/"*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
 # The Python and the py-rattler of this release, in the work folder: the plan is made before anything else is written.
 unpack_bootstrap() {
     mkdir -p "$work/pkgs" || return 1
     part packages | while read -r line; do
         # shellcheck disable=SC2086  # the ninth word is the package
         set -- $line
-        case " $python $python_folders $library_folders $certificates" in
-        *" $9/"*) echo "$line" ;;
-        esac
+        ! in_bootstrap "$9" || echo "$line"
     done >"$work/bootstrap"
     "$helper" unpack "$self" "$work/bootstrap" "$packages_offset" "$work/pkgs" ''
 }

@@ -15,6 +15,7 @@ from forge.installer.assemble import FOLDER, HEADER
 from tests.russian import LOCALES, RUSSIAN, messages
 from tests.unit import installer_stub as stub
 from tests.unit.installer_stub import SHELLS, run
+from tests.unit.test_installer_places import mounted
 
 
 @pytest.fixture(scope="module")
@@ -235,12 +236,48 @@ def test_errors_are_in_the_log_too(installer: Path, tmp_path: Path) -> None:
     assert done.stderr == (tmp_path / "log").read_text()[-len(done.stderr) :]
 
 
-@pytest.mark.parametrize("log", ["missing/log", "."])
+@pytest.mark.parametrize("log", ["missing/log", ".", "/proc/log"])
 def test_a_log_that_cannot_be_written_is_refused(installer: Path, tmp_path: Path, log: str) -> None:
     done = run(installer, "-bs", "-p", tmp_path / "prefix", "--log", tmp_path / log)
     assert done.returncode == 1
     assert "--log" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_log_on_a_read_only_disk_is_refused(installer: Path, tmp_path: Path, shell: str) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/disk; mount -t tmpfs -o ro none {tmp_path}/disk\n"
+        f"{shell} {installer} -bs -p {tmp_path}/prefix --log {tmp_path}/disk/log"
+    )
+    assert done.returncode == 1
+    assert f'Cannot write the log "{tmp_path}/disk/log"' in done.stderr
+    assert not (tmp_path / "prefix").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_log_that_takes_nothing_is_said_once(installer: Path, tmp_path: Path, shell: str) -> None:
+    done = run(installer, "-bs", "-p", tmp_path / "prefix", "--log", "/dev/full", shell=shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count('The log "/dev/full" cannot be written') == 1
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_where_the_usual_log_cannot_be_written_that_is_said_once(installer: Path, tmp_path: Path, shell: str) -> None:
+    done = mounted(f"mount -t tmpfs -o ro none /var/log\n{shell} {installer} -bs -p {tmp_path}/prefix")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count('The log "/var/log/hubforge-install.log" cannot be written') == 1
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_installer_is_not_taken_for_its_own_log(installer: Path, tmp_path: Path, shell: str) -> None:
+    copy = tmp_path / "copy.sh"
+    copy.write_bytes(installer.read_bytes())
+    (tmp_path / "log").symlink_to(copy)
+    done = run(copy, "-bs", "-p", tmp_path / "prefix", "--log", tmp_path / "log", shell=shell)
+    assert done.returncode == 2
+    assert copy.read_bytes() == installer.read_bytes()
+    assert not (tmp_path / "prefix").exists()
 
 
 def test_without_root_the_log_is_beside_the_prefix(installer: Path, tmp_path: Path) -> None:

@@ -65,28 +65,37 @@ choose_log() {
     if [ -n "$log_target" ]; then
         absolute "$log_target"
         log_target=$path
+        # shellcheck disable=SC3013  # in POSIX since 2024; the shells that are meant have had it for long
+        [ ! "$log_target" -ef "$self" ] || die 2 log_is_this_file "$log_target"
         can_append "$log_target" || die 1 log_not_writable "$log_target"
         return 0
     fi
     default_log
-    can_append "$log_target" || log_target=/dev/null
+    can_append "$log_target" || no_log
 }
 
 default_log() {
     if [ "$(id -u)" = 0 ]; then log_target=/var/log/hubforge-install.log; else log_target=$prefix-install.log; fi
 }
 
+# can_append FILE: opens it, since `test -w` knows nothing of read-only mounts and of /proc. What was not there goes again.
 can_append() {
-    if [ -e "$1" ]; then
-        [ ! -d "$1" ] && [ -w "$1" ]
+    if [ -e "$1" ] || [ -L "$1" ]; then
+        { true >>"$1"; } 2>/dev/null
     else
-        [ -d "${1%/*}/" ] && [ -w "${1%/*}/" ]
+        { true >>"$1"; } 2>/dev/null && rm -f "$1"
     fi
 }
 
+no_log() {
+    say no_log "$log_target"
+    log_target=/dev/null
+}
+
+# A full disk refuses it only now.
 begin_log() {
+    { echo "==== $(date -u '+%Y-%m-%dT%H:%M:%SZ') $product $version, $prefix: $command_line" >>"$log_target"; } 2>/dev/null || no_log
     log=$log_target
-    { echo "==== $(date -u '+%Y-%m-%dT%H:%M:%SZ') $product $version, $prefix: $command_line" >>"$log"; } 2>/dev/null || log=/dev/null
 }
 
 # remove_empty FOLDER STOP: FOLDER and the empty folders above it, up to STOP, which was there before.

@@ -20,6 +20,7 @@ message_en() {
     database_on_its_way) text='The "hubctl upgrade" of "%s" has not come to its end, and has begun to change the database of the hub, which this installer cannot finish: "%s" goes on with it, "%s" goes back. Then repeat the same command.' ;;
     not_writable) text='Cannot write to "%s". Run the installer as a user who may, or choose another prefix with -p.' ;;
     log_not_writable) text='Cannot write the log "%s". Choose another file with --log.' ;;
+    no_log) text='The log "%s" cannot be written (a read-only or full disk?): nothing keeps what is said here.' ;;
     space) text='"%s" has %s MiB free; %s MiB are needed.' ;;
     noexec) text='Programs cannot be run from "%s" (is it mounted noexec?).' ;;
     not_installed) text='There is no installation in "%s". -p names another prefix.' ;;
@@ -39,6 +40,7 @@ message_en() {
     no_value) text='%s wants a value. -h shows how.' ;;
     two_tasks) text='%s and %s cannot be done in one run. -h shows what there is.' ;;
     purge_alone) text='The flag --purge goes with --uninstall only. -h shows how.' ;;
+    log_is_this_file) text='The log "%s" would be written into this very installer. Choose another file with --log.' ;;
     nobody_answers) text='The answers ended before the questions did: nothing was installed. -b asks none.' ;;
     licence_refused) text='The licence was not accepted: nothing was installed.' ;;
 
@@ -173,7 +175,8 @@ Installs %s %s.
                 works from it; but a file that is edited in place is edited in all of them
   -m            no menu entries: there are none, accepted as in other installers
   --log FILE    where to keep what was said (default /var/log/hubforge-install.log; for others
-                than root PREFIX-install.log)
+                than root PREFIX-install.log); --uninstall keeps one where this is given, and the
+                other tasks below keep none
 
 Instead of an installation:
 

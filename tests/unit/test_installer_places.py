@@ -51,6 +51,31 @@ def test_a_disk_that_is_too_small_is_refused(installer: Path, tmp_path: Path) ->
     assert "MiB" in done.stderr
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_channel_that_has_no_room_is_refused_before_anything_is_written(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/disk; mount -t tmpfs -o size=900k none {tmp_path}/disk\n"
+        f"code=0; {shell} {installer} --extract-channel {tmp_path}/disk/channel || code=$?\n"
+        f"echo code $code; ls -A {tmp_path}/disk\n"
+    )
+    assert done.stdout == "code 1\n"
+    assert f'"{tmp_path}/disk" has 0 MiB free; 2 MiB are needed' in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_channel_on_a_noexec_disk_is_refused_with_what_to_do(installer: Path, tmp_path: Path, shell: str) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/disk; mount -t tmpfs -o noexec none {tmp_path}/disk\n"
+        f"code=0; {shell} {installer} --extract-channel {tmp_path}/disk/channel || code=$?\n"
+        f"echo code $code; ls -A {tmp_path}/disk\n"
+    )
+    assert done.stdout == "code 1\n"
+    assert f'Programs cannot be run from "{tmp_path}/disk/channel"' in done.stderr
+    assert "Choose another folder" in done.stderr
+
+
 @pytest.mark.parametrize("option", ["ro", "noexec"])
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_read_only_and_a_noexec_file_system_are_refused_and_nothing_stays(

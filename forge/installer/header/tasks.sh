@@ -14,6 +14,7 @@ extract_channel() {
     settle "$channel"
     channel=$path
     writable_folder "$channel"
+    check_channel_space
     made_below=$folder prefix=$channel state=$channel/.hubforge
     begin_work
     check_packages
@@ -29,6 +30,20 @@ extract_channel() {
     if [ -n "$others" ]; then index_with_others; else lay_index; fi
     begun=
     say channel_done "$channel" "$channel"
+}
+
+# Room for the packages that are not there yet, and two MiB for the index and the helper. Where that cannot be told, a
+# full disk will say so itself.
+check_channel_space() {
+    measure_space "$folder"
+    needed_mib=$(part packages | {
+        bytes=0
+        while read -r _ _ length _ _ _ _ subdir name _; do
+            [ -f "$channel/$subdir/$name.conda" ] || bytes=$((bytes + length))
+        done
+        echo $((bytes / 1048576 + 2))
+    })
+    [ "${free_mib:-$needed_mib}" -ge "$needed_mib" ] || refuse space "$folder" "$free_mib" "$needed_mib"
 }
 
 # A name that a channel has published stands for the same bytes for ever.

@@ -45,7 +45,7 @@ make_work() {
     helper=$work/unpack
     { part helper >"$helper" && chmod 700 "$helper" && part packages >"$work/packages"; } || die 1 not_writable "$work"
     find_part helper
-    [ "$("$helper" sha256 "$helper" 2>/dev/null)" = "$part_sha256" ] || die 1 noexec "$work"
+    [ "$("$helper" sha256 "$helper" 2>/dev/null)" = "$part_sha256" ] || die 1 noexec "$prefix"
 }
 
 check_packages() {

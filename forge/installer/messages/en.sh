@@ -22,7 +22,7 @@ message_en() {
     log_not_writable) text='Cannot write the log "%s". Choose another file with --log.' ;;
     no_log) text='The log "%s" cannot be written (a read-only or full disk?): nothing keeps what is said here.' ;;
     space) text='"%s" has %s MiB free; %s MiB are needed.' ;;
-    noexec) text='Programs cannot be run from "%s" (is it mounted noexec?).' ;;
+    noexec) text='Programs cannot be run from "%s" (is it mounted noexec?), and what unpacks the packages is one. Choose another folder, or mount this one with "exec".' ;;
     not_installed) text='There is no installation in "%s". -p names another prefix.' ;;
     not_installed_purge) text='There is no installation in "%s". -p names another prefix. What an --uninstall without --purge has left goes with: rm -r /etc/jupyterhub /var/lib/jupyterhub /var/log/jupyterhub /shared/jupyterhub; groupdel jupyterhub' ;;
     uninstall_declined) text='Nothing was removed.' ;;

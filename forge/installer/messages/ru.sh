@@ -21,7 +21,7 @@ message_ru() {
     log_not_writable) text='Не удаётся писать журнал «%s». Выберите другой файл с помощью --log.' ;;
     no_log) text='Журнал «%s» не записать (диск только для чтения или переполнен?): сказанное здесь нигде не сохранится.' ;;
     space) text='В «%s» свободно %s МиБ, а нужно %s МиБ.' ;;
-    noexec) text='Из «%s» нельзя запускать программы (смонтировано с noexec?).' ;;
+    noexec) text='Из «%s» нельзя запускать программы (смонтировано с noexec?), а пакеты распаковывает программа. Выберите другой каталог или смонтируйте этот с «exec».' ;;
     not_installed) text='В «%s» ничего не установлено. Другой путь задаёт -p.' ;;
     not_installed_purge) text='В «%s» ничего не установлено. Другой путь задаёт -p. То, что оставило --uninstall без --purge, удаляют команды: rm -r /etc/jupyterhub /var/lib/jupyterhub /var/log/jupyterhub /shared/jupyterhub; groupdel jupyterhub' ;;
     uninstall_declined) text='Ничего не удалено.' ;;

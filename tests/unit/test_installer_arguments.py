@@ -114,6 +114,37 @@ def test_asks_for_licence_prefix_and_shell(installer: Path, tmp_path: Path, shel
     assert not (tmp_path / "conda-was-run").exists()
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_prefix_that_will_not_do_is_asked_again_at_once_with_the_reason(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/file").touch()
+    prefix = tmp_path / "prefix"
+    answers = f"yes\n{tmp_path}/with space\n{tmp_path}/taken\n{prefix}\nno\n"
+    done = run(installer, "-s", shell=shell, answers=answers, HOME=str(tmp_path))
+    assert done.returncode == 0
+    assert ["with space" in line or "taken" in line for line in done.stderr.splitlines()] == [True, True]
+    assert done.stdout.count("Where to install?") == 3
+    assert done.stdout.count("conda activate") == 1
+    assert (prefix / ".hubforge/installed.json").exists()
+
+
+def test_a_prefix_that_was_given_is_refused_before_the_next_question(installer: Path, tmp_path: Path) -> None:
+    done = run(installer, "-s", "-p", tmp_path / "with space", answers="yes\nno\n", HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert "conda activate" not in done.stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_unclear_answer_about_the_shell_is_asked_again(installer: Path, tmp_path: Path, shell: str) -> None:
+    answers = "yes\nmaybe\nyes\n"
+    done = run(installer, "-s", "-p", tmp_path / "prefix", shell=shell, answers=answers, HOME=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count('Please answer "yes" or "no".') == 1
+    assert (tmp_path / "conda-was-run").exists()
+
+
 def test_everything_is_said_before_the_first_byte_is_written(installer: Path, tmp_path: Path) -> None:
     prefix = tmp_path / "prefix"
     done = run(installer, "-bs", "-p", prefix)
@@ -310,7 +341,7 @@ def test_both_languages_have_the_same_messages_with_the_same_values() -> None:
 def test_every_message_is_used_and_every_used_one_is_there() -> None:
     text = "\n".join((FOLDER / f"{name}.sh").read_text() for name in HEADER if name.startswith("header/"))
     text = re.sub(r"(^|\s)# .*", "", text)
-    said = r"\b(?:say|die \d|fine|warn|refuse|message|agreed|answer_is) \"?([a-z_]+)\b"
+    said = r"\b(?:say|die \d|fine|warn|refuse|message|agreed|agreed_or \w+|answer_is) \"?([a-z_]+)\b"
     used = set(re.findall(said, text))
     plans = ("prepared", "skipped", "not_root", "of_another")
     used = (used - {"summary_host_"}) | {f"summary_host_{plan}" for plan in plans}

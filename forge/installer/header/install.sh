@@ -244,10 +244,10 @@ install() {
     if [ -z "$batch" ]; then
         ask_licence
         [ -n "$prefix" ] || ask_prefix
-        [ -n "$init_shell" ] || ask_shell
     fi
     settle_prefix
     check_prefix
+    [ -n "$batch$init_shell" ] || ask_shell
     [ -n "$batch$restart" ] || [ -z "$upgrade" ] || ! hub_runs || ask_restart
     choose_log
     summarise

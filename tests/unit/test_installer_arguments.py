@@ -239,6 +239,20 @@ def test_the_licence_can_be_read_and_accepted_on_a_terminal(installer: Path, tmp
     assert "Do what you like." in shown
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("question", ["accept the licence?", "Where to install?", "conda activate"])
+def test_ctrl_c_at_a_question_is_answered_on_a_line_of_its_own(
+    installer: Path, tmp_path: Path, question: str, shell: str
+) -> None:
+    answers = {"accept the licence?": "yes\n", "Where to install?": f"{tmp_path}/prefix\n", "conda activate": "no\n"}
+    dialogue = [*answers.items()][: [*answers].index(question)]
+    command = [*shell.split(), str(installer), "-s", "--log", "/dev/null"]
+    code, shown = on_a_terminal(command, [*dialogue, (question, "\x03")])
+    assert code == 1
+    assert shown.replace("\r", "").endswith("\nInterrupted: nothing was changed.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_a_terminal_there_are_a_few_plain_lines(installer: Path, tmp_path: Path) -> None:
     done = run(installer, "-bs", "-p", tmp_path / "prefix")
     assert not re.search(r"[\r\x1b]", done.stdout)

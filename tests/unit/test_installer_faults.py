@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit import installer_stub as stub
 from tests.unit.installer_stub import SHELLS, run
+from tests.unit.test_installer_places import fakes
 from tests.waiting import wait_for
 
 
@@ -126,6 +127,20 @@ def test_a_signal_ends_in_4_and_leaves_no_temporary_file(
     assert "same command" in done.stderr
     assert [path.name for path in (tmp_path / "prefix/.hubforge").iterdir()] == ["installing"]
     assert run(installer, *arguments).returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_signal_before_anything_was_written_is_answered_with_a_sentence_and_nothing_stays(
+    installer: Path, tmp_path: Path, number: signal.Signals, shell: str
+) -> None:
+    mkdir = f'case $* in *tmp.*) kill -{number.name[3:]} 0 ;; esac; exec {shutil.which("mkdir")} "$@"'
+    stopped = os.environ | {"PATH": fakes(tmp_path / "commands", mkdir=mkdir)}
+    command = [*shell.split(), str(installer), "-bs", "-p", str(tmp_path / "new/prefix"), "--log", "/dev/null"]
+    done = subprocess.run(command, env=stopped, start_new_session=True, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.endswith("Interrupted: nothing was changed.\n")  # bash says itself how a command has ended
+    assert not (tmp_path / "new").exists()
 
 
 def test_half_linked_files_do_not_stay(installer: Path, tmp_path: Path) -> None:

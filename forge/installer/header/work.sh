@@ -117,12 +117,18 @@ clean_up() {
     [ -z "$lock" ] || rm -f "$lock" 2>/dev/null
     [ -n "$begun" ] || [ -z "$made" ] || remove_empty "$made" "$made_below"
     # A signal that comes while bash starts a pipeline ends it without that signal's trap.
-    [ "$ended" -eq 0 ] || [ -n "$code" ] || [ -z "$begun" ] || interrupted
+    [ -n "$code" ] || case $ended in
+    0) ;;
+    129 | 130 | 143) interrupted ;;
+    *) [ -z "$begun" ] || interrupted ;;
+    esac
 }
 
+# On a terminal the cursor is behind a question or in the line that moves.
 # shellcheck disable=SC2317  # called by the trap
 interrupted() {
-    [ -n "$begun" ] || exit 1
+    [ ! -t 2 ] || echo >&2
+    [ -n "$begun" ] || die 1 interrupted_early
     case $task in
     uninstall) die 4 removal_failed "$prefix" ;;
     extract-channel) die 4 channel_failed "$prefix" ;;

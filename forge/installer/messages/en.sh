@@ -34,6 +34,7 @@ message_en() {
     upgrade_refused) text='Nothing in "%s" was changed. When nothing is in the way any more, repeat the same command.' ;;
     channel_other) text='"%s" is there with other bytes than this file carries, and what a channel has published is not rewritten. Choose another folder; or remove that file, where it is damaged.' ;;
     running) text='Another installer (process %s) is at work in "%s".' ;;
+    interrupted_early) text='Interrupted: nothing was changed.' ;;
 
     # -- usage and licence (2)
     unknown_argument) text='Unknown argument "%s". -h shows what there is.' ;;

@@ -97,6 +97,22 @@ def test_sbom_names_every_package_with_hash_and_dependencies(installer: Path, sh
     assert len(needs["Hubforge"]) == 9
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("task", ["--list", "--sbom"])
+def test_what_cannot_be_shown_to_the_end_says_so(installer: Path, task: str, shell: str) -> None:
+    with open("/dev/full", "w") as full:
+        command = [*shell.split(), str(installer), task]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "is the disk of the output full?" in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_reader_that_has_seen_enough_is_no_failure(installer: Path, shell: str) -> None:
+    done = subprocess.run(f"{shell} {installer} --sbom | true", shell=True, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
 # ---- questions ----
 
 

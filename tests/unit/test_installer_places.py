@@ -317,6 +317,9 @@ def test_a_host_with_the_hub_of_another_prefix_is_left_alone_and_the_summary_say
     [
         "unset HOME",
         "exec <&-",
+        "exec >&-",
+        "exec 2>&-",
+        "exec <&- >&- 2>&-",
         "exec </dev/null >/dev/null",
         "LANG=C LC_ALL=C; export LANG LC_ALL",
         "LANG=xx_YY.UTF-8; export LANG",

@@ -1,7 +1,24 @@
 # shellcheck shell=sh disable=SC2154,SC2034
 # ---- the beginning ----
 
+# Standard input and outputs that are closed would hand their numbers to the next files that are opened. (A number that is
+# redirected to itself fails in no shell, closed or not.)
+open_standard_files() {
+    { true 3<&0; } 2>/dev/null || exec </dev/null
+    { true 3>&1; } 2>/dev/null || exec >/dev/null
+    { true 3>&2; } || exec 2>/dev/null
+}
+
+# shown CODE: says that what was asked for could not be shown, unless its reader has had enough of it (SIGPIPE).
+shown() {
+    case $1 in
+    0 | 141) return "$1" ;;
+    *) die 1 output_failed ;;
+    esac
+}
+
 main() {
+    open_standard_files
     task=install batch='' force='' upgrade='' skip_host='' run_tests='' init_shell='' purge='' restart='' downgrade=''
     prefix='' channel='' wanted_log='' log='' work='' lock='' made='' made_below='' begun=''
     mode='' resume='' stops=0 code=''
@@ -10,8 +27,6 @@ main() {
     choose_language
     parse_arguments "$@"
 
-    # A closed standard input would hand its number to the next file that is opened.
-    { true <&0; } 2>/dev/null || exec </dev/null
     case $0 in
     /*) self=$0 ;;
     *) self=$PWD/$0 ;;
@@ -24,8 +39,14 @@ main() {
     case $task in
     install) install ;;
     check) check ;;
-    list) list_packages ;;
-    sbom) part sbom ;;
+    list)
+        list_packages
+        shown $?
+        ;;
+    sbom)
+        part sbom
+        shown $?
+        ;;
     extract-channel) extract_channel ;;
     uninstall) uninstall ;;
     esac

@@ -35,6 +35,7 @@ message_en() {
     channel_other) text='"%s" is there with other bytes than this file carries, and what a channel has published is not rewritten. Choose another folder; or remove that file, where it is damaged.' ;;
     running) text='Another installer (process %s) is at work in "%s".' ;;
     interrupted_early) text='Interrupted: nothing was changed.' ;;
+    output_failed) text='This could not be written to the end: is the disk of the output full?' ;;
 
     # -- usage and licence (2)
     unknown_argument) text='Unknown argument "%s". -h shows what there is.' ;;

@@ -83,6 +83,23 @@ def test_damage_stops_the_other_tasks_too(installer: Path, tmp_path: Path, task:
     assert not (tmp_path / "channel").exists()
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("task", ["--list", "--sbom", "--check"])
+def test_a_wrong_byte_among_the_packages_stops_what_tells_of_them(
+    installer: Path, tmp_path: Path, task: str, shell: str
+) -> None:
+    damaged = damage(installer, tmp_path, lambda data: flip(data, part_offsets(installer)["last byte"]))
+    done = run(damaged, task, "-p", tmp_path / "prefix", shell=shell)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "damaged" in done.stderr
+
+
+def test_a_wrong_byte_among_the_packages_keeps_nobody_from_uninstalling(installer: Path, tmp_path: Path) -> None:
+    assert run(installer, "-bs", "-p", tmp_path / "prefix").returncode == 0
+    damaged = damage(installer, tmp_path, lambda data: flip(data, part_offsets(installer)["last byte"]))
+    assert run(damaged, "--uninstall", "-b", "-p", tmp_path / "prefix").returncode == 0
+
+
 # ---- 500 damages at random ----
 
 

@@ -35,15 +35,19 @@ main() {
     trap clean_up EXIT
     trap interrupted HUP INT TERM
     check_tools
+    # The header and the parts. Each task that has to do with the packages checks these, too; --uninstall does not: what
+    # is wrong with them must not keep anybody from removing what was installed.
     check_file
     case $task in
     install) install ;;
     check) check ;;
     list)
+        check_packages_in_place
         list_packages
         shown $?
         ;;
     sbom)
+        check_packages_in_place
         part sbom
         shown $?
         ;;

@@ -2,7 +2,8 @@
 # The installer of a JupyterHub server: this text, then the parts that it names, then the packages.
 #
 # It needs a POSIX shell and coreutils (GNU's, busybox's or another's). In this order it
-#   1. reads the command line and checks this file, the machine and the prefix; nothing is written until all is well;
+#   1. reads the command line and checks this file, the machine and the prefix; nothing is written until all is well,
+#      but a temporary folder in PREFIX/.hubforge, with the program that checks the packages;
 #   2. unpacks every package to PREFIX/pkgs, each to a temporary name first, so that it is complete or not there;
 #   3. lays down the environments, hard links into there, which were worked out when this file was made;
 #   4. writes PREFIX/.hubforge/installed.json, prepares the host, and says what comes next.

@@ -103,6 +103,23 @@ def test_a_file_system_is_known_through_a_link_to_it(installer: Path, tmp_path: 
     assert f'stop     Programs cannot be run from "{tmp_path}/link"' in done.stdout
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_new_volume_at_the_prefix_is_installed_to_and_left_with_what_it_brought(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    command = f"{shell} {installer}"
+    done = mounted(
+        f"mkdir {tmp_path}/volume; mount -t tmpfs none {tmp_path}/volume; mkdir {tmp_path}/volume/lost+found\n"
+        f"mkdir -p {tmp_path}/volume/.hubforge; echo 2026.11 new >{tmp_path}/volume/.hubforge/installing\n"
+        f"{command} -bs -p {tmp_path}/volume --log /dev/null >/dev/null  # goes on with one that was interrupted\n"
+        f"{command} --uninstall -b -p {tmp_path}/volume >/dev/null; ls -A {tmp_path}/volume\n"
+        f"{command} -bs -p {tmp_path}/volume --log /dev/null >/dev/null\n"
+        f"ls -d {tmp_path}/volume/lost+found {tmp_path}/volume/bin"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["lost+found", f"{tmp_path}/volume/bin", f"{tmp_path}/volume/lost+found"]
+
+
 def test_a_noexec_tmp_does_not_matter(installer: Path, tmp_path: Path) -> None:
     done = mounted(
         f"mkdir {tmp_path}/tmp; mount -t tmpfs -o noexec none {tmp_path}/tmp\n"

@@ -44,6 +44,7 @@ TABLE = (
     Row("-s -p PREFIX", 0, "accept the licence?", after="installed", answers="yes\nno\n"),
     Row("-s", 0, "[/opt/miniconda3]", after="installed", answers="yes\nPREFIX\nno\n"),
     Row("-bs -p PREFIX", 1, "-u", before="somebody's", after="somebody's"),
+    Row("-bs -p PREFIX", 1, "-f", before="somebody's", after="somebody's"),
     Row("-bsf -p PREFIX", 0, "Installed", before="somebody's", after="installed"),
     Row("-bs -p PREFIX", 1, "-u", before="installed", after="installed"),
     Row("-bsu -p PREFIX", 0, "Installed", before="installed", after="installed"),

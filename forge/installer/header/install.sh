@@ -131,7 +131,7 @@ lay_environments() {
 remove_links() {
     for path in "$prefix"/* "$prefix"/.*; do
         case ${path##*/} in
-        . | .. | .hubforge | pkgs) ;;
+        . | .. | .hubforge | lost+found | pkgs) ;;
         *) rm -rf "$path" || return 1 ;;
         esac
     done

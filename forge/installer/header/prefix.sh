@@ -93,6 +93,17 @@ check_prefix_name() {
     [ "$stops" -eq "$stops_before" ]
 }
 
+# Whether nothing of anybody's is among `content`: a volume that is mounted for the prefix brings lost+found.
+is_new() {
+    [ ! -e "$state/installed.json" ] || return 1
+    printf '%s\n' "$content" | while read -r name; do
+        case $name in
+        '' | .hubforge | lost+found) ;;
+        *) exit 1 ;;
+        esac
+    done
+}
+
 # Sets `mode`: "new" when everything in the prefix is or will be ours, "over" when something was there before.
 check_prefix_state() {
     if [ -d "$prefix" ]; then
@@ -112,7 +123,7 @@ check_prefix_state() {
         [ ! -e "$state/installed.json" ] || mode=over
         fine prefix_resumed "$prefix"
         check_downgrade
-    elif [ -z "$content" ] || { [ "$content" = .hubforge ] && [ ! -e "$state/installed.json" ]; }; then
+    elif is_new; then
         mode=new
         fine prefix_fine "$prefix"
     elif [ -n "$upgrade$force" ] && database_is_on_its_way; then

@@ -24,7 +24,7 @@ remove_installed() {
 remove_all() {
     for path in "$prefix"/* "$prefix"/.*; do
         case ${path##*/} in
-        . | .. | .hubforge) ;;
+        . | .. | .hubforge | lost+found) ;;
         *) rm -rf "$path" || return 1 ;;
         esac
     done

@@ -15,7 +15,7 @@ message_en() {
     prefix_root) text='The prefix cannot be the root folder.' ;;
     prefix_length) text='The prefix "%s" has %s characters; at most %s fit into the programs.' ;;
     prefix_file) text='"%s" (or a part of its path) is not a folder.' ;;
-    prefix_exists) text='"%s" exists already. -u brings an existing installation to this release; -p chooses another prefix.' ;;
+    prefix_exists) text='"%s" exists already, and is not empty. -u brings an installation that is there to this release; -f installs between the files that are there, and -p chooses another prefix.' ;;
     cache_link) text='"%s" is a symbolic link. The environments are hard links of what is in the package cache, and these do not reach through it: move it away, or link the whole prefix.' ;;
     database_on_its_way) text='The "hubctl upgrade" of "%s" has not come to its end, and has begun to change the database of the hub, which this installer cannot finish: "%s" goes on with it, "%s" goes back. Then repeat the same command.' ;;
     not_writable) text='Cannot write to "%s". Run the installer as a user who may, or choose another prefix with -p.' ;;

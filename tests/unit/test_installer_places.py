@@ -1,6 +1,7 @@
 """Where the installer runs, and where it refuses to: file systems, mounts, locks, an odd environment."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -377,6 +378,22 @@ def test_through_a_pipe_it_says_how_to_run_it(installer: Path, tmp_path: Path, s
     assert done.returncode != 0
     assert not (tmp_path / "prefix").exists()
     assert "sh FILE" in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_on_standard_input_it_says_which_shells_run_it(installer: Path, tmp_path: Path, shell: str) -> None:
+    done = subprocess.run(f"{shell} <{installer}", shell=True, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Run it as a file with sh, dash, bash, zsh or busybox sh" in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="there is no zsh")
+def test_zsh_hands_it_to_sh(installer: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "hub installer.sh"
+    copy.write_bytes(installer.read_bytes())
+    for task in (["-bs"], ["-bsu"], ["--uninstall", "-b"]):
+        done = run(copy, *task, "-p", tmp_path / "prefix", shell="zsh")
+        assert (done.returncode, done.stderr) == (0, ""), task
 
 
 # ---- locks ----

@@ -30,6 +30,13 @@ def test_nothing_of_the_prefix_stays(installer: Path, prefix: Path, shell: str) 
     assert list(prefix.parent.iterdir()) == []
 
 
+def test_it_says_that_the_removal_has_begun_which_may_take_long(installer: Path, prefix: Path) -> None:
+    done = run(installer, "--uninstall", "-b", "-p", prefix)
+    before, after = done.stdout.split(f"Removing {prefix} ")
+    assert "This will be removed" in before
+    assert "was removed" in after
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_it_lists_and_asks_first(installer: Path, prefix: Path, shell: str) -> None:
     (prefix / "envs/mine").mkdir()

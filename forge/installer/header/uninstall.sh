@@ -100,6 +100,7 @@ uninstall() {
         : >"$state/uninstalling" || die 4 removal_failed "$prefix"
     fi
     cd / || exit 4
+    say removing "$prefix"
     remove_installed || die 4 removal_failed "$prefix"
     rm -rf "$state" || die 4 removal_failed "$prefix"
     work='' lock=''

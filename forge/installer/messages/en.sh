@@ -114,6 +114,7 @@ message_en() {
     removal_log_stays) text='  (the log stays: %s)' ;;
     removal_host_unknown) text='  (what was done to the host stays: %s is not complete, so it is not known)' ;;
     uninstall_question) text='Remove it? [yes|no]' ;;
+    removing) text='Removing %s (a busy disk takes minutes)' ;;
     removal_host_failed) text='Nothing in "%s" was removed. When the cause is removed, repeat the same command.' ;;
     removal_failed) text='"%s" is not removed completely. When the cause is removed, repeat the same command.' ;;
     removal_rest) text='%s still holds what was not installed.' ;;

@@ -15,7 +15,7 @@
 # forge/installer/assemble.py joins it out of forge/installer/header/*.sh and fills in the values between @ signs.
 
 # zsh as itself, and not as the sh of this machine, splits no words, and its $path and $options are its own.
-[ -z "${ZSH_VERSION:-}" ] || [ "$(emulate)" != zsh ] || [ ! -f "$0" ] || exec sh "$0" "$@"
+[ -z "${ZSH_VERSION+set}" ] || [ "$(emulate)" != zsh ] || [ ! -f "$0" ] || exec sh "$0" "$@"
 set -u
 umask 022
 

@@ -66,6 +66,17 @@ def test_a_channel_that_has_no_room_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_a_channel_that_was_written_in_part_holds_nothing_of_the_installers(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    (tmp_path / "channel").mkdir()
+    (tmp_path / "channel/linux-64").touch()  # where a folder belongs
+    done = run(installer, "--extract-channel", tmp_path / "channel", shell=shell)
+    assert done.returncode == 4
+    assert [path.name for path in (tmp_path / "channel").glob(".*")] == []
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_channel_on_a_noexec_disk_is_refused_with_what_to_do(installer: Path, tmp_path: Path, shell: str) -> None:
     done = mounted(
         f"mkdir {tmp_path}/disk; mount -t tmpfs -o noexec none {tmp_path}/disk\n"

@@ -108,14 +108,14 @@ remove_empty() {
     done
 }
 
-# Whatever happened: no temporary files stay, and when nothing was begun, no new folders either. A disk that takes
-# nothing any more lets nothing be removed: why this run ends has been said by then.
+# Whatever happened: no temporary files stay, and when nothing was begun, no new folders either, and no empty
+# ones in a channel. A disk that takes nothing any more lets nothing be removed: why this run ends has been said by then.
 # shellcheck disable=SC2317  # called by the trap
 clean_up() {
     ended=$?
     [ -z "$work" ] || rm -rf "$work" 2>/dev/null
     [ -z "$lock" ] || rm -f "$lock" 2>/dev/null
-    [ -n "$begun" ] || [ -z "$made" ] || remove_empty "$made" "$made_below"
+    [ -z "$made" ] || { [ -n "$begun" ] && [ "$task" != extract-channel ]; } || remove_empty "$made" "$made_below"
     # A signal that comes while bash starts a pipeline ends it without that signal's trap.
     [ -n "$code" ] || case $ended in
     0) ;;

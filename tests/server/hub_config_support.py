@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import self_signed
-from hubctl import containers, kernels
+from hubctl import containers, hubaddress, kernels
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 
@@ -26,7 +26,7 @@ def scratch_layout(tmp_path: Path) -> Layout:
 @pytest.fixture(autouse=True)
 def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No Docker Engine is asked, and the tests' own environment stays as it is."""
-    monkeypatch.setattr(containers, "bridge", lambda: ("172.17.0.0/16", "172.17.0.1"))
+    monkeypatch.setattr(hubaddress, "bridge", lambda: ("172.17.0.0/16", "172.17.0.1"))
     monkeypatch.setattr(kernels, "mounts", lambda settings, layout, image: {})
     monkeypatch.setattr(containers, "_skipped", set())
     for name in ("PATH", "NODE_OPTIONS", "HUBFORGE_SERVERS", "HUBFORGE_GUARDED"):

@@ -19,6 +19,7 @@ from hubctl.doctor import examination, machine
 from hubctl.doctor.examination import examine
 from hubctl.doctor.finding import Finding
 from hubctl.layout import Layout
+from spawn_support import docker_settings, open_folder, running_hub
 
 pytest_plugins = ["docker_support"]
 
@@ -209,3 +210,13 @@ def test_a_check_that_fails_itself_says_so_and_the_others_go_on(
     assert (name, failed.state) == ("first", "fault")
     assert failed.found == "this could not be looked at: ValueError: no such number"
     assert following == "second"
+
+
+def test_a_hub_on_dockers_bridge_is_asked_where_containers_reach_it(engine: docker.APIClient, image: str) -> None:
+    with open_folder() as folder, running_hub(folder / "root", engine, docker_settings("bridge")) as hub:
+        assert about(hub.root, "answer") == {
+            "name": "answer",
+            "state": "ok",
+            "found": f"the hub answers at {hub.root.url}, through its proxy",
+            "mend": "",
+        }

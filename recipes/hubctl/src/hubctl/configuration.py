@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hubctl import containers, login, offers, onestep, pages, servers, shared, tokens
+from hubctl import containers, hubaddress, login, offers, onestep, pages, servers, shared, tokens
 from hubctl.errors import HubError
 from hubctl.hostcheck import check
 from hubctl.layout import Layout, environment
@@ -57,7 +57,7 @@ def _hub(c: Any, settings: Settings, layout: Layout) -> None:
     hub = c.JupyterHub
     address = str(settings.bind)
     hub.bind_url = f"https://{f'[{address}]' if ':' in address else address}:{settings.port}"
-    hub.hub_bind_url = f"http://127.0.0.1:{settings.internal_ports.hub}"
+    hub.hub_bind_url = f"http://{hubaddress.of(settings)}:{settings.internal_ports.hub}"
     hub.ssl_key = str(layout.below(settings.tls.key))
     hub.ssl_cert = str(layout.below(settings.tls.cert))
     hub.db_url = f"sqlite:///{layout.database}"

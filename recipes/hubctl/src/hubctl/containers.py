@@ -1,7 +1,6 @@
 """Users' servers as Docker containers, with safe defaults."""
 
 import asyncio
-import ipaddress
 import logging
 import os
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from hubctl import homes, images, kernels, krb5conf, names, servers, shared
+from hubctl import homes, hubaddress, kernels, krb5conf, names, servers, shared
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.settings_sections import Image, Mount
@@ -37,13 +36,13 @@ ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
 
 
 def configure(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
-    """Sets the spawner and where the containers find the hub.
+    """Sets the spawner, and which network its containers are in.
 
     Returns:
         Variables for the proxy's environment, which make it look before it sends something to a server.
 
     Raises:
-        HubError: Docker does not answer (asked only for the bridge network, for the hub's address there).
+        HubError: Docker does not answer (asked only for the bridge network).
     """
     c.JupyterHub.spawner_class = "hubctl.spawner.ContainerSpawner"
     # containers go on while the hub is restarted, and are found again
@@ -94,32 +93,17 @@ async def _in_thread(function: Callable[..., Any], spawner: Any, **arguments: An
 
 
 def _network(c: Any, settings: Settings, layout: Layout) -> dict[str, str]:
-    port = settings.internal_ports.hub
     section = c.DockerSpawner
     section.network_name = settings.docker.network
     section.use_internal_ip = True  # nothing is published on the host's own addresses
     if settings.docker.network == "host":
-        c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{port}"
         ports = settings.internal_ports.servers
         section.host_port_range = (ports.first, ports.last)
         # kernels would open five ports each on the loopback that all users share
         section.args = ["--KernelManager.transport=ipc"]
         return servers.guard_environment(layout, [])
-    subnet, gateway = bridge()
-    c.JupyterHub.hub_bind_url = f"http://{gateway}:{port}"
+    subnet, _ = hubaddress.bridge()
     return servers.guard_environment(layout, [subnet])
-
-
-def bridge() -> tuple[str, str]:
-    """Docker's default network, and the host's address there: the one address of the hub that containers reach.
-
-    Raises:
-        HubError: Docker does not answer.
-    """
-    with images.engine() as client:
-        pool = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
-    gateway = pool.get("Gateway") or str(next(ipaddress.ip_network(pool["Subnet"]).hosts()))
-    return pool["Subnet"], gateway
 
 
 def mounts(settings: Settings, layout: Layout) -> list[Mount]:

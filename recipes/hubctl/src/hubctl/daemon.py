@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from hubctl import api, hostcheck, logfile
+from hubctl import api, hostcheck, hubaddress, logfile
 from hubctl import layout as places
 from hubctl.errors import HubError
 from hubctl.layout import Layout
@@ -95,7 +95,7 @@ class Daemon:
         end(leftovers(self.layout))
         ports = self.settings.internal_ports
         _check_free(str(self.settings.bind), self.settings.port, "port")
-        _check_free("127.0.0.1", ports.hub, "internal_ports.hub")
+        _check_free(hubaddress.of(self.settings), ports.hub, "internal_ports.hub")
         _check_free("127.0.0.1", ports.proxy_api, "internal_ports.proxy_api")
 
     def _wait_ready(self, child: subprocess.Popen[bytes], process: Process | None, last_words: "_LastWords") -> Process:

@@ -3,7 +3,7 @@
 import http.client
 from collections.abc import Iterator
 
-from hubctl import api, status, systemd
+from hubctl import api, hubaddress, status, systemd
 from hubctl.doctor.finding import Finding, fault, ok
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -44,8 +44,9 @@ def answers(settings: Settings, layout: Layout) -> Iterator[Finding]:
 
 
 def _hub_problem(settings: Settings) -> str:
-    """Why the hub itself, which listens on the loopback, does not answer; empty where it does."""
-    connection = http.client.HTTPConnection("127.0.0.1", settings.internal_ports.hub, timeout=ANSWER_SECONDS)
+    """Why the hub itself, without its proxy, does not answer; empty where it does."""
+    address, port = hubaddress.of(settings), settings.internal_ports.hub
+    connection = http.client.HTTPConnection(address, port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/hub/health")
         code = connection.getresponse().status

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ServerRoot
+from installer_support import write_installer
 
 HUBCTL = Path(sys.prefix, "bin", "hubctl")
 
@@ -51,7 +52,7 @@ def test_uninstall_is_the_installers(server_root: ServerRoot) -> None:
     installer = server_root.path / "hub-installer.sh"
     done = server_root.hubctl("uninstall", str(installer))
     assert (done.returncode, f"{installer} is not there" in done.stderr) == (1, True)
-    installer.write_text('echo "$@"; exit 4\n')
+    write_installer(installer, 'echo "$@"; exit 4')
     done = server_root.hubctl("uninstall", str(installer))
     assert (done.returncode, done.stdout) == (4, f"--uninstall -p {sys.prefix}\n")
     done = server_root.hubctl("uninstall", "--purge", "--yes", str(installer))

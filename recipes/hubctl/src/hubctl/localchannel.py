@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hubctl import checksum, condapackages
+from hubctl import checksum, condapackages, installerfile
 from hubctl import layout as places
 from hubctl.condapackages import SUBDIRS, SUFFIXES, Package
 from hubctl.errors import HubError
@@ -115,7 +115,8 @@ def _is_script(file: Path) -> bool:
 
 
 def _unpack_installer(installer: Path, folder: Path) -> None:
-    """The installer checks itself, every package included, before it writes."""
+    """What is no installer is not run; the installer checks itself, every package included, before it writes."""
+    installerfile.check(installer)
     command = ["sh", str(installer.absolute()), "--extract-channel", str(folder)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:

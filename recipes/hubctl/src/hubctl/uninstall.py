@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hubctl import installerfile
 from hubctl import layout as places
 from hubctl.errors import HubError
 
@@ -24,6 +25,7 @@ def uninstall(
     """
     if not installer.is_file():
         raise HubError(f"{installer} is not there", "it is the file that this was installed from; nothing was removed")
+    installerfile.check(installer)
     options = ["--uninstall", "-p", str(places.base_prefix())]
     options += ["--purge"] if purge else []
     options += ["-b"] if yes else []

@@ -122,6 +122,26 @@ def test_what_was_there_before_is_kept_in_a_backup_of_its_own(server_root: Serve
     assert (server_root.path / PYTHON).read_text() == "pass\n"
 
 
+def test_damaged_database_is_kept_as_it_is_and_the_one_of_the_backup_comes(server_root: ServerRoot) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    assert server_root.hubctl("stop").returncode == 0
+    file = backup(server_root)
+    assert server_root.hubctl("config", "set", "named_servers", "3").returncode == 0
+    put(server_root, f"{STATE}/jupyterhub.sqlite", "no database at all", 0o600)
+
+    done = server_root.hubctl("restore", "--yes", str(file))
+
+    assert done.returncode == 0, done.stderr
+    (kept,) = (server_root.path / STATE).glob("before-restore-*.sqlite")
+    assert f"The database that was here is damaged, and not in that backup. As it was: {kept}\n" in done.stdout
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == ("no database at all", 0o600)
+    assert server_root.hubctl("start").returncode == 0
+    (before,) = (server_root.path / STATE).glob("before-restore-*.tar.gz")
+    assert server_root.hubctl("stop").returncode == 0
+    assert server_root.hubctl("restore", "--yes", str(before)).returncode == 0, "the rest that was there can come back"
+    assert "named_servers: 3" in server_root.settings.read_text()
+
+
 def test_database_that_is_written_to_meanwhile_is_whole_in_the_backup(server_root: ServerRoot) -> None:
     """Another process writes as fast as it can: either both rows of a pair are there, or none."""
     database = server_root.path / STATE / "jupyterhub.sqlite"

@@ -75,10 +75,18 @@ class Manifest:
         return self.versions.get("hubctl", "unknown")
 
 
-def write(file: Path, layout: Layout) -> Manifest:
+class DamagedError(HubError):
+    """The database is none, or parts of it are not (sqlite.org, Result and Error Codes)."""
+
+
+def write(file: Path, layout: Layout, *, database: bool = True) -> Manifest:
     """Makes a backup of a hub, running or not; there is no half one.
 
+    Args:
+        database: False leaves it out.
+
     Raises:
+        DamagedError: the database can't be copied, because it is damaged.
         HubError: the file is there already, the settings are not valid, something can't be read, or there is no space.
     """
     if os.path.lexists(file):
@@ -86,7 +94,7 @@ def write(file: Path, layout: Layout) -> Manifest:
     settings = hub_settings.load(layout.settings)
     try:
         with onestep.alone(layout), _work_folder(file, layout) as work:
-            members = _collect(settings, layout, work)
+            members = _collect(settings, layout, work, database)
             manifest = Manifest(
                 datetime.now(UTC).isoformat(timespec="seconds"),
                 socket.gethostname(),
@@ -123,7 +131,7 @@ def _work_folder(file: Path, layout: Layout) -> Iterator[Path]:
         note.unlink(missing_ok=True)
 
 
-def _collect(settings: Settings, layout: Layout, work: Path) -> dict[str, Path]:
+def _collect(settings: Settings, layout: Layout, work: Path, database: bool) -> dict[str, Path]:
     """Copies of everything, so that what is hashed is what is packed, by their names in the file."""
     members: dict[str, Path] = {}
 
@@ -134,13 +142,14 @@ def _collect(settings: Settings, layout: Layout, work: Path) -> dict[str, Path]:
     for member, place in known_places(settings, layout).items():
         if place.path.is_file() and member != DATABASE:
             wholefile.copy(place.path, new(member), _mode(place, layout))
-    if layout.database.is_file():
+    if database and layout.database.is_file():
         try:
             snapshot(layout.database, new(DATABASE))
         except sqlite3.Error as error:
             if is_full(error):
                 raise no_space(f"{layout.database} can't be copied", work.parent) from None
-            raise HubError(f"{layout.database} can't be copied: {error}") from None
+            damaged = error.sqlite_errorcode in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+            raise (DamagedError if damaged else HubError)(f"{layout.database} can't be copied: {error}") from None
     for prefix in (places.base_prefix(), places.environment()):
         if (prefix / "conda-meta").is_dir():
             name = "base" if prefix == places.base_prefix() != places.environment() else "jupyterhubenv"

@@ -43,6 +43,8 @@ def restore(
     print(f"This is the hub of {done.manifest.host} of {done.manifest.made}, release {done.manifest.release}.")
     if done.before:
         print(f"What was here before: {done.before}")
+    if done.damaged:
+        print(f"The database that was here is damaged, and not in that backup. As it was: {done.damaged}")
     for path in done.removed:
         print(f"{path} is not in the backup, and was put aside: {path.name}.before-restore")
     print("Now `hubctl setup` makes the host fit, and `hubctl start` starts the hub.")

@@ -41,11 +41,13 @@ class Restored:
 
     Attributes:
         before: the backup of what was there; None where nothing was.
+        damaged: the database that was there, which is not in that backup, since it is damaged; None where it is whole.
         removed: Python files that the backup does not have.
     """
 
     manifest: Manifest
     before: Path | None
+    damaged: Path | None
     removed: list[Path]
 
 
@@ -68,7 +70,7 @@ def restore(file: Path, layout: Layout) -> Restored:
                 manifest, members = read(file, Path(work))
                 _check_release(manifest)
                 targets = _targets(members, layout)
-                before = _before(layout)
+                before, damaged = _before(layout)
                 removed = _replace(targets, layout)
         except OSError as error:
             if is_full(error):
@@ -77,7 +79,7 @@ def restore(file: Path, layout: Layout) -> Restored:
             raise HubError(f"Not restored: {what}", "mend it, then run the same command again, as root") from None
     if any(place.path.is_relative_to(layout.unit.parent) for place in targets.values()):
         systemd.reread(layout)
-    return Restored(manifest, before, removed)
+    return Restored(manifest, before, damaged, removed)
 
 
 def read(file: Path, work: Path) -> tuple[Manifest, dict[str, Path]]:
@@ -183,14 +185,27 @@ def _refuse_links(path: Path, layout: Layout) -> None:
             raise HubError(f"{step} is a link to {step.readlink()}", "move it away, then restore again")
 
 
-def _before(layout: Layout) -> Path | None:
-    """A backup of what is there; none on a server whose hub has never run."""
+def _before(layout: Layout) -> tuple[Path | None, Path | None]:
+    """A backup of what is there, and its database beside that where it is damaged; none where no hub has ever run."""
     if not layout.database.exists():
-        return None
+        return None, None
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
     file = layout.state / f"before-restore-{date}.tar.gz"
-    backup.write(file, layout)
-    return file
+    try:
+        backup.write(file, layout)
+    except backup.DamagedError:
+        damaged = _as_it_is(layout.database, layout.state / f"before-restore-{date}.sqlite")
+        backup.write(file, layout, database=False)
+        return file, damaged
+    return file, None
+
+
+def _as_it_is(database: Path, copy: Path) -> Path:
+    """Copies a database byte by byte, and what SQLite has left beside it: somebody may find something in it still."""
+    for path, target in zip([database, *journals(database)], [copy, *journals(copy)], strict=True):
+        if path.exists():
+            wholefile.copy(path, target, 0o600)
+    return copy
 
 
 def _replace(targets: dict[Path, Place], layout: Layout) -> list[Path]:

@@ -203,11 +203,13 @@ def restart() -> None:
 
     Users' containers go on; with `proxy_service: true` their connections do, too.
 
+    Where it could not start again, that is said, and it runs on.
+
     Example: hubctl restart
     """
     layout = Layout.current()
     hub = Daemon(layout, hub_settings.load(layout.settings))
-    hub.check()
+    hub.check(hub_status.hub_pid(layout))
     if systemd.runs_the_hub(layout) and not systemd.runs_beside(layout):
         systemd.restart(hub.settings, layout)
         print(f"The hub was restarted by systemd: {api.public_url(hub.settings)}")

@@ -22,6 +22,7 @@ from hubctl.processes import (
     Process,
     descendants,
     is_proxy,
+    listeners,
     listens,
     read_pid_file,
     services,
@@ -80,23 +81,40 @@ class Daemon:
         os.chdir(self.layout.state)
         os.execv(_command()[0], _command())
 
-    def check(self) -> None:
+    def check(self, hub: int | None) -> None:
         """Refuses what a start would refuse, before a hub that runs is stopped for it.
 
+        Args:
+            hub: that hub's process, whoever has started it: what it and its proxy listen on will be free.
+
         Raises:
-            HubError: the settings do not fit this host.
+            HubError: the settings do not fit this host, Python can't read a file, Docker does not answer, or another
+                program has a port.
         """
         hostcheck.check(self.settings, self.layout)
+        for host, port, setting in self._addresses():
+            if not any(self._is_ours(process, hub) for process in listeners(port)):
+                _check_free(host, port, setting)
+
+    def _is_ours(self, process: Process, hub: int | None) -> bool:
+        return process.pid == hub or is_proxy(process.pid, places.environment(), self.layout.root)
+
+    def _addresses(self) -> list[tuple[str, int, str]]:
+        """Where hub and proxy are to listen: host, port, and the setting that the port comes from."""
+        ports = self.settings.internal_ports
+        return [
+            (str(self.settings.bind), self.settings.port, "port"),
+            (hubaddress.of(self.settings), ports.hub, "internal_ports.hub"),
+            ("127.0.0.1", ports.proxy_api, "internal_ports.proxy_api"),
+        ]
 
     def _check_can_start(self) -> None:
         if hub := running(self.layout):
             raise AlreadyRunningError(hub, api.public_url(self.settings))
         hostcheck.check(self.settings, self.layout)
         end(leftovers(self.layout))
-        ports = self.settings.internal_ports
-        _check_free(str(self.settings.bind), self.settings.port, "port")
-        _check_free(hubaddress.of(self.settings), ports.hub, "internal_ports.hub")
-        _check_free("127.0.0.1", ports.proxy_api, "internal_ports.proxy_api")
+        for address in self._addresses():
+            _check_free(*address)
 
     def _wait_ready(self, child: subprocess.Popen[bytes], process: Process | None, last_words: "_LastWords") -> Process:
         deadline = time.monotonic() + api.READY_SECONDS

@@ -2,8 +2,11 @@
 
 import os
 import ssl
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
+from hubctl import layout as places
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -36,6 +39,18 @@ def check(settings: Settings, layout: Layout) -> None:
     if not os.access(layout.state, os.W_OK):
         problem = "can't be written to" if layout.state.exists() else "is not there"
         raise HubError(f"{layout.state} {problem}", "`hubctl setup` makes it, as the user that the hub runs as")
+    for path, line, problem in unreadable_python(layout):
+        raise HubError(f"{path}:{line}: {problem}", "correct that line; the hub does not start")
+
+
+def unreadable_python(layout: Layout) -> Iterator[tuple[Path, int, str]]:
+    """What Python can't read of the files that the hub executes, with the lines; they are not executed here."""
+    for path in (places.hub_config(), *sorted(layout.config_folder.glob("*.py"))):
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                compile(path.read_bytes(), path, "exec")
+        except (SyntaxError, ValueError) as error:  # ValueError: a null character
+            yield path, getattr(error, "lineno", None) or 1, str(getattr(error, "msg", error))
 
 
 def pair_problem(key: Path, cert: Path) -> str:

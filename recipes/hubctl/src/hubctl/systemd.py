@@ -4,7 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from hubctl import api, daemon, hostcheck
+from hubctl import api, daemon
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.processes import Process
@@ -53,7 +53,7 @@ def start(settings: Settings, layout: Layout) -> None:
     """
     if hub := runs_beside(layout):
         raise daemon.AlreadyRunningError(hub, api.public_url(settings))
-    hostcheck.check(settings, layout)
+    daemon.Daemon(layout, settings).check(main_process())
     _bring_up("start", settings, layout)
 
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
+from hubctl import hostcheck
 from hubctl import layout as places
 from hubctl.doctor.finding import Finding, fault, ok
 from hubctl.layout import Layout
@@ -75,13 +76,8 @@ def _fit(path: Path, schema: str | None) -> Finding:
 
 def python(_settings: Settings, layout: Layout) -> Iterator[Finding]:
     """Whether Python can read the files that the hub executes; they are not executed here."""
-    wrong = False
-    for path in (places.hub_config(), *sorted(layout.config_folder.glob("*.py"))):
-        try:
-            compile(path.read_bytes(), path, "exec")
-        except (SyntaxError, ValueError) as error:  # ValueError: a null character
-            wrong = True
-            line = getattr(error, "lineno", None) or 1
-            yield fault(f"{path}:{line}: {getattr(error, 'msg', error)}", "correct that line; the hub does not start")
+    wrong = list(hostcheck.unreadable_python(layout))
+    for path, line, problem in wrong:
+        yield fault(f"{path}:{line}: {problem}", "correct that line; the hub does not start")
     if not wrong:
         yield ok(f"Python can read {places.hub_config()}, and what there is in {layout.config_folder}")

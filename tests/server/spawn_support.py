@@ -319,6 +319,13 @@ def small_run(root: Path) -> Iterator[Path]:
     """`/run` of a root that is not made yet, with little space, as ``fill`` fills it; gives the file to do it with."""
     folder = root / "run"
     folder.mkdir(parents=True)
+    with small_disk(folder) as filler:
+        yield filler
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system with little space in the place of a folder; gives the file to fill it with."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0755", "none", str(folder)], check=True)
     try:
         yield folder / "filler"

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from hubctl import localchannel
+from hubctl.errors import HubError
 from kill_support import killed
+from spawn_support import fill, small_disk
 
 
 def package(folder: Path, name: str) -> Path:
@@ -46,3 +48,18 @@ def test_killed_anywhere_an_addition_leaves_nothing_that_the_next_one_does_not_r
         assert list(channel.rglob(".*")) == []
         assert (channel / "noarch" / other.name).exists()
     assert left > 0, "a kill leaves something"
+
+
+def test_a_channel_without_space_is_told_as_such(tmp_path: Path) -> None:
+    given, channel = tmp_path / "given", tmp_path / "channel"
+    for folder in (given, channel):
+        folder.mkdir()
+    package(given, "one")
+    with small_disk(channel) as filler:
+        fill(filler)
+        with pytest.raises(HubError) as refused:
+            localchannel.add(given, channel)
+    assert str(refused.value) == (
+        f"{given} was not added: no space left in {channel}: make room there (`df {channel}`), "
+        "then run the same command again"
+    )

@@ -17,6 +17,7 @@ from typing import NoReturn
 from hubctl import api, hostcheck, hubaddress, logfile
 from hubctl import layout as places
 from hubctl.errors import HubError
+from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
 from hubctl.processes import (
     Process,
@@ -64,7 +65,11 @@ class Daemon:
                 )
             process = Process.of(child.pid)
             if process:
-                write_pid_file(self.layout.hub_pid, process)
+                try:
+                    self._write_down(process)
+                except HubError:
+                    end([process])
+                    raise
             return self._wait_ready(child, process, _LastWords(self.layout.log, offset, writer))
 
     def run(self) -> NoReturn:
@@ -77,9 +82,22 @@ class Daemon:
             self._check_can_start()
             process = Process.of(os.getpid())
             assert process
-            write_pid_file(self.layout.hub_pid, process)
+            self._write_down(process)
         os.chdir(self.layout.state)
         os.execv(_command()[0], _command())
+
+    def _write_down(self, hub: Process) -> None:
+        """Writes the pid file, without which the next command would not know of the hub.
+
+        Raises:
+            HubError: it can't be written.
+        """
+        try:
+            write_pid_file(self.layout.hub_pid, hub)
+        except OSError as error:
+            if is_full(error):
+                raise no_space("The hub was not started", self.layout.runtime) from None
+            raise HubError(f"{self.layout.hub_pid} can't be written: {error.strerror}") from None
 
     def check(self, hub: int | None) -> None:
         """Refuses what a start would refuse, before a hub that runs is stopped for it.

@@ -15,6 +15,7 @@ from hubctl import checksum, condapackages, installerfile
 from hubctl import layout as places
 from hubctl.condapackages import SUBDIRS, SUFFIXES, Package
 from hubctl.errors import HubError
+from hubctl.fulldisk import is_full, no_space
 
 INDEXER = Path(__file__).with_name("index_channel.py")
 """A program for base's Python: it needs py-rattler."""
@@ -61,7 +62,10 @@ def add(source: Path, channel: Path) -> Added:
             carried = source if source.is_dir() else Path(staging)
             added = _merge(packages, condapackages.locks_of(carried), channel)
     except OSError as error:
-        raise HubError(f"{channel} can't be written: {error.strerror or error}", "run this as root") from None
+        if is_full(error):
+            raise no_space(f"{source} was not added", channel) from None
+        do = "run this as root" if isinstance(error, PermissionError) else ""
+        raise HubError(f"{channel} can't be written: {error.strerror or error}", do) from None
     return added
 
 

@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 
 from hubctl import settings, wholefile, yamledit, yamlfile
 from hubctl.errors import HubError
+from hubctl.fulldisk import is_full, no_space
 from hubctl.settings import Settings
 from hubctl.settings_errors import dotted, unknown_key
 from hubctl.yamlfile import KeyPath
@@ -247,7 +248,10 @@ def _write(path: Path, text: str) -> None:
     try:
         wholefile.rewrite(path, text)
     except OSError as error:
-        raise HubError(f"{path} can't be written: {error.strerror}", "run this as its owner: root") from None
+        if is_full(error):
+            raise no_space(f"{path} is as it was", path.resolve().parent) from None
+        do = "run this as its owner: root" if isinstance(error, PermissionError) else ""
+        raise HubError(f"{path} can't be written: {error.strerror}", do) from None
 
 
 @contextmanager

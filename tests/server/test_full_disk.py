@@ -1,0 +1,57 @@
+"""Commands of an administrator whose disk is full: each says so, and where; nobody is told to become root."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import ServerRoot
+from spawn_support import fill, small_disk, small_run
+
+from tests.waiting import wait_for
+
+
+def told(what: str, folder: Path) -> str:
+    return (
+        f"hubctl: {what}: no space left in {folder}: make room there (`df {folder}`), then run the same command again\n"
+    )
+
+
+@pytest.mark.parametrize("command", [["config", "set", "named_servers", "3"], ["admin", "add", "eve"]])
+def test_settings_that_there_is_no_space_for_are_as_they_were(server_root: ServerRoot, command: list[str]) -> None:
+    before, folder = server_root.settings.read_text(), server_root.settings.parent
+    with small_disk(folder) as filler:
+        server_root.settings.write_text(before)
+        for path in (folder, server_root.settings):
+            shutil.chown(path, server_root.user.uid, server_root.user.gid)
+        fill(filler)
+        done = server_root.hubctl(*command)
+        assert server_root.settings.read_text() == before
+    assert (done.returncode, done.stderr) == (1, told(f"{server_root.settings} is as it was", folder))
+
+
+def hubs(root: ServerRoot) -> list[str]:
+    """Process numbers of JupyterHubs of this root, found without the pid file."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            ours = f"HUBFORGE_ROOT={root.path}".encode() in (entry / "environ").read_bytes().split(b"\0")
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if ours and b"jupyterhub" in words:
+            found.append(entry.name)
+    return found
+
+
+def test_a_hub_that_can_not_be_written_down_does_not_go_on(server_root: ServerRoot) -> None:
+    with small_run(server_root.path) as filler:
+        runtime = filler.with_name("jupyterhub")
+        runtime.mkdir()
+        os.chown(runtime, server_root.user.uid, server_root.user.gid)
+        fill(filler)
+        done = server_root.hubctl("start")
+        left = hubs(server_root)
+        wait_for("the end of such a hub", lambda: hubs(server_root) == [])
+    assert (done.returncode, done.stderr) == (1, told("The hub was not started", runtime))
+    assert left == []

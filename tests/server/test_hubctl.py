@@ -115,7 +115,7 @@ def test_status_shows_processes_servers_and_versions(hub: ServerRoot, analyst: r
 def test_status_for_people_has_no_colours_in_a_pipe(hub: ServerRoot) -> None:
     done = hub.hubctl("status")
     assert done.returncode == 0
-    assert re.search(r"^hub: runs \(process \d+\)$", done.stdout, re.M)
+    assert re.search(r"^hub: runs \(process \d+\) since \d{4}-\d\d-\d\d \d\d:\d\d$", done.stdout, re.M)
     assert "\x1b" not in done.stdout
 
 

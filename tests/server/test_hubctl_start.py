@@ -120,6 +120,22 @@ def test_wrong_settings_are_told_before_anything_starts(server_root: ServerRoot)
     assert not server_root.log.exists()
 
 
+def test_broken_settings_keep_nobody_from_learning_whether_the_hub_runs(server_root: ServerRoot) -> None:
+    valid = server_root.settings.read_text()
+    server_root.settings.write_text("auth: [\n")
+    done = server_root.hubctl("status")
+    assert (done.returncode, done.stdout) == (1, "hub: does not run\nproxy: does not run\n")
+    server_root.settings.write_text(valid)
+    assert server_root.hubctl("start").returncode == 0
+    found = status(server_root)
+    server_root.settings.write_text("auth: [\n")
+    done = server_root.hubctl("status")
+    assert done.returncode == 1
+    for name, pid in (("hub", found["hub_pid"]), ("proxy", found["proxy_pid"])):
+        assert f"{name}: runs (process {pid}) since " in done.stdout
+    assert done.stderr.startswith(f"hubctl: {server_root.settings}")
+
+
 @pytest.mark.parametrize("killed", [False, True], ids=["a hub that runs", "the proxy of a killed hub"])
 def test_broken_settings_keep_nothing_running(server_root: ServerRoot, killed: bool) -> None:
     assert server_root.hubctl("start").returncode == 0

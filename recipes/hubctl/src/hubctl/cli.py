@@ -40,6 +40,7 @@ from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.metrics import metrics
 from hubctl.oldsite.command import migrate
+from hubctl.processes import Process
 from hubctl.reload import reload
 from hubctl.rollback import rollback
 from hubctl.settings_sections import Auth, Spawner
@@ -222,10 +223,19 @@ def restart() -> None:
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show hub, proxy, users' servers, certificate, tickets, disk, versions. Exits with 3 when the hub does not run.
 
+    With settings that are not valid it says whether the hub runs, and what is wrong with them.
+
     Example: hubctl status --json
     """
     layout = Layout.current()
-    found = hub_status.gather(hub_settings.load(layout.settings), layout)
+    try:
+        settings = hub_settings.load(layout.settings)
+    except HubError:
+        if not as_json:
+            proxy = daemon.proxy_process(layout)
+            _print_rows(_process_rows(hub_status.hub_pid(layout), proxy.pid if proxy else None))
+        raise
+    found = hub_status.gather(settings, layout)
     if as_json:
         print(json.dumps(dataclasses.asdict(found), indent=2))
     else:
@@ -242,8 +252,7 @@ def _ticket_words(tickets: list[Ticket]) -> str:
 def _print_status(found: hub_status.Status) -> None:
     days = found.certificate_days
     rows = [
-        ("hub", f"runs (process {found.hub_pid})" if found.hub_pid else "does not run"),
-        ("proxy", f"runs (process {found.proxy_pid})" if found.proxy_pid else "does not run"),
+        *_process_rows(found.hub_pid, found.proxy_pid),
         ("address", f"{found.url} {'answers' if found.answers else 'does not answer'}"),
         ("servers", "can't be asked" if found.servers is None else str(len(found.servers))),
         ("certificate", "is not there" if days is None else certificate.words(days)),
@@ -257,13 +266,27 @@ def _print_status(found: hub_status.Status) -> None:
         (entry.user, entry.name or "-", "ready" if entry.ready else "starting", entry.last_activity or "-")
         for entry in found.servers or []
     ]
+    _print_rows(rows)
     if not sys.stdout.isatty():
-        print("\n".join(f"{name}: {value}" for name, value in rows))
         print("".join("server: {} {} {} {}\n".format(*row) for row in servers), end="")
-        return
-    tables.show((), rows)
-    if servers:
+    elif servers:
         tables.show(("user", "server", "state", "last activity"), servers)
+
+
+def _process_rows(hub: int | None, proxy: int | None) -> list[tuple[str, str]]:
+    """Whether they run, and since when."""
+    found = [(name, Process.of(pid) if pid else None) for name, pid in (("hub", hub), ("proxy", proxy))]
+    return [
+        (name, f"runs (process {process.pid}) since {process.since:%Y-%m-%d %H:%M}" if process else "does not run")
+        for name, process in found
+    ]
+
+
+def _print_rows(rows: list[tuple[str, str]]) -> None:
+    if sys.stdout.isatty():
+        tables.show((), rows)
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in rows))
 
 
 @app.command()

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from hubctl import wholefile
@@ -52,6 +53,13 @@ class Process:
     def words(self) -> list[str]:
         """Its command line; empty when it has ended, or is another user's."""
         return _strings(self.pid, "cmdline")
+
+    @property
+    def since(self) -> datetime:
+        """When it started, as the clock says now (proc(5): `btime` in `stat`)."""
+        rows = [line.split() for line in (PROC / "stat").read_text().splitlines()]
+        booted = next(int(row[1]) for row in rows if row[0] == "btime")
+        return datetime.fromtimestamp(booted + self.started / os.sysconf("SC_CLK_TCK")).astimezone()
 
     @property
     def alive(self) -> bool:

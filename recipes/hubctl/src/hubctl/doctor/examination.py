@@ -18,11 +18,13 @@ class Check:
     Attributes:
         look: gives one finding or more; a ``HubError`` that it raises is a fault.
         needed: whether the settings make use of the subject at all.
+        always: it has nothing to do with the settings, and is looked at where they are not valid, too.
     """
 
     name: str
     look: Callable[[Settings, Layout], Iterator[Finding]]
     needed: Callable[[Settings], bool] = lambda _: True
+    always: bool = False
 
 
 def _by_kerberos(settings: Settings) -> bool:
@@ -33,14 +35,14 @@ CHECKS = (
     Check("processes", leftovers.check),
     Check("service", running.service),
     Check("answer", running.answers),
-    Check("python", files.python),
-    Check("database", files.database),
+    Check("python", files.python, always=True),
+    Check("database", files.database, always=True),
     Check("certificate", host.certificate),
     Check("disk", machine.disk),
-    Check("permissions", machine.permissions),
-    Check("selinux", machine.selinux),
-    Check("installation", installation.check),
-    Check("glibc", machine.glibc),
+    Check("permissions", machine.permissions, always=True),
+    Check("selinux", machine.selinux, always=True),
+    Check("installation", installation.check, always=True),
+    Check("glibc", machine.glibc, always=True),
     Check("docker", host.docker, lambda settings: settings.spawner == "docker"),
     Check("images", host.image_fit, lambda settings: settings.spawner == "docker"),
     Check("pam", host.pam, lambda settings: settings.auth != "shared-password"),
@@ -54,16 +56,18 @@ CHECKS = (
 
 
 def examine(layout: Layout) -> Iterator[tuple[str, Finding]]:
-    """Names of checks, and what they find. Without valid settings it is not known what else to look at."""
+    """Names of checks, and what they find. Without valid settings it is not known what most have to look at."""
     try:
         settings = hub_settings.load(layout.settings)
     except HubError as error:
         yield "settings", fault(error.what, error.do or "mend these lines, then run this again for all the rest")
-        return
-    yield "settings", ok(f"{layout.settings} is in order")
+        settings, checks = Settings(), [check for check in CHECKS if check.always]
+    else:
+        yield "settings", ok(f"{layout.settings} is in order")
+        checks = [check for check in CHECKS if check.needed(settings)]
     told: set[Finding] = set()
-    for check in CHECKS:
-        for finding in _findings(check, settings, layout) if check.needed(settings) else ():
+    for check in checks:
+        for finding in _findings(check, settings, layout):
             if finding not in told:  # several checks may stumble over one thing
                 yield check.name, finding
             told.add(finding)

@@ -73,6 +73,22 @@ def test_what_comes_is_followed(root: ServerRoot, engine: docker.APIClient, imag
             assert process.wait(timeout=60) == 0
 
 
+def test_reader_who_has_seen_enough_ends_it_without_a_word(
+    root: ServerRoot, engine: docker.APIClient, image: str
+) -> None:
+    with container(engine, image, "alice", "seq 100000") as made:
+        engine.wait(made)
+        command = [sys.executable, "-B", "-m", "hubctl", "--root", str(root.path), "logs", "--user", "alice"]
+        with subprocess.Popen(
+            [*command, "-n", "100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+        ) as process:
+            assert process.stdout
+            assert process.stderr
+            assert process.stdout.readline() == "1\n"
+            process.stdout.close()
+            assert process.stderr.read() == ""
+
+
 def test_user_without_a_container_is_told(root: ServerRoot, engine: docker.APIClient) -> None:
     done = logs(root, "--user", "mallory")
     assert (done.returncode, done.stderr) == (

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -308,4 +309,5 @@ def logs(
     else:
         command = ["tail", f"--lines={lines}", *(["-F"] if follow else []), "--", str(daemon.log_path(layout))]
     sys.stdout.flush()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and whatever it becomes would, too
     os.execvp(command[0], command)

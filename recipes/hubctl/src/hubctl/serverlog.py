@@ -1,5 +1,6 @@
 """What a user's containers have printed."""
 
+import signal
 import sys
 import threading
 from typing import Any
@@ -23,6 +24,8 @@ def show(settings: Settings, user: str, follow: bool, lines: int) -> None:
         if not found:
             raise HubError(f"{user} has no container", "`hubctl user list` shows who has servers")
         several = len(found) > 1
+        # as `tail` ends: of several threads, each would tell of the closed pipe
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         tails = [
             threading.Thread(target=_print, args=(container, follow, lines, several), daemon=True)
             for container in found

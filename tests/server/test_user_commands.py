@@ -140,6 +140,12 @@ def test_user_whom_the_hub_does_not_know_is_told(hub: ServerRoot) -> None:
     assert done.stderr == "hubctl: The hub does not know a user mallory: `hubctl user list` shows whom it knows\n"
 
 
+def test_name_is_a_name_and_no_path_to_another_answer(hub: ServerRoot) -> None:
+    done = hub.hubctl("user", "stop", "../users")
+    assert done.returncode == 1
+    assert done.stderr == "hubctl: The hub does not know a user ../users: `hubctl user list` shows whom it knows\n"
+
+
 def test_hub_that_does_not_run_is_told_in_one_line(server_root: ServerRoot) -> None:
     for command in (["list"], ["stop", "alice"]):
         done = server_root.hubctl("user", *command)

@@ -70,7 +70,7 @@ def stop(settings: Settings, layout: Layout, user: str) -> list[Server]:
     """
     ended = _find(settings, layout, user).servers
     for server in ended:
-        path = f"/{quote(user)}/{f'servers/{quote(server.name)}' if server.name else 'server'}"
+        path = f"/{_part(user)}/{f'servers/{_part(server.name)}' if server.name else 'server'}"
         answer = _request("DELETE", settings, layout, path, timeout=END_SECONDS)
         if answer.status not in (202, 204):
             reason = (answer.body or {}).get("message", f"status {answer.status}")
@@ -89,18 +89,23 @@ def revoke_admin(settings: Settings, layout: Layout, user: str) -> None:
     Raises:
         HubError: the hub can't be asked, or refuses.
     """
-    answer = _request("PATCH", settings, layout, f"/{quote(user)}", {"admin": False})
+    answer = _request("PATCH", settings, layout, f"/{_part(user)}", {"admin": False})
     if answer.status not in (200, 404):
         raise HubError(f"The hub leaves {user} an administrator (status {answer.status})", "`hubctl logs` shows why")
 
 
 def _find(settings: Settings, layout: Layout, name: str) -> User:
-    answer = _request("GET", settings, layout, f"/{quote(name)}")
+    answer = _request("GET", settings, layout, f"/{_part(name)}")
     if answer.status == 404:
         raise HubError(f"The hub does not know a user {name}", "`hubctl user list` shows whom it knows")
     if answer.status != 200:
         raise HubError(f"The hub refuses to tell of {name} (status {answer.status})", "`hubctl logs` shows why")
     return _user(answer.body)
+
+
+def _part(name: str) -> str:
+    """A name as one part of an address: with the slash in it, another address would answer."""
+    return quote(name, safe="")
 
 
 def _user(entry: dict[str, Any]) -> User:

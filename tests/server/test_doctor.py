@@ -118,6 +118,24 @@ def test_docker_that_does_not_answer_is_a_fault(
     assert in_process(docker_root, "docker") == ["fault"]
 
 
+@pytest.mark.parametrize(("mode", "told"), [(0o666, 1), (0o662, 1), (0o660, 0)])
+def test_a_socket_of_docker_that_everybody_may_write_to_is_a_fault(
+    docker_root: ServerRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, told: int
+) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+        path.chmod(mode)
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        found = [finding for name, finding in examine(Layout(docker_root.path)) if name == "docker"]
+    everybody = [finding for finding in found if "everybody" in finding.found]
+    assert len(everybody) == told
+    for finding in everybody:
+        assert finding.state == "fault"
+        assert finding.found.startswith(f"{path} lets everybody on this host be root (mode {mode:04o})")
+        assert finding.mend.startswith(f"chmod o-rwx {path}")
+
+
 def test_docker_is_not_looked_at_where_it_is_not_used(
     server_root: ServerRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

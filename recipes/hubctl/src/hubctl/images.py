@@ -5,6 +5,7 @@ of any image, and writes it down by the image's id, which changes with its conte
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -72,6 +73,12 @@ def engine(timeout: int | None = 10) -> Iterator[Any]:
             f"Docker does not answer ({str(error).splitlines()[0]})",
             "start it, run this as one who may use it, or set `spawner: local` in hub.yaml",
         ) from None
+
+
+def socket() -> Path | None:
+    """What the engine is asked through; None where that is no file of this host."""
+    address = os.environ.get("DOCKER_HOST") or "unix:///run/docker.sock"
+    return Path(address.removeprefix("unix://")) if address.startswith("unix://") else None
 
 
 def load(client: Any, content: Iterator[bytes], source: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Checks of what the hub needs from the host, however users log in."""
 
 import grp
+import stat
 from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib.metadata import version
@@ -19,7 +20,13 @@ def certificate(settings: Settings, layout: Layout) -> Iterator[Finding]:
 
 
 def docker(_settings: Settings, _layout: Layout) -> Iterator[Finding]:
-    """Whether the engine answers."""
+    """Whether the engine answers, and not to everybody."""
+    path = images.socket()
+    if path and path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & stat.S_IWOTH:
+        yield fault(
+            f"{path} lets everybody on this host be root (mode {mode:04o})",
+            f"chmod o-rwx {path}; where it is open again after a restart, `SocketMode=0660` belongs in docker.socket",
+        )
     with images.engine() as client:
         yield ok(f"Docker {client.version()['Version']} answers")
 

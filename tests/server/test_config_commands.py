@@ -230,16 +230,30 @@ def test_difference_to_the_defaults_is_shown(file: Path, config: Run) -> None:
     assert json.loads(config("diff", "--json"))[0] == {"key": "limits.memory", "default": "4g", "in force": "8g"}
 
 
-def test_lists_are_whole_in_the_table_of_a_terminal(server_root: ServerRoot) -> None:
-    assert server_root.hubctl("config", "set", "admin_users", "[alice, bold]").returncode == 0
+def diff_on_a_terminal(root: ServerRoot, columns: int) -> str:
     ours, theirs = pty.openpty()
-    command = server_root.user.wrap(sys.executable, "-B", "-m", "hubctl", "--root", server_root.path, "config", "diff")
-    done = subprocess.run(command, stdout=theirs, cwd="/", env=os.environ | {"TERM": "dumb", "COLUMNS": "200"})
+    command = root.user.wrap(sys.executable, "-B", "-m", "hubctl", "--root", root.path, "config", "diff")
+    done = subprocess.run(command, stdout=theirs, cwd="/", env=os.environ | {"TERM": "dumb", "COLUMNS": str(columns)})
     os.close(theirs)
     said = os.read(ours, 10000).decode()
     os.close(ours)
     assert done.returncode == 0
+    return said
+
+
+def test_lists_are_whole_in_the_table_of_a_terminal(server_root: ServerRoot) -> None:
+    assert server_root.hubctl("config", "set", "admin_users", "[alice, bold]").returncode == 0
+    said = diff_on_a_terminal(server_root, 200)
     assert re.search(r"^ *admin_users +\[\] +\[alice, bold\] *\r?$", said, re.MULTILINE), said
+
+
+def test_long_value_is_whole_in_the_table_of_a_narrow_terminal(server_root: ServerRoot) -> None:
+    key = "/etc/pki/tls/private/hub.example.org.department.key"
+    assert server_root.hubctl("config", "set", "tls.key", key).returncode == 0
+    lines = diff_on_a_terminal(server_root, 60).splitlines()
+    first = next(number for number, line in enumerate(lines) if "tls.key" in line)
+    column = lines[first].index("/etc/pki")
+    assert "".join(line[column:].strip() for line in lines[first:])[: len(key)] == key
 
 
 def test_one_setting_is_shown_for_people_and_for_programs(config: Run) -> None:

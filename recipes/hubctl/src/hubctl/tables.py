@@ -12,7 +12,9 @@ def show(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console  # a pipe, and the shell that completes a word, need not wait for it
     from rich.table import Table
 
-    table = Table(*heads, box=None, show_header=bool(heads))
+    table = Table(box=None, show_header=bool(heads))
+    for head in heads or [""] * max(map(len, rows), default=0):
+        table.add_column(head, overflow="fold")  # a path without its end is no path
     for row in rows:
         table.add_row(*row)
     Console(markup=False).print(table)  # a list such as [alice] is no style

@@ -89,6 +89,23 @@ def test_who_is_no_administrator_cant_be_removed(server_root: ServerRoot) -> Non
     )
 
 
+def test_those_who_are_no_administrators_yet_become_some_beside_one_who_is(hub: ServerRoot) -> None:
+    for names in (("eve", "bob"), ("carol", "eve")):
+        done = hub.hubctl("admin", "add", *names)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "eve is an administrator already.\n" in done.stdout
+        assert done.stdout.endswith("takes it up with `hubctl restart`.\n")
+    assert hub.hubctl("admin", "add", "eve", "bob").stdout.endswith("already.\n"), "nothing has changed"
+    assert hub.hubctl("admin", "list").stdout == "eve admin_users\nbob admin_users\ncarol admin_users\n"
+
+
+def test_a_mistake_in_one_name_changes_nothing_for_the_names_before_it(hub: ServerRoot) -> None:
+    for command in (("add", "bob", "no name"), ("remove", "eve", "mallory")):
+        done = hub.hubctl("admin", *command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert hub.hubctl("admin", "list").stdout == "eve admin_users\n"
+
+
 @pytest.mark.parametrize("command", [("list",), ("remove", "eve")], ids=["list", "remove"])
 def test_damaged_database_is_named_in_one_line(server_root: ServerRoot, command: tuple[str, ...]) -> None:
     assert server_root.hubctl("admin", "add", "eve").returncode == 0

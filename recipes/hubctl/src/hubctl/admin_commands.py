@@ -38,15 +38,20 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="For programs.
 
 @app.command()
 def add(names: Names) -> None:
-    """Give users the admin page, in `admin_users` of hub.yaml.
+    """Give users the admin page, in `admin_users` of hub.yaml; all of them, or nobody.
 
     Example: hubctl admin add alice
     """
     layout = Layout.current()
-    for name in names:
-        settings_edit.add(layout.settings, "admin_users", name)
-        print(f"{name} is an administrator.")
-    say_restart(layout)
+    there = load(layout.settings).admin_users
+    new = [name for name in dict.fromkeys(names) if name not in there]
+    settings_edit.with_values(layout.settings, {("admin_users",): [*there, *new]})  # a mistake in one comes first
+    for name in dict.fromkeys(names):
+        if name in new:
+            settings_edit.add(layout.settings, "admin_users", name)
+        print(f"{name} is an administrator{'' if name in new else ' already'}.")
+    if new:
+        say_restart(layout)
 
 
 @app.command()
@@ -58,21 +63,27 @@ def remove(names: Names) -> None:
     Example: hubctl admin remove alice
     """
     layout = Layout.current()
+    settings = load(layout.settings)
+    names = list(dict.fromkeys(names))
+    there = {admin.name: admin.by for admin in admins.find(settings, layout)}
     for name in names:
-        settings = load(layout.settings)
-        there = {admin.name: admin.by for admin in admins.find(settings, layout)}
-        if name not in there:
-            raise HubError(f"{name} is no administrator", "`hubctl admin list` shows them")
-        if there[name].startswith("group "):
-            raise HubError(
-                f"{name} is an administrator by the {there[name]}",
-                f"`gpasswd -d {name} {there[name].removeprefix('group ')}` takes the user out of it",
-            )
+        _check_removable(name, there.get(name))
+    for name in names:
         if name in settings.admin_users:
-            settings = settings_edit.remove(layout.settings, "admin_users", name)
+            settings_edit.remove(layout.settings, "admin_users", name)
         if daemon.running(layout) or (systemd.runs_the_hub(layout) and systemd.main_process()):
             users.revoke_admin(settings, layout, name)
         else:
             admins.forget(layout, name)
         print(f"{name} is no administrator any more.")
     say_restart(layout)
+
+
+def _check_removable(name: str, by: str | None) -> None:
+    if by is None:
+        raise HubError(f"{name} is no administrator", "`hubctl admin list` shows them")
+    if by.startswith("group "):
+        raise HubError(
+            f"{name} is an administrator by the {by}",
+            f"`gpasswd -d {name} {by.removeprefix('group ')}` takes the user out of it",
+        )

@@ -184,8 +184,9 @@ def test_a_change_of_the_installation_that_was_interrupted_is_told(
         return told
 
     monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path)
-    (tmp_path / ".hubforge/upgrade").mkdir(parents=True)
     assert found().state == "ok"
+    (tmp_path / ".hubforge/upgrade").mkdir(parents=True)
+    assert (found().state, f"rm -r {tmp_path}/.hubforge/upgrade" in found().mend) == ("warning", True)
     for name, command in (("installing", "hub-installer.sh"), ("rollback", "hubctl rollback")):
         (tmp_path / ".hubforge" / name).write_text("{}")
         assert (found().state, command in found().mend) == ("fault", True)

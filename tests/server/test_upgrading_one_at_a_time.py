@@ -3,6 +3,7 @@
 import fcntl
 import multiprocessing
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -86,6 +87,27 @@ def test_an_upgrade_while_another_one_prepares_itself_is_refused_and_takes_nothi
         with pytest.raises(HubError, match=f"process {pid} is changing"):
             upgrade._prepare(Layout(installation), Plan("2026.12", [], set()), restart=False)
         assert content(installation) == before
+
+
+@pytest.mark.parametrize("step", ["upgrading.lifeboat._link", "upgrading.database.content_to_disk", "upgrade._before"])
+def test_an_upgrade_that_is_interrupted_before_it_begins_takes_away_what_it_has_prepared(
+    installation: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    layout = Layout(installation)
+    layout.state.mkdir(parents=True)
+    sqlite3.connect(layout.database).close()
+    (installation / "conda-meta").mkdir()
+    (installation / "conda-meta/demo-1-0.json").write_text('{"files": ["bin/demo"]}')
+    before = content(installation)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"hubctl.{step}", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        upgrade._prepare(layout, Plan("2026.12", [], set()), restart=False)
+    assert content(installation) == before
+    assert not upgrade.folder().exists()
 
 
 def test_an_upgrade_after_which_another_one_has_begun_leaves_it_its_journal(installation: Path) -> None:

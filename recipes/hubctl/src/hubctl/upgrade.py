@@ -109,6 +109,11 @@ def folder() -> Path:
     return places.base_prefix() / ".hubforge" / "upgrade"
 
 
+def leftovers(layout: Layout) -> list[Path]:
+    """What is there of an upgrade that was ended before its journal was, or after it was gone."""
+    return [path for path in (folder(), *database.copies(layout.database)) if path.exists()]
+
+
 def under_way() -> Journal | None:
     """An upgrade that was interrupted.
 
@@ -260,17 +265,13 @@ def _prepare(layout: Layout, plan: Plan, restart: bool) -> None:
                 raise FailedError(
                     "an installer was interrupted here; `bash hub-installer.sh -u` finishes what it was at"
                 )
-            shutil.rmtree(folder(), ignore_errors=True)
-            folder().with_name("rollback").unlink(missing_ok=True)  # this is another way out of an interrupted one
-            lifeboat.launch(places.base_prefix(), folder())
-            if layout.database.is_file():
-                database.snapshot(layout.database, layout.database.with_name(database.NEW))
-            hub, base = _before(places.environment()), _before(places.base_prefix())
-            begun = Journal(
-                str(layout.root), plan.release, hub, base, wrong_files(), restart, coming=sorted(plan.coming)
-            )
-            os.sync()  # after a power cut the journal promises `finish`, the copy of conda, and the files before
-            begun.write(folder())
+            try:
+                _write_down(layout, plan, restart)
+            except BaseException:
+                if not (folder() / journal.NAME).exists():
+                    for path in leftovers(layout):
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                raise
     except FailedError as error:
         raise HubError(str(error)) from None
     except (OSError, sqlite3.Error) as error:
@@ -280,6 +281,19 @@ def _prepare(layout: Layout, plan: Plan, restart: bool) -> None:
         "Where hubctl does not start by then, these do the same:"
     )
     print(f"  {folder() / 'finish'}\n  {folder() / 'finish'} --back", flush=True)
+
+
+def _write_down(layout: Layout, plan: Plan, restart: bool) -> None:
+    shutil.rmtree(folder(), ignore_errors=True)
+    folder().with_name("rollback").unlink(missing_ok=True)  # this is another way out of an interrupted one
+    lifeboat.launch(places.base_prefix(), folder())
+    if layout.database.is_file():
+        database.snapshot(layout.database, layout.database.with_name(database.NEW))
+    hub, base = _before(places.environment()), _before(places.base_prefix())
+    coming = sorted(plan.coming)
+    begun = Journal(str(layout.root), plan.release, hub, base, wrong_files(), restart, coming=coming)
+    os.sync()  # after a power cut the journal promises `finish`, the copy of conda, and the files before
+    begun.write(folder())
 
 
 def _before(prefix: Path) -> Before:

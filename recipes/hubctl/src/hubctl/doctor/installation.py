@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 from hubctl import layout as places
-from hubctl.doctor.finding import Finding, fault, ok
+from hubctl import upgrade
+from hubctl.doctor.finding import Finding, fault, ok, warning
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.upgrading import journal
 from hubctl.upgrading.prefix import FailedError
 
 
-def check(_settings: Settings, _layout: Layout) -> Iterator[Finding]:
+def check(_settings: Settings, layout: Layout) -> Iterator[Finding]:
     """Looks for the notes that each of them keeps until it is done."""
     state = places.base_prefix() / ".hubforge"
     try:
@@ -29,6 +30,11 @@ def check(_settings: Settings, _layout: Layout) -> Iterator[Finding]:
         yield fault(
             "an installer has not come to its end",
             "the same `bash hub-installer.sh` goes on, unless it is at work now",
+        )
+    elif left := upgrade.leftovers(layout):
+        yield warning(
+            f"an upgrade that was ended before it began has left {', '.join(map(str, left))}",
+            f"unless one is at work now: rm -r {' '.join(map(str, left))}",
         )
     else:
         yield ok("no upgrade was interrupted")

@@ -14,6 +14,15 @@ NEW = f"{BEFORE}.new"
 """The copy that an upgrade works with, for as long as it is under way."""
 
 
+def copies(database: Path) -> list[Path]:
+    """What only an upgrade that is under way has beside the database: the copy, and a part of it."""
+    return [database.with_name(name) for name in (NEW, _partial(NEW))]
+
+
+def _partial(name: str) -> str:
+    return f"{name}.partial"
+
+
 def snapshot(database: Path, copy: Path) -> None:
     """Copies a database, whatever is written to it meanwhile (sqlite.org, Online Backup API); 0600.
 
@@ -22,7 +31,7 @@ def snapshot(database: Path, copy: Path) -> None:
     Raises:
         sqlite3.Error: it can't be copied.
     """
-    temporary = copy.with_name(f"{copy.name}.partial")
+    temporary = copy.with_name(_partial(copy.name))
     temporary.unlink(missing_ok=True)
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     # not mode=ro: what a killed hub was at has to be undone first

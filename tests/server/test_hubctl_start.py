@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from hub_support import (
     proxy_and_culler,
     status,
 )
-from hubctl.layout import hub_config
+from hubctl import daemon
+from hubctl.layout import Layout, hub_config
 
 from tests.waiting import is_running, wait_for
 
@@ -30,6 +32,46 @@ def test_a_hub_that_runs_is_not_started_twice_by_two_starts_at_once(server_root:
     said = [process.communicate(timeout=300)[0] for process in starts]
     assert [process.returncode for process in starts] == [0, 0]
     assert sum("runs already" in text for text in said) == 1
+
+
+def interrupted(root: ServerRoot, command: str, moment: Callable[[], object]) -> str:
+    """What hubctl says to ctrl-C at some moment."""
+    words = root.user.wrap(sys.executable, "-B", "-m", "hubctl", "--root", root.path, command)
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd="/") as process:
+        wait_for("the moment", moment)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    return said
+
+
+def test_a_start_that_is_interrupted_leaves_no_hub_behind(server_root: ServerRoot) -> None:
+    layout = Layout(server_root.path)
+    hubs = []
+
+    def starts() -> bool:
+        hubs.append(daemon.running(layout))
+        return hubs[-1] is not None
+
+    said = interrupted(server_root, "start", starts)
+    assert said == "hubctl: interrupted: the hub that was starting was ended\n"
+    assert hubs[-1]
+    assert not hubs[-1].alive
+    assert not layout.hub_pid.exists()
+    assert not daemon.leftovers(layout)
+
+
+def test_a_stop_that_is_interrupted_says_how_it_is_finished(server_root: ServerRoot) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    hub = daemon.running(Layout(server_root.path))
+    assert hub
+    hub.signal(signal.SIGSTOP)  # takes its time
+    asked = Path("/proc", str(hub.pid), "status")
+    said = interrupted(server_root, "stop", lambda: "ShdPnd:\t0000000000004000" in asked.read_text())
+    hub.signal(signal.SIGCONT)
+    assert said == "hubctl: interrupted: what was told to end may not have ended yet, `hubctl stop` finishes it\n"
+    server_root.hubctl("stop")
+    assert not hub.alive
 
 
 def test_stop_ends_hub_proxy_and_local_servers_and_nothing_else(

@@ -88,9 +88,12 @@ app.command()(verify.verify)
 
 
 def main() -> None:
-    """Runs the command line; a ``HubError`` becomes a message and exit code 1."""
+    """Runs the command line; a ``HubError`` becomes a message and exit code 1, ctrl-C one and 130."""
     try:
         app(prog_name="hubctl")
+    except SystemExit as ended:
+        _say_interrupted(ended)
+        raise
     except OSError as error:  # a full or read-only disk, or a file that a command only looks at
         do = ": run this as root" if isinstance(error, PermissionError) else ""
         print(f"hubctl: {error.filename or 'failed'}: {error.strerror or error}{do}", file=sys.stderr)
@@ -98,6 +101,14 @@ def main() -> None:
     except HubError as error:
         print(f"hubctl: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _say_interrupted(ended: SystemExit) -> None:
+    """What ctrl-C has left, where the command says it; Typer turns ctrl-C into an exit code without a word."""
+    cause = ended.__context__.__cause__ if ended.__context__ else None
+    if isinstance(cause, KeyboardInterrupt):
+        line = "\n" if sys.stderr.isatty() else ""  # the terminal has written ^C
+        print(f"{line}hubctl: interrupted{f': {cause}' if cause.args else ''}", file=sys.stderr)
 
 
 def _version(wanted: bool) -> None:
@@ -193,10 +204,14 @@ def stop() -> None:
     Example: hubctl stop
     """
     layout = Layout.current()
-    if systemd.stop(layout):
-        print("The hub was stopped by systemd.")
-        return
-    print("The hub was stopped." if daemon.stop(layout) else "The hub does not run.")
+    try:
+        if systemd.stop(layout):
+            print("The hub was stopped by systemd.")
+            return
+        print("The hub was stopped." if daemon.stop(layout) else "The hub does not run.")
+    except KeyboardInterrupt:
+        left = "what was told to end may not have ended yet, `hubctl stop` finishes it"
+        raise KeyboardInterrupt(left) from None
 
 
 @app.command()

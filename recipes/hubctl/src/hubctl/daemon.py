@@ -48,6 +48,7 @@ class Daemon:
 
         Raises:
             HubError: it runs already, its ports are taken, it ended, or it does not answer in time.
+            KeyboardInterrupt: ctrl-C; what had been started is ended.
         """
         with alone(self.layout):
             self._check_can_start()
@@ -64,13 +65,17 @@ class Daemon:
                     start_new_session=True,
                 )
             process = Process.of(child.pid)
-            if process:
-                try:
+            try:
+                if process:
                     self._write_down(process)
-                except HubError:
-                    end([process])
-                    raise
-            return self._wait_ready(child, process, _LastWords(self.layout.log, offset, writer))
+            except HubError:
+                self._give_up(process)
+                raise
+            try:
+                return self._wait_ready(child, process, _LastWords(self.layout.log, offset, writer))
+            except KeyboardInterrupt:
+                self._give_up(process)
+                raise KeyboardInterrupt("the hub that was starting was ended") from None
 
     def run(self) -> NoReturn:
         """Becomes the hub, in the foreground.
@@ -145,9 +150,12 @@ class Daemon:
             if listens(self.settings.internal_ports.hub) and api.healthy(self.settings, self.layout):
                 return process
             time.sleep(0.2)
+        self._give_up(process)
+        raise HubError(f"The hub did not answer in {api.READY_SECONDS} s and was ended. {last_words}")
+
+    def _give_up(self, process: Process | None) -> None:
         end([process, *descendants(process)] if process else [])
         self.layout.hub_pid.unlink(missing_ok=True)
-        raise HubError(f"The hub did not answer in {api.READY_SECONDS} s and was ended. {last_words}")
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,15 @@ def runs_beside(layout: Layout) -> Process | None:
 def _bring_up(verb: str, settings: Settings, layout: Layout) -> None:
     # who mends something, and tries again, is not to be refused for the starts before (StartLimitBurst= of the unit)
     subprocess.run(["systemctl", "reset-failed", UNIT], capture_output=True)
-    systemctl(verb)
+    try:
+        systemctl(verb)
+        _wait_ready(settings, layout)
+    except KeyboardInterrupt:
+        left = "systemd goes on with it, `hubctl status` shows how far it is, and `hubctl stop` ends the hub"
+        raise KeyboardInterrupt(left) from None
+
+
+def _wait_ready(settings: Settings, layout: Layout) -> None:
     deadline = time.monotonic() + api.READY_SECONDS
     while not api.healthy(settings, layout):
         if _has_ended():

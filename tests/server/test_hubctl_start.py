@@ -223,6 +223,24 @@ def by_hand(root: ServerRoot) -> list[str]:
     return root.user.wrap(sys.executable, "-B", "-m", "jupyterhub", "--config", hub_config())
 
 
+def test_the_log_of_an_earlier_hub_is_not_taken_for_that_of_one_that_was_started_as_jupyterhub(
+    server_root: ServerRoot, tmp_path: Path
+) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    assert server_root.hubctl("logs").stderr == ""
+    server_root.hubctl("stop")
+    variables = {**os.environ, "HUBFORGE_ROOT": str(server_root.path)}
+    log = tmp_path / "nohup.log"
+    with log.open("w") as file, subprocess.Popen(by_hand(server_root), stderr=file, cwd="/", env=variables) as process:
+        wait_for("an answer", lambda: status(server_root)["answers"])
+        told = server_root.hubctl("logs", "-n", "1")
+        server_root.hubctl("stop")
+    assert told.stdout
+    assert told.stderr == (
+        f"hubctl: The hub that runs (process {process.pid}) writes to {log}; what follows is of hubs before it\n"
+    )
+
+
 def test_a_hub_that_was_started_as_jupyterhub_is_known_and_ended_as_any_other(server_root: ServerRoot) -> None:
     elsewhere = {"env": {**os.environ, "HUBFORGE_ROOT": str(server_root.path)}, "cwd": "/", "text": True}
     command = by_hand(server_root)

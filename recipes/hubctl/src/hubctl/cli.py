@@ -22,6 +22,7 @@ from hubctl import (
     config_commands,
     daemon,
     image_commands,
+    logfile,
     onestep,
     revisions,
     serverlog,
@@ -319,6 +320,9 @@ def logs(
     if user is not None:
         serverlog.show(hub_settings.load(layout.settings), user, follow, lines)
         return
+    if (pid := hub_status.hub_pid(layout)) and (elsewhere := logfile.of_its_own(pid)):
+        what = f"The hub that runs (process {pid}) writes to {elsewhere}"
+        print(f"hubctl: {what}; what follows is of hubs before it", file=sys.stderr)
     if systemd.runs_the_hub(layout):
         command = systemd.journal(follow, lines)
     else:

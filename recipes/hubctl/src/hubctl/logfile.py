@@ -34,6 +34,18 @@ def start_writer(path: Path) -> subprocess.Popen[bytes]:
     )
 
 
+def of_its_own(pid: int) -> str | None:
+    """The file, or terminal, that a hub logs to which somebody has started by hand.
+
+    None where its log or a journal has it, and for whoever may not look.
+    """
+    try:
+        target = str(Path(f"/proc/{pid}/fd/2").readlink())  # what Python's logging writes to
+    except OSError:
+        return None
+    return target if target.startswith("/") else None
+
+
 class LogFile:
     """A file that may be put aside at any time, by logrotate or by us: the next line begins the new one."""
 

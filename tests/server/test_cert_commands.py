@@ -160,7 +160,7 @@ def wrong_pairs(site: Site) -> Iterator[tuple[Files, str]]:
     leaf, middle, root = site.good_chain
     weak = rsa.generate_private_key(65537, 1024)
     yield site.files(key=ec.generate_private_key(ec.SECP256R1())), "site.key does not belong to"
-    yield site.files([site.leaf(days=-3.5), middle, root]), "expired 4 days ago"
+    yield site.files([site.leaf(days=-3.5), middle, root]), "expired 3 days ago"
     yield site.files([leaf, root, middle]), "is not signed by Site Root, which stands after it"
     yield site.files([root, middle, leaf]), "Site Root is not signed by Site Servers"
     yield site.files(encryption=BestAvailableEncryption(b"x")), "site.key is encrypted"

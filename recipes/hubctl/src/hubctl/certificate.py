@@ -46,10 +46,10 @@ def der(path: Path) -> bytes:
 
 
 def days_left(certificate: x509.Certificate) -> int:
-    """Whole days until it expires; negative when it has."""
+    """Whole days until it expires; when it has, less than a day ago is -1, less than two days -2."""
     return (certificate.not_valid_after_utc - datetime.now(UTC)).days
 
 
 def words(days: int) -> str:
     """What is left of a certificate, for people."""
-    return f"{days} days left" if days >= 0 else f"expired {-days} days ago"
+    return f"{days} days left" if days >= 0 else f"expired {-days - 1} days ago"

@@ -75,7 +75,7 @@ def _dates(files: Files, chain: list[x509.Certificate]) -> Iterator[Finding]:
         what = str(files.cert) if number == 0 else f"{_name(entry.subject)} in {files.cert}"
         days = certificate.days_left(entry)
         if days < 0:
-            yield fault(f"{what} expired {-days} days ago", _MEND)
+            yield fault(f"{what} expired {-days - 1} days ago", _MEND)
         elif entry.not_valid_before_utc > now:
             yield fault(f"{what} is not valid before {entry.not_valid_before_utc:%Y-%m-%d %H:%M} UTC", _MEND)
         elif days < LAST_DAYS:

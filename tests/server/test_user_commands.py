@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,7 @@ import pytest
 import requests
 from conftest import ServerRoot
 from hub_support import log_in, password
-from hubctl import cli, tickets
+from hubctl import cli, daemon, tickets
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -169,6 +170,16 @@ def test_hub_that_does_not_run_is_told_in_one_line(server_root: ServerRoot) -> N
         assert done.returncode == 1
         assert done.stderr.startswith("hubctl: The hub does not answer")
         assert done.stderr.count("\n") == 1
+
+
+def test_hub_that_has_died_before_its_proxy_does_not_answer(hub: ServerRoot) -> None:
+    found = daemon.running(Layout(hub.path))
+    assert found
+    found.signal(signal.SIGKILL)
+    wait_for("the hub's end", lambda: not found.alive)
+    done = hub.hubctl("user", "list")
+    said = "hubctl: The hub does not answer (its proxy does: status 503): `hubctl status` shows whether it runs\n"
+    assert (done.returncode, done.stderr) == (1, said)
 
 
 @pytest.fixture

@@ -122,7 +122,10 @@ def _request(
 ) -> api.Answer:
     token = tokens.read_or_make(layout.hubctl_token)
     try:
-        return api.request(method, settings, layout, f"/hub/api/users{path}", token, body, timeout)
+        answer = api.request(method, settings, layout, f"/hub/api/users{path}", token, body, timeout)
+        if answer.status == 503:
+            raise ConnectionError("its proxy does: status 503")
+        return answer
     except OSError as error:
         raise HubError(f"The hub does not answer ({error})", "`hubctl status` shows whether it runs") from None
     except api.NotOurHubError as error:

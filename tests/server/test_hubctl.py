@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -233,6 +235,15 @@ def test_whoever_may_not_look_reads_one_line(server_root: ServerRoot) -> None:
         assert done.returncode == 1, command
         assert done.stderr.count("\n") == 1, done.stderr
         assert "Permission denied: run this as root" in done.stderr
+
+
+def test_a_mistake_is_a_plain_line_in_a_file_though_the_rest_is_on_a_terminal(server_root: ServerRoot) -> None:
+    ours, theirs = pty.openpty()
+    command = server_root.user.wrap(sys.executable, "-B", "-m", "hubctl", "no-such-command")
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, cwd="/")
+    os.close(theirs)
+    os.close(ours)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, "Error: No such command 'no-such-command'.")
 
 
 CTRL_C = """

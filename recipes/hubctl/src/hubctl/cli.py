@@ -63,7 +63,7 @@ def _app(text: str) -> typer.Typer:
     return typer.Typer(
         help=text,
         no_args_is_help=True,
-        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
         pretty_exceptions_enable=False,
     )
 

@@ -14,8 +14,7 @@ import pytest
 from forge.installer.assemble import FOLDER, HEADER
 from tests.russian import LOCALES, RUSSIAN, messages
 from tests.unit import installer_stub as stub
-from tests.unit.installer_stub import SHELLS, run
-from tests.unit.test_installer_places import mounted
+from tests.unit.installer_stub import SHELLS, mounted, run
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit import installer_stub as stub
-from tests.unit.installer_stub import SHELLS, run
-from tests.unit.test_installer_places import fakes
+from tests.unit.installer_stub import SHELLS, fakes, run
 from tests.waiting import wait_for
 
 

@@ -30,7 +30,7 @@ def server(older: Path, published: Path) -> Iterator[Container]:
 def test_what_a_power_cut_amid_an_upgrade_has_taken_out_of_packages_is_there_when_it_has_gone_on(
     server: Container,
 ) -> None:
-    kill_at(server, "the last record is there", f"exec {HUBCTL} upgrade --yes --to {BUILT}")
+    kill_at(server, "base has begun", f"exec {HUBCTL} upgrade --yes --to {BUILT}")
     emptied = server.shell(
         EMPTIED.format(f"{PREFIX}/pkgs/hubctl-{BUILT}-*/lib/python3.*/site-packages/hubctl/tables.py")
     )

@@ -23,6 +23,8 @@ from kill_support import killed
 from power_support import Power
 from upgrading_support import BASE, HUB, content, make_database, numbers
 
+pytest_plugins = ["upgrading_support"]
+
 
 def test_the_journal_says_how_far_it_has_come(tmp_path: Path) -> None:
     assert journal.read(tmp_path) is None

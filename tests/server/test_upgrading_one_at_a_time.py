@@ -14,7 +14,6 @@ import pytest
 from hubctl import rollback, upgrade
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.revisions import Revision
 from hubctl.upgrade import Plan
 from hubctl.upgrading import course, prefix
 from hubctl.upgrading.journal import Journal
@@ -22,6 +21,8 @@ from hubctl.upgrading.lock import alone
 from upgrading_support import BASE, HUB, content, make_database
 
 from tests.waiting import wait_for
+
+pytest_plugins = ["upgrading_support"]
 
 
 def hold(path: Path, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
@@ -57,18 +58,6 @@ def test_the_second_change_at_a_time_is_refused_with_the_first_ones_process(tmp_
     with alone(tmp_path / "lock"):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
     assert not (tmp_path / "lock").exists()
-
-
-@pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A prefix whose hub's environment has had two revisions; it has no conda, and nothing here comes so far."""
-    environment = tmp_path / "prefix/envs/jupyterhubenv"
-    environment.mkdir(parents=True)
-    (tmp_path / "prefix/.hubforge").mkdir()
-    monkeypatch.setattr("hubctl.layout.environment", lambda: environment)
-    found = [Revision(0, "", "2026.10", 1, 0, 0), Revision(1, "", "2026.11", 1, 0, 0)]
-    monkeypatch.setattr("hubctl.rollback.read", lambda _: found)
-    return tmp_path / "prefix"
 
 
 def test_a_rollback_while_somebody_changes_the_installation_is_refused_with_their_process(installation: Path) -> None:

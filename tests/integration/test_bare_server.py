@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from forge.paths import ROOT
+from post_install.host import PREFIX_FILE
 from post_install.record import HOST_RECORD
 from post_install.steps import STEPS, s20_folders, s30_shared, s40_tls, s50_settings, s60_prefix, s70_secrets, s80_pam
 from tests.containers import Container
@@ -125,7 +126,7 @@ def test_a_shared_password_is_roots_alone(bare: Container) -> None:
 def test_no_place_of_the_host_steps_is_left_out_above() -> None:
     folders = [folder.path for folder in (*s20_folders.FOLDERS, s30_shared.NEW)]
     secrets = [secret.path for secret in s70_secrets.SECRETS]
-    files = [s40_tls.KEY, s40_tls.CERTIFICATE, s50_settings.PATH, s80_pam.PATH, HOST_RECORD]
+    files = [s40_tls.KEY, s40_tls.CERTIFICATE, s50_settings.PATH, s80_pam.PATH, HOST_RECORD, PREFIX_FILE]
     assert {*folders, *secrets, *files, f"{ENVIRONMENT}/{s60_prefix.NAME}"} == MODES.keys() | TRIAL_MODES.keys()
 
 

@@ -128,7 +128,8 @@ def sssd(server: Container, request: pytest.FixtureRequest) -> Iterator[str]:
     # in the foreground: it ends with whoever started it
     kcm = ("/usr/libexec/sssd/sssd_kcm", "--uid=0", "--gid=0", "--logger=files")
     subprocess.run(["docker", "exec", "--detach", server.id, *kcm], check=True)
-    wait_until(server, f"test -S {KCM_SOCKET}; getent -s sss passwd {USER}")
+    answers = f"import socket; socket.socket(socket.AF_UNIX).connect('{KCM_SOCKET}')"
+    wait_until(server, f'{ENVIRONMENT}/bin/python -B -c "{answers}"; getent -s sss passwd {USER}')
     server.shell(": > /var/log/krb5kdc.log")
     yield request.param
     server.shell("kill $(cat /run/sssd.pid)")

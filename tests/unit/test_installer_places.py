@@ -1,7 +1,6 @@
 """Where the installer runs, and where it refuses to: file systems, mounts, locks, an odd environment."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -398,7 +397,6 @@ def test_on_standard_input_it_says_which_shells_run_it(installer: Path, tmp_path
     assert "Run it as a file with sh, dash, bash, zsh or busybox sh" in done.stderr
 
 
-@pytest.mark.skipif(not shutil.which("zsh"), reason="there is no zsh")
 def test_zsh_hands_it_to_sh(installer: Path, tmp_path: Path) -> None:
     copy = tmp_path / "hub installer.sh"
     copy.write_bytes(installer.read_bytes())

@@ -1,14 +1,17 @@
 """A hub of the old shape: JupyterHub 1.x, set up by hand."""
 
 import hashlib
+import shutil
 import sqlite3
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import ServerRoot, self_signed
+import pytest
+from conftest import ServerRoot, make_server_root, self_signed
 from hub_support import ROOT_USER
 from hubctl.layout import Layout
 from hubctl.oldsite import oldhub, plan
@@ -152,3 +155,14 @@ class Pair:
 
     def persons(self) -> str:
         return "\n".join(f"{person.line} {person.what}: {person.do}" for person in self.plan().persons)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """A server of ours that is set up, and an old hub beside it."""
+    path = Path(tempfile.mkdtemp(prefix="hubforge-test-", dir="/tmp"))
+    (path / "root").mkdir()
+    root = make_server_root(path / "root", ROOT_USER)
+    install(root)
+    yield Pair(root, make_old_hub(path / "old", root.port))
+    shutil.rmtree(path)

@@ -1,26 +1,12 @@
 """`hubctl migrate --json`: for programs, what is said to people."""
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from conftest import make_server_root
-from hub_support import ROOT_USER
-from oldsite_support import SECRETS, Pair, install, make_old_hub
+from oldsite_support import SECRETS, Pair
 
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    path = Path(tempfile.mkdtemp(prefix="hubforge-test-", dir="/tmp"))
-    (path / "root").mkdir()
-    root = make_server_root(path / "root", ROOT_USER)
-    install(root)
-    yield Pair(root, make_old_hub(path / "old", root.port))
-    shutil.rmtree(path)
+pytest_plugins = ["oldsite_support"]
 
 
 def told(pair: Pair, *arguments: str) -> dict[str, Any]:

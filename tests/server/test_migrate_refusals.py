@@ -4,29 +4,19 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from itertools import count
 from pathlib import Path
 
 import pytest
-from conftest import HubUser, make_server_root, self_signed
-from hub_support import ROOT_USER
+from conftest import HubUser, self_signed
 from hubctl import onestep, settings
 from hubctl.oldsite import apply, olddatabase, oldhub, plan
 from kill_support import killed
-from oldsite_support import SECRETS, SHIPPED, OldHub, Pair, install, make_old_hub
+from oldsite_support import SECRETS, SHIPPED, OldHub, Pair
 
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    path = Path(tempfile.mkdtemp(prefix="hubforge-test-", dir="/tmp"))
-    (path / "root").mkdir()
-    root = make_server_root(path / "root", ROOT_USER)
-    install(root)
-    yield Pair(root, make_old_hub(path / "old", root.port))
-    shutil.rmtree(path)
+pytest_plugins = ["oldsite_support"]
 
 
 def as_a_script(old: OldHub) -> subprocess.Popen[bytes]:

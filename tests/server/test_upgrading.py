@@ -170,7 +170,7 @@ def test_what_a_killed_conda_has_left_of_its_own_goes_and_other_files_stay(tmp_p
     for name in ("lib/idna/core.py.c~", "envs/other/core.py.c~"):  # another environment is another one's
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).touch()
-    prefix.Prefix(tmp_path, tmp_path, ())._sweep()
+    prefix.sweep(tmp_path)
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {".tmpnotconda", "envs/other/core.py.c~"}
 

@@ -22,7 +22,7 @@ from hubctl.revisions import Revision, conda, read, surroundings, with_packages
 from hubctl.upgrade import NO_RESTART, RESTART, embark, under_way
 from hubctl.upgrading import journal
 from hubctl.upgrading.lock import alone
-from hubctl.upgrading.prefix import FailedError, forget, half_records, note_wanted
+from hubctl.upgrading.prefix import FailedError, forget, half_records, note_wanted, sweep
 from hubctl.wholefile import write
 
 
@@ -190,6 +190,7 @@ def _go_back(plan: Begun, runs: bool, yes: bool, held: int) -> Begun:
     )
     if subprocess.run([*command, "--yes"], env=surroundings(), pass_fds=(held,)).returncode:
         raise _did_not()
+    sweep(places.environment())
     return plan
 
 

@@ -46,7 +46,7 @@ class Prefix:
             reason = "it has left it out, without a word"
         if reason:
             raise FailedError(f"conda did not bring {spec} into {self.folder}: {reason}")
-        self._sweep()
+        sweep(self.folder)
         note_wanted(self.program[0], self.folder, spec.replace("==", " "), self._surroundings(), self.held)
 
     def go_back(self, revision: int, packages: list[str], wanted: str) -> None:
@@ -61,30 +61,12 @@ class Prefix:
             # The packages lie in the cache; where somebody has cleared it, the channel may have them.
             if self._refusal(*back, "--offline") and (reason := self._refusal(*back)):
                 raise FailedError(f"conda did not bring {self.folder} back to its revision {revision}: {reason}")
-        self._sweep()
+        sweep(self.folder)
         note_wanted(self.program[0], self.folder, wanted, self._surroundings(), self.held)
 
     def packages(self) -> list[str]:
         """``name-version-build`` of each package that is there."""
         return sorted(path.stem for path in (self.folder / "conda-meta").glob("*.json"))
-
-    def _sweep(self) -> None:
-        """What killed runs of conda have left: its folder, files that it was about to remove, lists of what was to be
-        compiled, and scripts that do it.
-        """
-        shutil.rmtree(self.folder / ".condatmp", ignore_errors=True)
-        for folder, folders, files in os.walk(self.folder):
-            if Path(folder) == self.folder:
-                folders[:] = [name for name in folders if name not in ("pkgs", "envs")]
-            for name in files:
-                if name.endswith(TO_BE_REMOVED):
-                    Path(folder, name).unlink()
-        for path in self.folder.glob(".tmp????????"):
-            if not path.is_file():
-                continue
-            text = path.read_text(errors="replace").rstrip()
-            if text.endswith(".py") or "-m compileall" in text or not text:
-                path.unlink()
 
     def _was_killed(self) -> bool:
         """Whether conda was ended while it changed this: it removes what it keeps there when it is done."""
@@ -133,6 +115,25 @@ def forget(folder: Path, records: Iterable[Path], metapackage: str = "") -> None
             for path in folder.glob(f"conda-meta/{metapackage}-[0-9]*.json") if metapackage else ():
                 path.unlink()
             record.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what killed runs of conda have left in an environment: its folder, files that it was about to remove,
+    lists of what was to be compiled, and scripts that do it.
+    """
+    shutil.rmtree(folder / ".condatmp", ignore_errors=True)
+    for place, folders, files in os.walk(folder):
+        if Path(place) == folder:
+            folders[:] = [name for name in folders if name not in ("pkgs", "envs")]
+        for name in files:
+            if name.endswith(TO_BE_REMOVED):
+                Path(place, name).unlink()
+    for path in folder.glob(".tmp????????"):
+        if not path.is_file():
+            continue
+        text = path.read_text(errors="replace").rstrip()
+        if text.endswith(".py") or "-m compileall" in text or not text:
+            path.unlink()
 
 
 NOTE = """\

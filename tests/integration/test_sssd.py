@@ -125,20 +125,30 @@ def sssd(server: Container, request: pytest.FixtureRequest) -> Iterator[str]:
     write(server, "/etc/sssd/sssd.conf", SSSD_CONF.format(template=request.param))
     server.shell("rm -rf /run/jupyterhub/tickets /tmp/krb5cc*; : > /var/log/jupyterhub/jupyterhub.log")
     server.shell(f"rm -f /var/lib/sss/db/* /var/lib/sss/secrets/* {KCM_SOCKET}; sssd --daemon --logger=files")
-    # in the foreground: it ends with whoever started it
-    kcm = ("/usr/libexec/sssd/sssd_kcm", "--uid=0", "--gid=0", "--logger=files")
-    subprocess.run(["docker", "exec", "--detach", server.id, *kcm], check=True)
-    answers = f"import socket; socket.socket(socket.AF_UNIX).connect('{KCM_SOCKET}')"
-    wait_until(server, f'{ENVIRONMENT}/bin/python -B -c "{answers}"; getent -s sss passwd {USER}')
-    server.shell(": > /var/log/krb5kdc.log")
-    yield request.param
-    server.shell("kill $(cat /run/sssd.pid)")
-    # the kernel would keep it after the container's end
-    server.shell(
-        f"setpriv --reuid={USER} --regid={USER} --clear-groups kdestroy -A -q -c KEYRING:persistent:$(id -u {USER})"
-    )
-    end_kcm(server)
-    wait_until(server, "! pgrep -r R,S,D -x sssd")
+    try:
+        wait_until(server, f"getent -s sss passwd {USER}")
+        start_kcm(server)
+        server.shell(": > /var/log/krb5kdc.log")
+        yield request.param
+    finally:
+        server.shell("kill $(cat /run/sssd.pid)")
+        end_kcm(server)
+        wait_until(server, "! pgrep -r R,S,D -x sssd")
+        # the kernel would keep it after the container's end
+        keyring = f"KEYRING:persistent:$(id -u {USER})"
+        server.shell(f"setpriv --reuid={USER} --regid={USER} --clear-groups kdestroy -A -q -c {keyring}")
+
+
+def start_kcm(server: Container) -> None:
+    """SSSD's ticket store, in the foreground, below a shell that stays.
+
+    It asks the kernel to end it with its parent (PR_SET_PDEATHSIG), and the one that ``docker exec`` gives a program
+    ends as soon as that runs.
+    """
+    kcm = "/usr/libexec/sssd/sssd_kcm --uid=0 --gid=0 --logger=files"
+    subprocess.run(["docker", "exec", "--detach", server.id, "sh", "-c", f"{kcm}; true"], check=True)
+    connect = f"import socket; socket.socket(socket.AF_UNIX).connect('{KCM_SOCKET}')"
+    wait_until(server, f'{ENVIRONMENT}/bin/python -B -c "{connect}"')
 
 
 def end_kcm(server: Container) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from bench.measure import Figure
 from bench.spawning import stop
 from forge.progress import say
-from tests.e2e.browser import CHROMIUM_ARGUMENTS, SECONDS
+from tests.e2e.browser import CHROMIUM_ARGUMENTS, patient
 from tests.login import Session
 from tests.realm_server import PASSWORD, RealmServer
 
@@ -60,9 +60,8 @@ def measure(server: RealmServer, user: str) -> list[Figure]:
 
 
 def _journey(browser: Browser, server: RealmServer, user: str) -> Journey:
-    context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
+    context = patient(browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}))
     page = context.new_page()
-    page.set_default_timeout(60 * SECONDS)
     page.add_init_script(CLOCK)
     page.goto(server.address)
     page.fill("#username_input", user)

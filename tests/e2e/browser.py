@@ -1,10 +1,11 @@
 """A browser, and what is done in JupyterLab with it."""
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",  # the tests run as root
@@ -15,7 +16,11 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SECONDS = 1000  # playwright counts in milliseconds
+
+PATIENCE = 180.0
+"""Seconds for whatever is waited for: Playwright's own five are too few beside another suite on two processors."""
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 @pytest.fixture
@@ -30,27 +35,42 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Page:
     """A page of a fresh browser."""
-    return browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}).new_page()
+    context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
+    return patient(context).new_page()
+
+
+def patient(context: BrowserContext) -> BrowserContext:
+    """Makes its pages wait for ``PATIENCE``, too."""
+    context.set_default_timeout(1000 * PATIENCE)
+    return context
+
+
+def wait_while_open(page: Page, what: str, condition: Callable[[], bool]) -> None:
+    """Waits for something outside of the page, which goes on meanwhile."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {PATIENCE:g} s: {what}"
+        page.wait_for_timeout(200)
 
 
 def run_cell(page: Page, source: str) -> str:
     """Runs ``source`` in the last cell of the open notebook; gives what it printed."""
     # The status bar says so only when the kernel takes input; the toolbar's sign turns green too early.
     idle = page.locator("#jp-main-statusbar").get_by_text("| Idle")
-    expect(idle).to_be_visible(timeout=120 * SECONDS)
+    expect(idle).to_be_visible()
     cells = page.locator(".jp-NotebookPanel .jp-CodeCell")
     cell = cells.nth(cells.count() - 1)
     cell.locator(".cm-content").click()
     page.keyboard.insert_text(source)
     page.keyboard.press("Shift+Enter")
     # The prompt shows a star while the cell runs, and a number when it has ended.
-    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"), timeout=180 * SECONDS)
+    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"))
     return cell.locator(".jp-OutputArea").inner_text()
 
 
 def in_a_terminal(page: Page, command: str) -> None:
     """Types ``command`` into a new terminal; what it does comes later."""
     page.locator(".lm-TabBar-addButton:visible").first.click()
-    page.locator(".jp-LauncherCard[data-category=Other]").get_by_text("Terminal").click(timeout=60 * SECONDS)
-    page.locator(".jp-Terminal .xterm").click(timeout=60 * SECONDS)
+    page.locator(".jp-LauncherCard[data-category=Other]").get_by_text("Terminal").click()
+    page.locator(".jp-Terminal .xterm").click()
     page.keyboard.type(f"{command}\n")

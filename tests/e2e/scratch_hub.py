@@ -25,6 +25,11 @@ class ScratchHub:
         """Runs hubctl for this hub; its exit code."""
         return self.scratch.run(self.scratch.hubctl, "--root", self.scratch.root, *arguments)
 
+    @property
+    def process(self) -> int:
+        """The hub's process."""
+        return int((self.scratch.root / "run" / "jupyterhub" / "hub.pid").read_text().split()[0])
+
     def password(self, name: str = "shared_password") -> str:
         """One of the passwords that everybody shares."""
         return (self.scratch.root / "var" / "lib" / "jupyterhub" / name).read_text().strip()

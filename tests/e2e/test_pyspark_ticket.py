@@ -2,14 +2,13 @@
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import SECONDS, in_a_terminal, run_cell
+from tests.e2e.browser import in_a_terminal, run_cell, wait_while_open
 from tests.e2e.hive_server import HiveServer, hive_server
 from tests.realm_server import PASSWORD, REALM, SERVICE, USER, RealmServer, realm_server
 
@@ -70,17 +69,17 @@ def test_a_domain_user_computes_with_spark_and_services_know_the_ticket(
     page.fill("#username_input", USER)
     page.fill("#password_input", "not the password")
     page.click("#login_submit")
-    expect(page.locator(".login_error")).to_contain_text("Invalid username or password", timeout=60 * SECONDS)
+    expect(page.locator(".login_error")).to_contain_text("Invalid username or password")
     page.fill("#username_input", USER)
     page.fill("#password_input", PASSWORD)
     page.click("#login_submit")
 
-    page.get_by_role("radio", name="Notebook").check(timeout=60 * SECONDS)
+    page.get_by_role("radio", name="Notebook").check()
     page.get_by_role("button", name="Start").click()
-    page.wait_for_url(f"**/user/{USER}/lab**", timeout=180 * SECONDS)
+    page.wait_for_url(f"**/user/{USER}/lab**")
 
     card = page.locator(".jp-LauncherCard[data-category=Notebook]")
-    card.get_by_text("PySpark 1g").click(timeout=120 * SECONDS)
+    card.get_by_text("PySpark 1g").click()
     said = run_cell(page, SPARK)
     found = re.search(r"rows 500 1g heap (\d+)", said)
     assert found, said
@@ -97,10 +96,7 @@ def test_a_domain_user_computes_with_spark_and_services_know_the_ticket(
     assert f"impyla [('{USER}', 42)]" in said, said
 
     in_a_terminal(page, "klist > ticket 2>&1; id -u > uid; touch done")
-    deadline = time.monotonic() + 60
-    while not (server.home / "done").exists():
-        assert time.monotonic() < deadline, "the terminal did not run the command"
-        page.wait_for_timeout(200)
+    wait_while_open(page, "the end of what the terminal runs", (server.home / "done").exists)
     assert f"Default principal: {USER}@{REALM}" in (server.home / "ticket").read_text()
     assert (server.home / "uid").read_text() == f"{server.home.stat().st_uid}\n"
 

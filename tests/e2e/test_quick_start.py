@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import SECONDS, run_cell
+from tests.e2e.browser import run_cell
 from tests.e2e.docker_hub import DockerHub, docker_hub
 from tests.realm_server import remove_containers
 
@@ -80,14 +80,14 @@ def test_from_the_login_to_the_first_notebook_as_the_quick_start_tells_it(
     page.get_by_role("button", name="Start").click()
 
     expect(page.get_by_text("Your server is starting up.")).to_be_visible()
-    expect(page.get_by_role("status")).to_have_text("Starting Jupyter in it", timeout=60 * SECONDS)
+    expect(page.get_by_role("status")).to_have_text("Starting Jupyter in it")
     keep("progress", 270)
     (hub.home(USER) / ".go").touch()
-    page.wait_for_url(f"**/user/{USER}/lab**", timeout=180 * SECONDS)
+    page.wait_for_url(f"**/user/{USER}/lab**")
 
     notebooks = page.locator(".jp-LauncherCard[data-category=Notebook]")
     for kernel in ("Python 3", "PySpark 1g", "PySpark 2g"):
-        expect(notebooks.get_by_text(kernel)).to_be_visible(timeout=60 * SECONDS)
+        expect(notebooks.get_by_text(kernel)).to_be_visible()
     keep("launcher", 620)
     notebooks.get_by_text("Python 3").click()
     assert "42" in run_cell(page, "6 * 7")

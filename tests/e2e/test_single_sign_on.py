@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.e2e.browser import CHROMIUM_ARGUMENTS, SECONDS
+from tests.e2e.browser import CHROMIUM_ARGUMENTS, patient
 from tests.realm_server import LOCAL_HUB_YAML, PASSWORD, REALM, SERVICE, UID, USER, RealmServer, realm_server
 from tests.waiting import wait_for
 
@@ -65,7 +65,7 @@ def open_browser(tmp_path: Path) -> Iterator[Open]:
                 profile, executable_path=program, args=CHROMIUM_ARGUMENTS, env=environment, ignore_https_errors=True
             )
             opened.callback(context.close)
-            return context.pages[0]
+            return patient(context).pages[0]
 
         yield start
 
@@ -88,7 +88,7 @@ def test_a_desktop_user_is_let_in_without_a_form_and_brings_the_ticket(
     seen: list[str] = []
     page.on("domcontentloaded", lambda loaded: seen.append(loaded.url))
     page.goto(f"{server.address}/hub/home")
-    expect(page.get_by_text(USER)).to_be_visible(timeout=60 * SECONDS)
+    expect(page.get_by_text(USER)).to_be_visible()
     assert seen == [f"{server.address}/hub/home"]  # no page in between, so no form either
 
     status = server.ticket.stat()
@@ -107,7 +107,7 @@ def test_after_a_logout_the_form_comes_not_the_next_login(
     page = open_browser(TRUSTED, **desktop)
     page.goto(f"{server.address}/hub/home")
     page.get_by_role("button", name="Logout").click()
-    expect(page.locator("#password_input")).to_be_visible(timeout=60 * SECONDS)
+    expect(page.locator("#password_input")).to_be_visible()
 
 
 def test_a_browser_that_may_not_pass_the_ticket_on_is_let_in_without_one(
@@ -115,7 +115,7 @@ def test_a_browser_that_may_not_pass_the_ticket_on_is_let_in_without_one(
 ) -> None:
     page = open_browser({"AuthServerAllowlist": "localhost"}, **desktop)
     page.goto(f"{server.address}/hub/home")
-    expect(page.get_by_text(USER)).to_be_visible(timeout=60 * SECONDS)
+    expect(page.get_by_text(USER)).to_be_visible()
     assert not server.ticket.exists()
     wait_for("the log's line", lambda: f"The browser of {USER} passed on no ticket" in server.log())
 
@@ -131,7 +131,7 @@ def test_any_other_browser_shows_the_form(
     page.fill("#username_input", USER)
     page.fill("#password_input", PASSWORD)
     page.click("#login_submit")
-    expect(page.get_by_text(USER)).to_be_visible(timeout=60 * SECONDS)
+    expect(page.get_by_text(USER)).to_be_visible()
     assert page.url == f"{server.address}/hub/home"
     assert server.ticket.exists()
 

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.containers import base_image
-from tests.e2e.browser import SECONDS
+from tests.e2e.browser import patient, wait_while_open
 from tests.e2e.docker_hub import DockerHub, docker_hub
 from tests.spawn_site import PREFIX, lay_out_site
 
@@ -40,8 +39,7 @@ class Hub(DockerHub):
         """A browser's window in which ``user`` has logged in, with keys alone."""
         scheme: Literal["dark", "light"] = "dark" if dark else "light"
         context = browser.new_context(ignore_https_errors=True, java_script_enabled=javascript, color_scheme=scheme)
-        context.set_default_timeout(120 * SECONDS)
-        page = context.new_page()
+        page = patient(context).new_page()
         page.goto(f"{self.address}/hub/login?next=/hub/spawn")
         page.locator("#username_input").focus()
         page.keyboard.type(user)
@@ -137,14 +135,12 @@ def test_the_progress_page_says_what_is_happening_and_goes_on_by_itself(
     expect(page.get_by_text("Your server is starting up.")).to_be_visible()
     expect(page.get_by_text("JupyterHub requires JavaScript")).to_be_hidden()
     if javascript:
-        expect(page.get_by_role("status")).to_have_text("Starting Jupyter in it", timeout=60 * SECONDS)
+        expect(page.get_by_role("status")).to_have_text("Starting Jupyter in it")
         expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "70")
     else:
         # Chromium that is told by its protocol to run no scripts does not show what `noscript` holds: it is read
-        deadline = time.monotonic() + 60
-        while "<p>Starting Jupyter in it …</p>" not in page.request.get(page.url).text():
-            assert time.monotonic() < deadline
-            page.wait_for_timeout(500)
+        step = "<p>Starting Jupyter in it …</p>"
+        wait_while_open(page, step, lambda: step in page.request.get(page.url).text())
     hub.go_on(user)
     page.wait_for_url(f"**/user/{user}/")
     expect(page.locator("body")).to_have_text(user)
@@ -237,7 +233,7 @@ def test_a_server_that_died_says_why_without_a_click(hub: Hub, browser: Browser)
     page.wait_for_url("**/user/rosa/")
     page.goto(f"{hub.address}/user/rosa/exit")
     expect(page.get_by_role("heading", name="Your server does not answer")).to_be_visible()
-    expect(page.get_by_text("It ended with an error. (exit code 3)")).to_be_visible(timeout=60 * SECONDS)
+    expect(page.get_by_text("It ended with an error. (exit code 3)")).to_be_visible()
     page.get_by_text("The last lines of its log").click()
     expect(page.get_by_text("the end is near")).to_be_visible()
     page.get_by_role("button", name="Launch Server").click()

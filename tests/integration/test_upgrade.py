@@ -20,6 +20,7 @@ from forge.paths import CONSTRUCT
 from tests import older_release
 from tests.containers import Container, base_image, running
 from tests.product import ENVIRONMENT, PREFIX
+from tests.waiting import wait_for
 
 OLD, NEW = older_release.VERSION, construct.read(CONSTRUCT).version
 
@@ -92,6 +93,7 @@ def test_the_hub_goes_on_answering_while_it_is_upgraded(server: Container) -> No
     pid = hub_pid(server)
     server.run("sh", "-c", "cat > /tmp/asking.py", text=ASKING)
     server.shell(f"{ENVIRONMENT}/bin/python /tmp/asking.py > /tmp/answers & echo $! > /tmp/asking.pid")
+    wait_for("the first answer", lambda: server.shell("cat /tmp/answers"))
     said = server.run("bash", "/dist/hub-installer.sh", "-b", "-u").stdout
     answers = server.shell("kill $(cat /tmp/asking.pid); cat /tmp/answers").splitlines()
     assert set(answers) == {"200"}

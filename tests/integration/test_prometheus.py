@@ -40,7 +40,8 @@ def server(installer: Path) -> Iterator[Container]:
         commands, entry = as_documented(container.run(HUBCTL, "metrics").stdout)
         container.run(HUBCTL, "start")
         container.shell("\n".join(commands))
-        text = f"global: {{scrape_interval: 1s}}\nscrape_configs:\n{textwrap.indent(entry, '  ')}"
+        # an answer may take as long as it is until the next question
+        text = f"global: {{scrape_interval: 10s}}\nscrape_configs:\n{textwrap.indent(entry, '  ')}"
         container.run("sh", "-c", f"cat >{CONFIG}", text=text)
         options = f"--config.file={CONFIG} --storage.tsdb.path=/tmp/tsdb --web.listen-address=127.0.0.1:9090"
         container.shell(

@@ -1,5 +1,6 @@
 """What tests of the product start from: the built installer, installed here and in bare containers."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -64,6 +65,15 @@ def bare(
     with running(base_image(suite), mounts=mounts) as container:
         container.run("bash", runs, "-b")
         yield container
+
+
+def ready_servers(server: Container) -> list[str] | None:
+    """The users whose servers the hub of a server can send them to; None when it is too busy to say.
+
+    A hub that has not found all of them again after ten seconds answers before it has.
+    """
+    shown = json.loads(server.run(f"{ENVIRONMENT}/bin/hubctl", "status", "--json").stdout)["servers"]
+    return shown and sorted(entry["user"] for entry in shown if entry["ready"])
 
 
 def constructed(channel: Path, folder: Path, file: Path = paths.CONSTRUCT) -> Path:

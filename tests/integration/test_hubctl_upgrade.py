@@ -28,7 +28,8 @@ from tests.integration.upgrade_support import (
     schema,
 )
 from tests.killing import HOLD, PARTS
-from tests.product import ENVIRONMENT, PREFIX
+from tests.product import ENVIRONMENT, PREFIX, ready_servers
+from tests.waiting import wait_for
 
 USERS = {"alice": "correct-horse", "bob": "battery-staple"}
 
@@ -88,9 +89,7 @@ def assert_found_again(server: Container) -> None:
     at_work = processes(server).splitlines()[1:]
     server.shell("kill -9 $(head -n 1 /run/jupyterhub/hub.pid)")
     server.shell(f"{HUBCTL} start")
-    shown = json.loads(server.shell(f"{HUBCTL} status --json"))
-    assert {entry["user"] for entry in shown["servers"]} == set(USERS)
-    assert all(entry["ready"] for entry in shown["servers"])
+    wait_for("the users' servers", lambda: ready_servers(server) == sorted(USERS))
     assert processes(server).splitlines()[1:] == at_work
     for user in USERS:
         log_in(server, user)

@@ -1,6 +1,5 @@
 """jupyterhub.service on a server of a domain whose users work in containers: systemd, Docker, KDC, no network."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +7,11 @@ import pytest
 
 from tests.containers import Container, base_image
 from tests.integration.test_sssd import KDC_CONF, KRB5_CONF, write
-from tests.product import ENVIRONMENT
+from tests.product import ENVIRONMENT, ready_servers
 from tests.spawn_site import SERVER
 from tests.systemd.engine import load, with_engine
 from tests.systemd.server import HUBCTL, UNIT, main_process, wait_for, wait_for_hub
+from tests.waiting import wait_for as wait_until
 
 PACKAGES = ("krb5-admin-server", "krb5-kdc", "krb5-user", "libpam-krb5")
 
@@ -88,11 +88,6 @@ def ticket(server: Container, where: str = "") -> str:
     return server.shell(f"{where} sha256sum {TICKETS}/krb5cc").split()[0]
 
 
-def ready_servers(server: Container) -> list[str]:
-    found = json.loads(server.shell(f"{HUBCTL} status --json"))
-    return [entry["user"] for entry in found["servers"] if entry["ready"]]
-
-
 # One story: each test goes on with the container of the one before.
 
 
@@ -119,7 +114,7 @@ def test_a_restart_finds_the_container_again_which_sees_the_next_ticket(server: 
     wait_for_hub(server)
     assert main_process(server) != hub
     assert container_of_the_user(server) == container
-    assert ready_servers(server) == [USER]
+    wait_until("the user's server", lambda: ready_servers(server) == [USER])
     assert ask(server) == USER
     assert ticket(server) != before, "a login gets another one"
     assert ticket(server, f"docker exec jupyter-{USER}") == ticket(server)

@@ -1,6 +1,5 @@
 """``hubctl upgrade`` of a hub that systemd runs, with users in containers: these go on, and are found again."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +9,10 @@ from tests import newer_release
 from tests.containers import Container, base_image
 from tests.integration.upgrade_support import BUILT, HUBCTL, NEWER, kill_at, releases, schema
 from tests.killing import HOLD
-from tests.product import ENVIRONMENT
+from tests.product import ENVIRONMENT, ready_servers
 from tests.systemd.engine import load, with_engine
 from tests.systemd.server import UNIT, main_process
+from tests.waiting import wait_for
 
 USERS = ("alice", "bob")
 
@@ -76,8 +76,7 @@ def containers(server: Container) -> list[str]:
 def assert_found_again(server: Container, before: list[str]) -> None:
     """The containers are those from before, for the hub and for the users."""
     assert len(before) == len(USERS)
-    shown = json.loads(server.shell(f"{HUBCTL} status --json"))
-    assert [(entry["user"], entry["ready"]) for entry in shown["servers"]] == [(user, True) for user in USERS]
+    wait_for("the users' servers", lambda: ready_servers(server) == list(USERS))
     for user in USERS:
         visit(server, user)
     assert containers(server) == before

@@ -52,7 +52,7 @@ def wait_for_boot(server: Container) -> None:
 
 
 def wait_for(server: Container, condition: str) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while server.run("sh", "-euc", condition, check=False).returncode:
         assert time.monotonic() < deadline, f"waited in vain for: {condition}\n{journal(server)}"
         time.sleep(0.2)

@@ -129,7 +129,7 @@ class Browser:
     @contextlib.contextmanager
     def websocket(self, path: str) -> Iterator[tuple[socket.socket, int]]:
         """A websocket with the browser's cookies (RFC 6455, 4.1): its connection, and the status of the answer."""
-        raw = socket.create_connection(("127.0.0.1", self.port), timeout=1)
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         with ssl._create_unverified_context().wrap_socket(raw) as connection:
             lines = [
                 *(f"GET {path} HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket"),

@@ -3,9 +3,12 @@
 import os
 import pty
 import re
+import subprocess
+from functools import partial
 from pathlib import Path
 
 from tests.unit.forge_command import start_python
+from tests.waiting import wait_for
 
 WHEELS = """
 from forge.progress import Step
@@ -49,10 +52,20 @@ def test_on_a_terminal_one_line_moves_with_what_how_many_and_how_long() -> None:
     terminal, other_end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     process = start_python(
-        WHEELS.format(then="import time; time.sleep(0.3)", slow=0), stderr=other_end, env=environment
+        WHEELS.format(then="input()", slow=0), stdin=subprocess.PIPE, stderr=other_end, env=environment
     )
     os.close(other_end)
+    assert process.stdin
     shown = ""
+
+    def shows(count: str) -> bool:
+        nonlocal shown
+        shown += read(terminal)
+        return count in shown
+
+    for count in ("1/3", "2/3", "3/3"):
+        wait_for(count, partial(shows, count), 60, lambda: shown)
+        print(file=process.stdin, flush=True)
     while chunk := read(terminal):
         shown += chunk
     os.close(terminal)

@@ -97,10 +97,10 @@ def test_sbom_names_every_package_with_hash_and_dependencies(installer: Path, sh
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("task", ["--list", "--sbom"])
-def test_what_cannot_be_shown_to_the_end_says_so(installer: Path, task: str, shell: str) -> None:
+@pytest.mark.parametrize("task", ["--list", "--sbom", "--check", "-h"])
+def test_what_cannot_be_shown_to_the_end_says_so(installer: Path, tmp_path: Path, task: str, shell: str) -> None:
     with Path("/dev/full").open("w") as full:
-        command = [*shell.split(), str(installer), task]
+        command = [*shell.split(), str(installer), "-p", str(tmp_path / "prefix"), task]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert "is the disk of the output full?" in done.stderr

@@ -19,7 +19,8 @@ parse_arguments() {
         -u) upgrade=1 ;;
         -h | --help)
             say usage "$0" "$product" "$version" "$default_prefix"
-            exit 0
+            shown "$unsaid"
+            exit
             ;;
         -p | --log | --extract-channel)
             { [ $# -ge 2 ] && [ -n "$2" ]; } || die 2 no_value "$1"

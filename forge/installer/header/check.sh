@@ -18,6 +18,7 @@ check() {
     check_keytab
     check_clock
     [ "$stops" -eq 0 ] || die 1 check_stops "$stops"
+    shown "$unsaid"
 }
 
 # The detached signature beside the file, by the key beside it: OpenSSH's kind (sshsig) or openssl's.

@@ -21,7 +21,7 @@ main() {
     open_standard_files
     task=install batch='' force='' upgrade='' skip_host='' run_tests='' init_shell='' purge='' restart='' downgrade=''
     prefix='' channel='' wanted_log='' log='' work='' lock='' made='' made_below='' begun=''
-    mode='' resume='' stops=0 code=''
+    mode='' resume='' stops=0 unsaid=0 code=''
     command_line="$0 $*"
     tab=$(printf '\t')
     choose_language

@@ -30,12 +30,13 @@ message() {
     "message_$language" "$1"
 }
 
-# say KEY [VALUE…]: one message to standard output, and into the log once there is one.
+# say KEY [VALUE…]: one message to standard output, and into the log once there is one. That the output did not take it
+# is no failure of an installation, but noted in `unsaid`, for the tasks that only tell.
 say() {
     message "$1"
     shift
     # shellcheck disable=SC2059  # the format `text` comes from the messages
-    printf "$text\n" "$@"
+    printf "$text\n" "$@" 2>/dev/null || unsaid=1
     # shellcheck disable=SC2059
     [ -z "$log" ] || { printf "$text\n" "$@" >>"$log"; } 2>/dev/null || true
 }
@@ -52,7 +53,7 @@ die() {
 
 # report STATUS KEY [VALUE…]: one line of --check.
 report() {
-    printf '%-8s ' "$1"
+    printf '%-8s ' "$1" 2>/dev/null || unsaid=1
     shift
     say "$@"
 }

@@ -186,6 +186,21 @@ def test_a_channel_goes_to_the_folder_that_a_link_leads_to(installer: Path, link
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("subdir", ["linux-64", "noarch"])
+def test_a_channel_whose_packages_would_go_through_a_link_is_refused_before_anything_is_written(
+    installer: Path, tmp_path: Path, subdir: str, shell: str
+) -> None:
+    for folder in ("channel", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "channel" / subdir).symlink_to("../elsewhere")
+    done = run(installer, "--extract-channel", tmp_path / "channel", shell=shell)
+    assert done.returncode == 1
+    assert f'"{tmp_path}/channel/{subdir}" is a symbolic link, and no package is written through one' in done.stderr
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert [path.name for path in (tmp_path / "channel").iterdir()] == [subdir]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_link_that_leads_nowhere_is_refused_by_the_check_as_by_the_installation(
     installer: Path, tmp_path: Path, shell: str
 ) -> None:

@@ -14,6 +14,9 @@ extract_channel() {
     settle "$channel"
     channel=$path
     writable_folder "$channel"
+    for subdir in "$platform" noarch; do
+        [ ! -h "$channel/$subdir" ] || refuse channel_link "$channel/$subdir"
+    done
     check_channel_space
     made_below=$folder prefix=$channel state=$channel/.hubforge
     begin_work

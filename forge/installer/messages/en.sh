@@ -32,6 +32,7 @@ message_en() {
     in_the_way_pip) text='%s: pip has put %s %s where a package of this release belongs. Remove it: %s' ;;
     in_the_way_python) text='%s: %s, which somebody added, is there for Python %s, and this release has Python %s. Remove it, and add it again afterwards.' ;;
     upgrade_refused) text='Nothing in "%s" was changed. When nothing is in the way any more, repeat the same command.' ;;
+    channel_link) text='"%s" is a symbolic link, and no package is written through one: replace it with the folder that it leads to, or choose another folder for the channel.' ;;
     channel_other) text='"%s" is there with other bytes than this file carries, and what a channel has published is not rewritten. Choose another folder; or remove that file, where it is damaged.' ;;
     running) text='Another installer (process %s) is at work in "%s".' ;;
     interrupted_early) text='Interrupted: nothing was changed.' ;;

@@ -131,6 +131,21 @@ def test_a_new_volume_at_the_prefix_is_installed_to_and_left_with_what_it_brough
     assert done.stdout.split() == ["lost+found", f"{tmp_path}/volume/bin", f"{tmp_path}/volume/lost+found"]
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("brought", ["", "lost+found"])
+def test_of_a_volume_that_is_empty_again_an_uninstallation_says_so(
+    installer: Path, tmp_path: Path, brought: str, shell: str
+) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/volume; mount -t tmpfs none {tmp_path}/volume; mkdir -p {tmp_path}/volume/{brought}\n"
+        f"{shell} {installer} -bs -p {tmp_path}/volume --log /dev/null >/dev/null\n"
+        f"{shell} {installer} --uninstall -b -p {tmp_path}/volume"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"The folder {tmp_path}/volume stays, and is empty.\n" in done.stdout
+    assert "still holds" not in done.stdout
+
+
 def test_a_noexec_tmp_does_not_matter(installer: Path, tmp_path: Path) -> None:
     done = mounted(
         f"mkdir {tmp_path}/tmp; mount -t tmpfs -o noexec none {tmp_path}/tmp\n"
@@ -172,7 +187,7 @@ def test_a_prefix_that_is_a_link_to_a_folder_is_that_folder(installer: Path, lin
     assert f"#!{link.resolve()}/" in (link / "envs/jupyterhubenv/bin/demo").read_text()
     done = run(installer, "--uninstall", "-b", "-p", link, shell=shell)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "still holds" not in done.stdout
+    assert f"The folder {link.resolve()} stays, and is empty.\n" in done.stdout
     assert link.is_symlink()
     assert list(link.iterdir()) == [], "the link and its folder are the administrator's"
 

@@ -106,9 +106,18 @@ uninstall() {
     work='' lock=''
     # the folder that an administrator's link leads to stays, as it was there before
     [ -n "$linked" ] || rmdir "$prefix" 2>/dev/null
-    [ -z "$(ls -A "$prefix" 2>/dev/null)" ] || say removal_rest "$prefix"
+    tell_rest
     remove_log
     say uninstalled "$product" "$prefix"
+}
+
+# What is left of the prefix: a mount point stays, and so does a folder in one that cannot be written to.
+tell_rest() {
+    [ -d "$prefix" ] || return 0
+    case $(ls -A "$prefix") in
+    '' | lost+found) say removal_empty "$prefix" ;;
+    *) say removal_rest "$prefix" ;;
+    esac
 }
 
 # The log that nobody named goes with --purge, unless it tells of the hub in another prefix, too.

@@ -118,6 +118,7 @@ message_en() {
     removing) text='Removing %s (a busy disk takes minutes)' ;;
     removal_host_failed) text='Nothing in "%s" was removed. When the cause is removed, repeat the same command.' ;;
     removal_failed) text='"%s" is not removed completely. When the cause is removed, repeat the same command.' ;;
+    removal_empty) text='The folder %s stays, and is empty.' ;;
     removal_rest) text='%s still holds what was not installed.' ;;
     uninstalled) text='%s was removed from %s.' ;;
 

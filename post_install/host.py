@@ -2,6 +2,7 @@
 
 import grp
 import os
+import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,9 @@ GROUP = "jupyterhub"
 
 PREFIX_FILE = "/var/lib/jupyterhub/prefix"
 """Names the base prefix whose hub the host is set up for; the installer's header reads it, too."""
+
+UNIT_PATH = "/etc/systemd/system/jupyterhub.service"
+"""The hub's unit, which names its programs."""
 
 
 class StepError(Exception):
@@ -145,8 +149,16 @@ def other_prefix(host: Host) -> str:
     """The other prefix for whose hub the host is set up, there still or gone; empty where it is this one's, or nothing
     says whose it is."""
     file = host.at(PREFIX_FILE)
-    name = file.read_text().strip() if file.is_file() else ""
+    name = file.read_text().strip() if file.is_file() else _prefix_of_unit(host)
     return "" if name == str(host.prefix) else name
+
+
+def _prefix_of_unit(host: Host) -> str:
+    """The prefix of the programs that the unit starts: what an earlier release has set up says it nowhere else."""
+    file = host.at(UNIT_PATH)
+    text = file.read_text(errors="replace") if file.is_file() else ""
+    found = re.search(r'^ExecStart="?(/[^\s"]*)/envs/jupyterhubenv/bin/jupyterhub\b', text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """The systemd units, their slice, and their folder below ``/run``."""
 
-from post_install.host import Host, Step, needs_host
+from post_install.host import UNIT_PATH, Host, Step, needs_host
 from post_install.messages import message
 from post_install.record import Default, Record, load
 
 UNIT = "jupyterhub.service"
 PROXY_UNIT = "jupyterhub-proxy.service"
 SLICE = "jupyterhub.slice"
-UNIT_PATH = f"/etc/systemd/system/{UNIT}"
 PROXY_PATH = f"/etc/systemd/system/{PROXY_UNIT}"
 SLICE_PATH = f"/etc/systemd/system/{SLICE}"
 TMPFILES_PATH = "/etc/tmpfiles.d/jupyterhub.conf"

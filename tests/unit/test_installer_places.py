@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from forge.paths import ROOT
+from post_install.host import UNIT_PATH
 from post_install.steps import s20_folders, s50_settings, s80_pam, s90_service, s95_logrotate
 from tests.unit import installer_stub as stub
 from tests.unit.installer_stub import SHELLS, fakes, mounted, run
@@ -304,7 +306,7 @@ HOST_PLACES = [
     *(folder.path for folder in s20_folders.FOLDERS),
     s50_settings.PATH,
     s80_pam.PATH,
-    *(s90_service.UNIT_PATH, s90_service.PROXY_PATH, s90_service.SLICE_PATH, s90_service.TMPFILES_PATH),
+    *(UNIT_PATH, s90_service.PROXY_PATH, s90_service.SLICE_PATH, s90_service.TMPFILES_PATH),
     s95_logrotate.PATH,
 ]
 """What the steps put into /etc and /var; the shared folder is an integration test's."""
@@ -349,22 +351,39 @@ def test_a_missing_command_is_named(installer: Path, tmp_path: Path, missing: st
     assert not (tmp_path / "prefix").exists()
 
 
-def test_a_host_with_the_hub_of_another_prefix_is_left_alone_and_the_summary_says_so(
-    installer: Path, tmp_path: Path
+def names_hub_in(first: Path, host: Path, by_its_unit: bool) -> None:
+    """Sets ``host`` up, with /var/lib and /etc below it, for the hub in ``first``: as this release does, or one before."""
+    for folder in (host / "etc/systemd/system", host / "lib/jupyterhub", first / "envs/jupyterhubenv/bin"):
+        folder.mkdir(parents=True)
+    (first / "envs/jupyterhubenv/bin/hubctl").touch()
+    if by_its_unit:
+        unit = (ROOT / "config/jupyterhub.service").read_text().replace("@ENV@", f"{first}/envs/jupyterhubenv")
+        (host / "etc/systemd/system/jupyterhub.service").write_text(unit)
+    else:
+        (host / "lib/jupyterhub/prefix").write_text(f"{first}\n")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("by_its_unit", [False, True])
+@pytest.mark.parametrize("flags", ["-bf", "-bfs"])
+def test_a_host_with_the_hub_of_another_prefix_is_left_alone_and_both_summary_and_advice_say_so(
+    installer: Path, tmp_path: Path, by_its_unit: bool, flags: str, shell: str
 ) -> None:
-    (tmp_path / "lib/jupyterhub").mkdir(parents=True)
-    (tmp_path / "lib/jupyterhub/prefix").write_text(f"{tmp_path}/first\n")
-    (tmp_path / "first/envs/jupyterhubenv/bin").mkdir(parents=True)
-    (tmp_path / "first/envs/jupyterhubenv/bin/hubctl").touch()
+    first, second = tmp_path / "first", tmp_path / "second"
+    names_hub_in(first, tmp_path, by_its_unit)
     done = mounted(
-        f"mount --bind {tmp_path}/lib /var/lib\n"
-        f"for prefix in {tmp_path}/first {tmp_path}/second; do\n"
-        f"sh {installer} -bf -p $prefix --log /dev/null | grep '  host '; done\n"
+        f"cp -a /etc/ssl {tmp_path}/etc  # py-rattler does not start without certificates\n"
+        f"mount --bind {tmp_path}/lib /var/lib; mount --bind {tmp_path}/etc /etc\n"
+        f"for prefix in {first} {second}; do {shell} {installer} {flags} -p $prefix --log /dev/null; echo END; done\n"
     )
     assert done.returncode == 0, done.stderr
-    of_first, of_second = done.stdout.splitlines()
-    assert "prepared" in of_first
-    assert "left alone (it is set up for the hub in another prefix)" in of_second
+    of_first, of_second, _ = done.stdout.split("END\n")
+    if flags == "-bf":
+        assert "prepared: group" in of_first
+        assert "left alone (it is set up for the hub in another prefix)" in of_second
+    assert f"This host is set up for the hub in {first}, and stays so." in of_second
+    assert f"sh '{installer}' --uninstall -p {first}\n" in of_second
+    assert "This host is set up" not in of_first
 
 
 # ---- surroundings ----

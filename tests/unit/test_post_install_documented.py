@@ -1,7 +1,7 @@
 """docs/installer-actions.md names everything that the steps put on a server."""
 
 from post_install import removal
-from post_install.host import PREFIX_FILE
+from post_install.host import PREFIX_FILE, UNIT_PATH
 from post_install.record import HOST_RECORD
 from post_install.steps import (
     STEPS,
@@ -26,7 +26,7 @@ def test_every_folder_secret_and_default_is_named() -> None:
     secrets = [secret.path for secret in s70_secrets.SECRETS]
     defaults = [s50_settings.PATH, f"PREFIX/envs/jupyterhubenv/{s60_prefix.NAME}", s80_pam.PATH]
     service = [
-        s90_service.UNIT_PATH,
+        UNIT_PATH,
         s90_service.PROXY_PATH,
         s90_service.SLICE_PATH,
         s90_service.TMPFILES_PATH,

@@ -157,10 +157,13 @@ def beside(host: Host, tmp_path: Path) -> Host:
 
 
 @pytest.mark.parametrize("purge", [False, True])
+@pytest.mark.parametrize("set_up_by", ["this release", "an earlier one"])
 def test_what_is_set_up_for_the_hub_of_another_prefix_stays_and_that_is_said(
-    host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str], purge: bool
+    host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str], set_up_by: str, purge: bool
 ) -> None:
     trial = beside(host, tmp_path)
+    if set_up_by == "an earlier one":
+        host.at("/var/lib/jupyterhub/prefix").unlink()
     host.at("/run/jupyterhub").mkdir(parents=True)
     host.at("/run/jupyterhub/hub.pid").write_text("1\n")
     before = listing(host.root)
@@ -195,9 +198,10 @@ def test_a_prefix_that_is_gone_leaves_the_host_to_the_next_one(host: Host, tmp_p
 
 def test_where_nothing_says_whose_the_host_is_it_goes(host: Host, tmp_path: Path) -> None:
     trial = beside(host, tmp_path)
-    host.at("/var/lib/jupyterhub/prefix").unlink()
+    for path in ("/var/lib/jupyterhub/prefix", "/etc/systemd/system/jupyterhub.service"):
+        host.at(path).unlink()
     take(trial)
-    assert not host.at("/etc/systemd/system/jupyterhub.service").exists()
+    assert not host.at("/etc/pam.d/jupyterhub").exists()
 
 
 def test_a_failure_is_one_line_and_ends_in_5(host: Host, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,11 +21,29 @@ host_plan() {
     fi
 }
 
-# Whether the host is set up for the hub in another prefix (post_install/host.py).
+# Whether the host is set up for the hub in another prefix, which is there still.
 is_of_another() {
-    [ -r /var/lib/jupyterhub/prefix ] && read -r hub_prefix </var/lib/jupyterhub/prefix || return 1
-    [ "$hub_prefix" != "$(cd -P "$prefix" 2>/dev/null && pwd -P)" ] &&
-        [ -e "$hub_prefix/envs/jupyterhubenv/bin/hubctl" ]
+    find_hub_prefix
+    [ -e "$hub_prefix/envs/jupyterhubenv/bin/hubctl" ] &&
+        [ "$hub_prefix" != "$(cd -P "$prefix" 2>/dev/null && pwd -P)" ]
+}
+
+# Sets `hub_prefix`, the one whose hub the host is set up for, as post_install/host.py finds it; empty for none.
+find_hub_prefix() {
+    hub_prefix=
+    if [ -r /var/lib/jupyterhub/prefix ]; then
+        read -r hub_prefix </var/lib/jupyterhub/prefix
+    elif [ -r /etc/systemd/system/jupyterhub.service ]; then
+        while read -r line; do
+            case $line in
+            ExecStart=*/envs/jupyterhubenv/bin/jupyterhub*)
+                line=${line#ExecStart=}
+                line=${line#\"}
+                hub_prefix=${line%%/envs/jupyterhubenv/*}
+                ;;
+            esac
+        done </etc/systemd/system/jupyterhub.service
+    fi
 }
 
 # From here on something is left to do. A release that is there already stays complete until its first package changes.
@@ -231,7 +249,10 @@ conclude() {
     say installed "$product" "$version" "$prefix"
     if [ "$mode" = over ] && [ -z "$restart" ] && hub_runs; then say restart_later "$prefix/envs/jupyterhubenv/bin"; fi
     hub_port
-    if [ "$(host_plan)" = prepared ]; then
+    if is_of_another; then
+        say next_steps_of_another "$hub_prefix" "sh '$self' --uninstall -p $hub_prefix" \
+            "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
+    elif [ "$(host_plan)" = prepared ]; then
         say next_steps "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
     else
         say next_steps_setup "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"

@@ -104,6 +104,7 @@ message_en() {
     installed) text='\nInstalled: %s %s in %s' ;;
     next_steps) text='What to do next:\n  %s/hubctl start\n                    starts the hub at https://%s:%s\n  usermod -aG jupyterhub NAME\n                    lets the account NAME log in; at first nobody may\n  /etc/jupyterhub/hub.yaml\n                    holds its settings' ;;
     next_steps_setup) text='What to do next:\n  %s/hubctl setup\n                    as root, prepares the host; then "hubctl start"\n                    starts the hub at https://%s:%s' ;;
+    next_steps_of_another) text='This host is set up for the hub in %s, and stays so. To have the new one instead:\n  %s\n                    removes that one; settings, database and files of users stay\n  %s/hubctl setup\n                    as root, prepares the host for the new one; then "hubctl start"\n                    starts it at https://%s:%s' ;;
     indexing) text='The folder holds packages of other releases, too: making an index of all of them' ;;
     channel_done) text='The channel is in %s; conda uses it with: -c "file://%s"' ;;
 

@@ -146,8 +146,21 @@ def _installed_bytes(packages: Sequence[Carried]) -> int:
     for package in packages:
         for entry in package.paths:
             copies = 1 + (len(package.environments) if entry.placeholder else 0)
-            total += copies * -(-entry.size // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK
+            total += copies * _on_disk(entry.size)
     return total
+
+
+def _copied_bytes(packages: Sequence[Carried], environments: Sequence[Environment]) -> int:
+    """What a copy of the largest environment takes on disk: ``-t`` makes one after the other."""
+    copied = dict.fromkeys((environment.name for environment in environments), 0)
+    for package in packages:
+        for name in package.environments:
+            copied[name] += sum(_on_disk(entry.size) for entry in package.paths)
+    return max(copied.values())
+
+
+def _on_disk(size: int) -> int:
+    return -(-size // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK
 
 
 def _prefix_limit(plan: Plan, packages: Sequence[Carried]) -> int:
@@ -307,6 +320,7 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
         "GLIBC": GLIBC,
         "PACKAGE_COUNT": str(len(packages)),
         "INSTALLED_MIB": str(-(-_installed_bytes(packages) // 2**20)),
+        "COPIED_MIB": str(-(-_copied_bytes(packages, plan.environments) // 2**20)),
         "PYTHON": f"{base['python'].index.stem}/bin/python{series}",
         "PYTHON_FOLDERS": " ".join(python_folders),
         "LIBRARY_FOLDERS": " ".join(library_folders),

@@ -1,7 +1,8 @@
 """``-t``: runs the tests that packages carry, in a copy of each environment, on the server where they were installed.
 
-A package's test may move its own files about, so none runs in the environment itself: the copy is hard links of the
-same cache, which cost a second and go again. Run with base's own Python: a package's tests are YAML.
+A package's test may move its own files about or write into them, so none runs in the environment itself, nor in hard
+links of the same cache: the copy has files of its own, whose room the header counts, and goes again. Run with base's
+own Python: a package's tests are YAML.
 """
 
 import argparse

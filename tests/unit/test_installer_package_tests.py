@@ -1,11 +1,13 @@
 """``-t``: the tests that packages carry are run in copies of the environments."""
 
+import math
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.unit import installer_stub as stub
-from tests.unit.installer_stub import run
+from tests.unit.installer_stub import mounted, run
 
 PASSING = """\
 - python:
@@ -43,6 +45,34 @@ def carry(prefix: Path, tests: str) -> None:
     folder = prefix / "pkgs/demo-1.0-h0_0/info/tests"
     folder.mkdir()
     (folder / "tests.yaml").write_text(tests)
+
+
+def needed(installer: Path, prefix: Path, *flags: str) -> int:
+    """The MiB that `--check` wants free."""
+    found = re.search(r"([0-9]+) MiB are needed", run(installer, "--check", *flags, "-p", prefix).stdout)
+    assert found
+    return int(found[1])
+
+
+def test_the_room_that_the_copies_take_is_wanted_before_anything_is_written(installer: Path, tmp_path: Path) -> None:
+    alone, with_copies = needed(installer, tmp_path / "prefix"), needed(installer, tmp_path / "prefix", "-t")
+    done = mounted(
+        f"mkdir {tmp_path}/disk; mount -t tmpfs -o size={alone}m none {tmp_path}/disk\n"
+        f"code=0; sh {installer} -bst -p {tmp_path}/disk/prefix --log /dev/null || code=$?\n"
+        f"echo code $code; ls -A {tmp_path}/disk\n"
+    )
+    assert done.stdout == "code 1\n"
+    assert f'"{tmp_path}/disk" has {alone} MiB free; {with_copies} MiB are needed.' in done.stderr
+
+
+def test_the_room_that_is_counted_for_the_copies_is_what_the_largest_environment_takes(
+    installer: Path, prefix: Path, tmp_path: Path
+) -> None:
+    counted = needed(installer, tmp_path / "new", "-t") - needed(installer, tmp_path / "new")
+    files = [path for path in (prefix / "envs/jupyterhubenv").rglob("*") if path.is_file() and not path.is_symlink()]
+    taken = sum(path.stat().st_blocks * 512 for path in files if "conda-meta" not in path.parts)
+    assert counted == math.ceil(taken / 2**20)
+    assert needed(installer, prefix, "-u", "-t") == counted
 
 
 def test_they_run_in_a_copy_that_they_may_spoil(installer: Path, prefix: Path) -> None:

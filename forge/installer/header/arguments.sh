@@ -18,7 +18,7 @@ parse_arguments() {
         -t) run_tests=1 ;;
         -u) upgrade=1 ;;
         -h | --help)
-            say usage "$0" "$product" "$version" "$default_prefix"
+            say usage "$0" "$product" "$version" "$default_prefix" "$copied_mib"
             shown "$unsaid"
             exit
             ;;

@@ -172,13 +172,15 @@ check_prefix() {
     esac
 }
 
-# Sets `needed_mib`: all that is unpacked; over an installation what its cache has not yet, or what works out the upgrade,
-# which is gone before that is unpacked.
+# Sets `needed_mib`: all that is unpacked, and what -t copies then; over an installation of the packages those that its
+# cache has not yet, or what works out the upgrade, which is gone before they are unpacked.
 measure_need() {
-    needed_mib=$installed_mib
+    copied=0
+    [ -z "$run_tests" ] || copied=$copied_mib
+    needed_mib=$((installed_mib + copied))
     [ "$mode" = over ] || return 0
     needed_mib=$(part packages | {
-        unpacked=0 planning=0
+        unpacked=$((copied * 1024)) planning=0
         while read -r _ _ _ _ _ _ _ _ name _ kib; do
             [ -d "$prefix/pkgs/$name" ] || unpacked=$((unpacked + kib))
             ! in_bootstrap "$name" || planning=$((planning + kib))

@@ -28,6 +28,7 @@ prefix_limit=@PREFIX_LIMIT@ # characters
 glibc_needed=@GLIBC@
 package_count=@PACKAGE_COUNT@
 installed_mib=@INSTALLED_MIB@
+copied_mib=@COPIED_MIB@ # by -t, for a while
 python=@PYTHON@ # within PREFIX/pkgs, as the folders below
 python_folders=@PYTHON_FOLDERS@
 library_folders=@LIBRARY_FOLDERS@

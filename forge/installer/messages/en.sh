@@ -174,7 +174,8 @@ Installs %s %s.
   -f            install into an existing folder, all packages linked anew; a file that is in the
                 way stays beside ours as FILE.before-hubforge
   -s            leave the host alone: no group, folders, service; "hubctl setup" prepares it later
-  -t            run the tests that packages carry, when all is installed
+  -t            run the tests that packages carry, when all is installed, in copies of the environments,
+                which take another %s MiB for a while
   -c            set up the shell (conda init), so that "conda activate" works
   -k            keep the package cache: always done. The cache and the environments are hard links
                 of the same files, so it takes a twentieth more space, and "conda create --offline"

@@ -4,12 +4,14 @@ The package ``python`` holds a script that runs this test's own Python with its 
 """
 
 import os
+import pty
 import random
+import select
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +147,28 @@ def run(
         text=True,
         errors="replace",
     )
+
+
+def on_a_terminal(command: list[str], dialogue: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
+    """Runs ``command`` with a terminal of its own, where each answer is typed when its question is shown.
+
+    Returns:
+        Its exit code, and what was shown.
+    """
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp(command[0], command)
+    shown, waiting = b"", list(dialogue)
+    while select.select([terminal], [], [], 60)[0]:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # Linux reports the end of a terminal as an error
+            break
+        shown += piece
+        if waiting and waiting[0][0].encode() in shown:
+            os.write(terminal, waiting.pop(0)[1].encode())
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
 
 
 def fakes(folder: Path, **commands: str) -> str:

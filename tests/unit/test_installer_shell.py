@@ -346,3 +346,10 @@ def test_a_base_without_rattler_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ForgeError, match="py-rattler"):
         stub.build(tmp_path, replace(plan, environments=(base,)))
     assert not (tmp_path / "hub-installer.sh").exists()
+
+
+def test_shellcheck_has_nothing_to_say(installer: Path, tmp_path: Path) -> None:
+    header = tmp_path / "header.sh"
+    header.write_bytes(installer.read_bytes().split(b'\nmain "$@"\n')[0] + b'\nmain "$@"\n')
+    done = subprocess.run(["shellcheck", "--shell=sh", str(header)], capture_output=True, text=True)
+    assert done.stdout == ""

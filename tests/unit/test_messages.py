@@ -1,6 +1,6 @@
 """Messages of the programs that are written in Python: each language has all of them, and every call its values.
 
-Those of the installer's header are in test_installer_arguments.py.
+Those of the installer's header are in test_installer_languages.py.
 """
 
 import ast

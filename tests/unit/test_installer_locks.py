@@ -1,0 +1,50 @@
+"""Two runs at once in one folder: the second stops, and says which process is at work."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit import installer_stub as stub
+from tests.unit.installer_stub import SHELLS, run
+
+
+@pytest.fixture(scope="module")
+def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stub.build(tmp_path_factory.mktemp("installer"))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_of_two_installers_at_once_the_second_stops_with_the_firsts_pid(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    slow = os.environ | stub.before_linking(tmp_path / "commands", f"read -r _ <{gate}")
+    command = [*shell.split(), str(installer), "-bs", "-p", str(tmp_path / "prefix"), "--log", "/dev/null"]
+    with subprocess.Popen(command, env=slow, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout
+        while "Linking" not in first.stdout.readline():
+            pass
+        second = run(installer, "-bs", "-p", tmp_path / "prefix", shell=shell)
+        removal = run(installer, "--uninstall", "-b", "-p", tmp_path / "prefix", shell=shell)
+        gate.write_text("go\n")
+        first.stdout.read()
+    assert first.returncode == 0
+    assert (second.returncode, removal.returncode) == (1, 1)
+    assert str(first.pid) in second.stderr
+    assert str(first.pid) in removal.stderr
+
+
+def test_two_channels_extracted_into_one_folder_at_once_leave_a_whole_one(installer: Path, tmp_path: Path) -> None:
+    command = ["sh", str(installer), "--extract-channel", str(tmp_path / "channel")]
+    runs = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    for one in runs:
+        said = one.communicate()[1]
+        assert one.returncode == 0 or (one.returncode == 1 and "is at work in" in said), said
+    assert 0 in {one.returncode for one in runs}
+    left = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "channel").iterdir()}
+    assert left == {"channel/linux-64", "channel/noarch"}
+    assert run(installer, "--extract-channel", tmp_path / "alone").returncode == 0
+    assert stub.tree(tmp_path / "channel") == stub.tree(tmp_path / "alone")

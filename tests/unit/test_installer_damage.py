@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.russian import RUSSIAN, messages
 from tests.unit import installer_stub as stub
 from tests.unit.installer_stub import SHELLS, run
 
@@ -92,6 +93,18 @@ def test_a_wrong_byte_among_the_packages_stops_what_tells_of_them(
     done = run(damaged, task, "-p", tmp_path / "prefix", shell=shell)
     assert (done.returncode, done.stdout) == (3, "")
     assert "damaged" in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(("language", "surroundings"), [("en", {"LC_ALL": "C"}), ("ru", RUSSIAN)])
+def test_a_damaged_package_is_named_in_one_line_before_anything_is_installed(
+    installer: Path, tmp_path: Path, language: str, surroundings: dict[str, str], shell: str
+) -> None:
+    damaged = damage(installer, tmp_path, lambda data: flip(data, part_offsets(installer)["last byte"]))
+    done = run(damaged, "-bs", "-p", tmp_path / "prefix", shell=shell, **surroundings)
+    assert done.returncode == 3
+    assert done.stderr == messages(language)["wrong_part"] % (damaged, "only-in-1.0-1.0-0") + "\n"
+    assert not (tmp_path / "prefix").exists()
 
 
 def test_a_wrong_byte_among_the_packages_keeps_nobody_from_uninstalling(installer: Path, tmp_path: Path) -> None:

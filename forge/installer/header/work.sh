@@ -51,11 +51,18 @@ make_work() {
 check_packages() {
     say checking "$package_count"
     message progress_checking
-    "$helper" verify "$self" "$work/packages" "$packages_offset" "$text"
+    # The line that moves goes to the terminal, what is wrong into `said`.
+    { said=$("$helper" verify "$self" "$work/packages" "$packages_offset" "$text" 2>&1 >&3 3>&-); } 3>&1
     case $? in
     0) ;;
-    3) die 3 wrong_packages "$self" ;;
-    *) die 1 not_a_file "$self" ;;
+    3)
+        check_packages_in_place # names the package in the user's language
+        die 3 wrong_packages "$self"
+        ;;
+    *)
+        printf '%s\n' "$said" >&2
+        die 1 not_a_file "$self"
+        ;;
     esac
 }
 

@@ -11,7 +11,7 @@ from post_install.host import PREFIX_FILE
 from post_install.record import HOST_RECORD
 from post_install.steps import STEPS, s20_folders, s30_shared, s40_tls, s50_settings, s60_prefix, s70_secrets, s80_pam
 from tests.containers import Container
-from tests.product import ENVIRONMENT, PREFIX
+from tests.product import CONSTRUCTOR, ENVIRONMENT, PREFIX
 from tests.waiting import wait_for
 
 LOGIN = Path(__file__).parent.parent / "login.py"
@@ -54,6 +54,36 @@ def hub(bare: Container) -> Iterator[Container]:
     bare.shell(f"{ENVIRONMENT}/bin/hubctl start")
     yield bare
     bare.shell(f"{ENVIRONMENT}/bin/hubctl stop")
+
+
+def is_ours(server: Container) -> bool:
+    """Whether our installer knows the prefix; what it knows lies in ``.hubforge``."""
+    return server.run("test", "-e", f"{PREFIX}/.hubforge/installed.json", check=False).returncode == 0
+
+
+@pytest.fixture
+def ours(bare: Container) -> Container:
+    """The server, where `-u` has taken over what another installer has made."""
+    if not is_ours(bare):
+        bare.shell("bash /dist/hub-installer.sh -b -u")
+    return bare
+
+
+def content(server: Container) -> set[str]:
+    """A line for every file of the prefix, what our installer knows aside."""
+    command = f"find {PREFIX} -path {PREFIX}/.hubforge -prune -o -not -type d -printf '%p\\t%m %u:%g %s %l\\n'"
+    return set(server.shell(command).splitlines())
+
+
+def changed_by_the_installer(server: Container) -> set[str]:
+    """The files that the same release's `-u` has changed, in the prefix and on the host, its log aside."""
+    before = content(server)
+    # constructor's installer has no such log
+    server.shell("touch -a /var/log/hubforge-install.log; touch /tmp/before")
+    said = server.shell("bash /dist/hub-installer.sh -b -u")
+    assert "nothing changed" in said.splitlines()
+    on_the_host = server.shell(f"find {HOST_PLACES} -cnewer /tmp/before -not -name hubforge-install.log").splitlines()
+    return {line.partition("\t")[0] for line in before ^ content(server)} | set(on_the_host)
 
 
 def modes(server: Container, paths: list[str]) -> dict[str, str]:
@@ -140,15 +170,18 @@ def test_a_second_run_of_the_host_steps_changes_nothing(bare: Container) -> None
     bare.shell(f"{ENVIRONMENT}/bin/hubctl setup --check")
 
 
-def test_the_same_installer_once_more_changes_nothing(bare: Container) -> None:
-    content = f"find {PREFIX} -path {PREFIX}/.hubforge -prune -o -not -type d -printf '%p %m %u:%g %s %l\n' | sort"
-    before = bare.shell(content)
-    # constructor's installer has no such log
-    bare.shell("touch -a /var/log/hubforge-install.log; touch /tmp/before")
-    said = bare.shell("bash /dist/hub-installer.sh -b -u")
-    assert "nothing changed" in said.splitlines()
-    assert bare.shell(f"find {HOST_PLACES} -cnewer /tmp/before -not -name hubforge-install.log") == ""
-    assert bare.shell(content) == before
+@pytest.mark.parametrize("bare", [pytest.param(CONSTRUCTOR, marks=pytest.mark.constructor)], indirect=True)
+def test_taking_over_constructors_installation_only_notes_where_packages_came_from(bare: Container) -> None:
+    assert not is_ours(bare)
+    packages = bare.shell(f"ls -d {PREFIX}/pkgs/*/info").split()
+    # our own note, and conda's, in which constructor has the channel's address with the subdir
+    notes = ("hubforge-sha256", "repodata_record.json")
+    assert changed_by_the_installer(bare) == {f"{package}/{note}" for package in packages for note in notes}
+    assert is_ours(bare)
+
+
+def test_the_same_installer_once_more_changes_nothing(ours: Container) -> None:
+    assert changed_by_the_installer(ours) == set()
 
 
 def test_without_root_the_host_steps_are_skipped_and_said(bare: Container) -> None:

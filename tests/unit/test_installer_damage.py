@@ -1,6 +1,7 @@
-"""A damaged installer file: every wrong byte ends in 3 before anything is written."""
+"""A damaged installer file: every wrong byte ends in 3 before anything is written, and the part is named."""
 
 import random
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,14 +17,38 @@ def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stub.build(tmp_path_factory.mktemp("installer"))
 
 
+def header_length(data: bytes) -> int:
+    return int(data.split(b"\nheader_length=")[1].split()[0])
+
+
+def packages_offset(data: bytes) -> int:
+    return int(data.split(b"\npackages_offset=")[1].split()[0])
+
+
+def parts(data: bytes) -> dict[str, tuple[int, int]]:
+    """Where the header, every part and every package of the file begin and end, by name."""
+    header, first_package = header_length(data), packages_offset(data)
+    rows = [row.split() for row in data.decode("latin-1").split("\nparts='")[1].split("'")[0].splitlines()]
+    found = {name: (header + int(offset), header + int(offset) + int(length)) for name, offset, length, _ in rows}
+    for row in data[slice(*found["packages"])].decode().splitlines():
+        _, offset, length, *_, name, _, _ = row.split()
+        found[name] = (first_package + int(offset), first_package + int(offset) + int(length))
+    return {"header": (0, header), **found}
+
+
+def first_wrong(whole: bytes, damaged: bytes) -> str:
+    """The part or package in which the two differ first; "end" for what follows the last one."""
+    pairs = enumerate(zip(whole, damaged, strict=False))
+    offset = next((offset for offset, (one, other) in pairs if one != other), min(len(whole), len(damaged)))
+    return next((name for name, (begin, end) in parts(whole).items() if begin <= offset < end), "end")
+
+
 def part_offsets(installer: Path) -> dict[str, int]:
     """A byte in the middle of every part of the file, by the part's name."""
-    text = installer.read_bytes().decode("latin-1")
-    header_length = int(text.split("\nheader_length=")[1].split()[0])
-    rows = [row.split() for row in text.split("\nparts='")[1].split("'")[0].splitlines()]
-    offsets = {row[0]: header_length + int(row[1]) + int(row[2]) // 2 for row in rows}
-    first = int(text.split("\npackages_offset=")[1].split()[0])
-    return offsets | {"first package": first, "middle package": (first + len(text)) // 2, "last byte": len(text) - 1}
+    data = installer.read_bytes()
+    offsets = {name: (begin + end) // 2 for name, (begin, end) in parts(data).items()}
+    first = packages_offset(data)
+    return offsets | {"first package": first, "middle package": (first + len(data)) // 2, "last byte": len(data) - 1}
 
 
 PARTS = (
@@ -40,6 +65,7 @@ def test_a_flipped_byte_ends_in_3_and_writes_nothing(installer: Path, tmp_path: 
     done = run(damaged, "-b", "-p", tmp_path / "new/prefix", shell=shell)
     assert done.returncode == 3, done
     assert "damaged" in done.stderr
+    assert first_wrong(installer.read_bytes(), damaged.read_bytes()) in done.stderr
     assert not (tmp_path / "new").exists()
 
 
@@ -71,9 +97,21 @@ def damage(installer: Path, folder: Path, how: Callable[[bytearray], None]) -> P
 def test_a_cut_lengthened_or_edited_file_ends_in_3(
     installer: Path, tmp_path: Path, how: Callable[[bytearray], None]
 ) -> None:
-    done = run(damage(installer, tmp_path, how), "-b", "-p", tmp_path / "prefix")
+    damaged = damage(installer, tmp_path, how)
+    done = run(damaged, "-b", "-p", tmp_path / "prefix")
     assert done.returncode == 3, done
+    assert first_wrong(installer.read_bytes(), damaged.read_bytes()) in done.stderr
     assert not (tmp_path / "prefix").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_one_line_names_a_damaged_package_where_the_signal_of_a_broken_pipe_is_ignored(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    damaged = damage(installer, tmp_path, lambda data: flip(data, part_offsets(installer)["last byte"]))
+    done = subprocess.run(["sh", "-c", f"trap '' PIPE; exec {shell} {damaged} --check"], capture_output=True, text=True)
+    (line,) = done.stderr.splitlines()
+    assert first_wrong(installer.read_bytes(), damaged.read_bytes()) in line
 
 
 @pytest.mark.parametrize("task", [["--list"], ["--extract-channel", "CHANNEL"]])
@@ -116,10 +154,6 @@ def test_a_wrong_byte_among_the_packages_keeps_nobody_from_uninstalling(installe
 # ---- 500 damages at random ----
 
 
-def header_length(data: bytes) -> int:
-    return int(data.split(b"\nheader_length=")[1].split()[0])
-
-
 def random_damages(data: bytes, number: int, seed: int) -> Iterator[tuple[str, int, bytes]]:
     """Flips, cuts and additions: half of them behind the header, the rest in it, and of these half in its first act.
 
@@ -155,10 +189,11 @@ def test_no_damage_leads_to_an_installation_and_nothing_is_written(
     wrong = []
     for how, offset, damaged in random_damages(data, 50, seed):
         (folder / "damaged.sh").write_bytes(damaged)
-        code = run(Path("damaged.sh"), "-bs", "-p", tmp_path / "new/prefix", shell=SHELLS[seed % 3]).returncode
+        done = run(Path("damaged.sh"), "-bs", "-p", tmp_path / "new/prefix", shell=SHELLS[seed % 3])
         written = [path.name for path in (*folder.iterdir(), *tmp_path.iterdir()) if path.name != "damaged.sh"]
         # A file that is cut within its first act has no command left: the shell reaches its end.
         expected = {3} if offset > guard_end else set(range(256)) - ({0} if how == "flip" else set())
-        if code not in expected or written != ["folder"]:
-            wrong.append((how, offset, code, written))
+        is_named = offset <= guard_end or first_wrong(data, damaged) in done.stderr
+        if done.returncode not in expected or not is_named or written != ["folder"]:
+            wrong.append((how, offset, done, written))
     assert wrong == []

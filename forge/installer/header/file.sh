@@ -31,29 +31,38 @@ is_sha256() {
 # part is damaged is looked for only when one is.
 check_file() {
     size=$(wc -c <"$self") || die 1 not_a_file "$self"
-    [ "$((size))" -eq "$total_length" ] || die 3 wrong_size "$self" "$((size))" "$total_length"
     sum_offset=@HEADER_SHA256_OFFSET@
     sum_end=$((sum_offset + 64))
     { head -c "$sum_offset" "$self" && piece "$sum_end" "$((packages_offset - sum_end))"; } |
-        is_sha256 "$header_sum" && return
+        is_sha256 "$header_sum" && [ "$((size))" -eq "$total_length" ] && return
+    find_wrong_part
+    [ "$((size))" -eq "$total_length" ] || die 3 wrong_size "$self" "${wrong:-end}" "$((size))" "$total_length"
+    die 3 wrong_part "$self" "${wrong:-header}"
+}
+
+# The packages, without the helper, which would have to be written somewhere. They are read once, as above.
+check_packages_in_place() {
+    tail -c "+$((packages_offset + 1))" "$self" | is_sha256 "$packages_sha256" && return
+    find_wrong_package
+    die 3 wrong_part "$self" "$wrong"
+}
+
+# Sets `wrong` to the first part or package that is not as it should be; empty where all are.
+find_wrong_part() {
     # shellcheck disable=SC2086  # four words a part
     set -- $parts
     while [ $# -gt 0 ]; do
-        part "$1" | is_sha256 "$4" || die 3 wrong_part "$self" "$1"
+        wrong=$1
+        part "$1" | is_sha256 "$4" || return 0
         shift 4
     done
-    die 3 wrong_part "$self" header
+    find_wrong_package
 }
 
-# The packages, without the helper, which would have to be written somewhere. They are read once; which one is
-# damaged is looked for only when one is.
-check_packages_in_place() {
-    tail -c "+$((packages_offset + 1))" "$self" | is_sha256 "$packages_sha256" && return
-    part packages | while read -r package_sha256 offset length _ _ _ _ _ name _; do
-        tail -c "+$((packages_offset + offset + 1))" "$self" | head -c "$length" | is_sha256 "$package_sha256" || echo "$name"
-    done | {
-        read -r name
-        die 3 wrong_part "$self" "$name"
-    }
-    exit 3
+# Where SIGPIPE is ignored, tails complain here, too.
+find_wrong_package() {
+    wrong=$(part packages | while read -r package_sha256 offset length _ _ _ _ _ name _; do
+        tail -c "+$((packages_offset + offset + 1))" "$self" 2>/dev/null | head -c "$length" |
+            is_sha256 "$package_sha256" || { echo "$name" && break; }
+    done)
 }

@@ -48,7 +48,7 @@ message_en() {
     licence_refused) text='The licence was not accepted: nothing was installed.' ;;
 
     # -- the file is damaged (3)
-    wrong_size) text='The installer file "%s" is damaged: it has %s bytes, and should have %s. Copy it again.' ;;
+    wrong_size) text='The installer file "%s" is damaged from its part "%s" on: it has %s bytes, and should have %s. Copy it again.' ;;
     wrong_part) text='The installer file "%s" is damaged: the sha256 of its part "%s" is wrong. Copy it again.' ;;
     signature_wrong) text='"%s" is not what was signed: its signature "%s" does not fit with the key "%s".' ;;
     wrong_packages) text='The installer file "%s" is damaged. Copy it again.' ;;

@@ -2,10 +2,12 @@
 # ---- the machine ----
 
 check_tools() {
-    for tool in cat chmod date df du head ls mkdir mv rm rmdir sha256sum sort tail tee uname uniq wc; do
+    for tool in cat chmod date df du env head id ls mkdir mv rm rmdir sha256sum sort tail tee uname uniq wc; do
         command -v "$tool" >/dev/null 2>&1 || die 1 no_tool "$tool"
     done
     { [ -f "$self" ] && [ -r "$self" ]; } || die 1 not_a_file "$self"
+    # It tells what is mounted and which processes live; programs find the libraries beside them through it.
+    [ -r /proc/self/mounts ] || die 1 no_proc
 }
 
 check_architecture() {

@@ -8,6 +8,7 @@ message_en() {
     # -- refused before anything is written (exit code 1)
     no_tool) text='This installer needs the command "%s", which is not on PATH.' ;;
     not_a_file) text='Cannot read "%s" as the installer file. Run it as a file with sh, dash, bash, zsh or busybox sh ("sh FILE"), not through a pipe or "<".' ;;
+    no_proc) text='There is no /proc, which this installer and the packages need. In a chroot: mount -t proc proc /proc' ;;
     architecture) text='This is an installer for x86_64; this machine is %s.' ;;
     no_glibc) text='This machine has no glibc (%s is missing): the packages run on glibc %s or newer only.' ;;
     old_glibc) text='This machine has glibc %s; the packages need %s or newer.' ;;

@@ -1,6 +1,7 @@
 """Every flag and every exit code in one table, under each shell: what is typed, what was there, how it ends."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,10 +17,10 @@ class Row:
     """One call.
 
     Attributes:
-        typed: the arguments; PREFIX and DIR stand for folders.
+        typed: the arguments; PREFIX and DIR stand for folders, and LOG for a file.
         code: how it ends.
         said: a piece of what it says, on either output.
-        before: what is in PREFIX: ``nothing``, ``somebody's`` file, or an ``installed`` release.
+        before: what is in PREFIX: ``nothing``, ``somebody's`` file, an ``installed`` release or a ``newer`` one.
         after: the same at the end.
         answers: what is typed when it asks.
         file: which installer it is; ``unlucky`` is the ``sound`` one on a machine where linking fails.
@@ -49,6 +50,11 @@ TABLE = (
     Row("-bs -p PREFIX", 1, "-u", before="installed", after="installed"),
     Row("-bsu -p PREFIX", 0, "Installed", before="installed", after="installed"),
     Row("-bsf -p PREFIX", 0, "Installed", before="installed", after="installed"),
+    Row("-bsu -p PREFIX", 1, "--allow-downgrade", before="newer", after="installed"),
+    Row("-bsu --allow-downgrade -p PREFIX", 0, "Installed", before="newer", after="installed"),
+    Row("-bsu --restart -p PREFIX", 0, "Installed", before="installed", after="installed"),
+    Row("-bs -p PREFIX --log LOG", 0, "LOG", after="installed"),
+    Row("-bs -p PREFIX --log /dev/null/below", 1, "--log"),
     Row("-bs -p /dev/null/below", 1, "not a folder"),
     Row("-bs -p /", 1, "root folder"),
     Row("-h", 0, "Exit codes"),
@@ -65,6 +71,7 @@ TABLE = (
     Row("--uninstall --purge -b -p PREFIX", 0, "was removed", before="installed"),
     Row("-x", 2, "-x"),
     Row("-b -p", 2, "wants a value"),
+    Row("-b --log", 2, "wants a value"),
     Row("-b --purge -p PREFIX", 2, "--uninstall"),
     Row("--list --sbom", 2, "one run"),
     Row("-p PREFIX", 2, "not accepted", answers="no\n"),
@@ -81,9 +88,11 @@ def installers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     sound = stub.build(folder, name="sound.sh")
     damaged = folder / "damaged.sh"
     damaged.write_bytes(sound.read_bytes()[:-1] + b"?")
-    without_host = replace(stub.plan(folder / "packages"), post_install="exit 7\n")
+    plan = stub.plan(folder / "packages")
+    without_host = replace(plan, post_install="exit 7\n")
     return {
         "sound": sound,
+        "newer": stub.build(folder, stub.newer(folder / "packages", plan), "newer.sh"),
         "damaged": damaged,
         "unlucky": sound,
         "unlucky on the host": stub.build(folder, without_host, "host.sh"),
@@ -106,22 +115,25 @@ def test_flags_and_exit_codes(installers: dict[str, Path], tmp_path: Path, row: 
     if row.before == "somebody's":
         prefix.mkdir()
         (prefix / "file").touch()
-    elif row.before == "installed":
-        assert run(installers["sound"], "-bs", "-p", prefix, shell=shell).returncode == 0
-    typed = [word.replace("PREFIX", str(prefix)).replace("DIR", str(tmp_path / "dir")) for word in row.typed.split()]
+    elif row.before in ("installed", "newer"):
+        before = installers["sound" if row.before == "installed" else "newer"]
+        assert run(before, "-bs", "-p", prefix, shell=shell).returncode == 0
+    places = {"PREFIX": prefix, "DIR": tmp_path / "dir", "LOG": tmp_path / "log"}
+    typed = [str(places.get(word, word)) for word in row.typed.split()]
     answers = row.answers.replace("PREFIX", str(prefix))
     machine = stub.before_linking(tmp_path / "commands", "exit 1") if row.file == "unlucky" else {}
     done = run(installers[row.file], *typed, shell=shell, answers=answers, HOME=str(tmp_path), LC_ALL="C", **machine)
     assert done.returncode == row.code, done.stderr
-    assert row.said in done.stdout + done.stderr
+    assert str(places.get(row.said, row.said)) in done.stdout + done.stderr
     assert (done.stderr == "") == (row.code == 0)
     assert state(prefix) == row.after
 
 
-def test_the_table_has_every_exit_code_and_every_flag() -> None:
-    words = " ".join(row.typed for row in TABLE)
+def test_the_table_has_every_exit_code_and_every_flag(installers: dict[str, Path]) -> None:
+    words = {word for row in TABLE for word in row.typed.split()}
+    words |= {f"-{letter}" for word in words if word[0] == "-" != word[1] for letter in word[1:]}
     assert {row.code for row in TABLE} == {0, 1, 2, 3, 4, 5}
-    assert {letter for word in words.split() if word[0] == "-" != word[1] for letter in word[1:]} >= set("bpfsutckmh")
+    assert set(re.findall(r"^  (-[\w-]+)", run(installers["sound"], "-h").stdout, re.MULTILINE)) - words == set()
 
 
 def test_a_finished_prefix_says_its_release_and_the_sha256_of_every_package(

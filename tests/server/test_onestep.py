@@ -165,6 +165,25 @@ def test_the_next_command_finishes_it_and_says_so(server_root: ServerRoot, betwe
     assert server_root.hubctl("cert", "check", "--host", "localhost").stderr == ""
 
 
+def test_a_restoration_that_is_refused_midway_says_so_and_the_next_command_finishes_it(server_root: ServerRoot) -> None:
+    """Nothing takes the place of a file that something is mounted on."""
+    assert server_root.hubctl("backup", str(server_root.path / "hub.tar.gz")).returncode == 0
+    self_signed(server_root.path / SSL)
+    for name in ("hub.key", "hub.crt"):
+        os.chown(server_root.path / SSL / name, server_root.user.uid, server_root.user.gid)
+    certificate = server_root.certificate
+    subprocess.run(["mount", "--bind", certificate, certificate], check=True)
+    try:
+        done = server_root.hubctl("restore", "--yes", str(server_root.path / "hub.tar.gz"))
+    finally:
+        subprocess.run(["umount", certificate], check=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("hubctl: Not all of it is in place: ")
+    assert done.stderr.endswith(": Device or resource busy: mend it; the next `hubctl` goes on\n")
+    assert "it is finished now" in server_root.hubctl("cert", "check", "--host", "localhost").stderr
+    assert server_root.hubctl("cert", "check", "--host", "localhost").returncode == 0
+
+
 def test_a_hub_that_is_started_by_something_else_finishes_it_as_well(server_root: ServerRoot, between: Files) -> None:
     """As systemd does after a power cut; `--show-config` reads the configuration and starts nothing."""
     config = Path(__file__).parents[2] / "config/jupyterhub_config.py"

@@ -5,10 +5,8 @@ import gzip
 import json
 import re
 import secrets
-import shutil
 import sqlite3
 import tarfile
-import tempfile
 import zlib
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,12 +17,11 @@ from typing import Any
 from packaging.version import Version
 from pydantic import TypeAdapter
 
-from hubctl import backup, checksum, daemon, onestep, systemd, wholefile
+from hubctl import backup, checksum, daemon, onestep, systemd, wholefile, workfolder
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl.backup import DATABASE, FORMAT, MANIFEST, SETTINGS, Manifest, Place
 from hubctl.errors import HubError
-from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.status import versions
@@ -58,25 +55,16 @@ def restore(file: Path, layout: Layout) -> Restored:
         HubError: the hub runs, the file is damaged or of a newer JupyterHub, or a link is in the way: nothing was
             changed. Or there is no space.
     """
-    with daemon.alone(layout):
+    _refuse_links(layout.database, layout)
+    layout.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with workfolder.made(layout, "restore", "Not restored") as work:
         if daemon.running(layout) or (systemd.runs_the_hub(layout) and systemd.main_process()):
             raise HubError("The hub runs", "`hubctl stop` ends it; then restore again")
-        try:
-            layout.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_links(layout.database, layout)
-            for left in layout.state.glob(".restore-*"):  # of a command that was killed
-                shutil.rmtree(left)
-            with tempfile.TemporaryDirectory(prefix=".restore-", dir=layout.state) as work:
-                manifest, members = read(file, Path(work))
-                _check_release(manifest)
-                targets = _targets(members, layout)
-                before, damaged = _before(layout)
-                removed = _replace(targets, layout)
-        except OSError as error:
-            if is_full(error):
-                raise no_space("Not restored", Path(error.filename or layout.database).parent) from None
-            what = f"{error.filename or layout.state}: {error.strerror}"
-            raise HubError(f"Not restored: {what}", "mend it, then run the same command again, as root") from None
+        manifest, members = read(file, work)
+        _check_release(manifest)
+        targets = _targets(members, layout)
+        before, damaged = _before(layout)
+        removed = _replace(targets, layout)
     if any(place.path.is_relative_to(layout.unit.parent) for place in targets.values()):
         systemd.reread(layout)
     return Restored(manifest, before, damaged, removed)

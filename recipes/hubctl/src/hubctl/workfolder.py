@@ -19,10 +19,10 @@ def made(layout: Layout, command: str, undone: str) -> Iterator[Path]:
     Args:
         layout: whose state folder it is in: on the same file system as most of what is put in place.
         command: begins its name, by which the next one finds what a killed one has left.
-        undone: what is said when the disk is full.
+        undone: what is said first when something can't be written.
 
     Raises:
-        HubError: the state folder is not there or not this user's to write in, or there is no space in it.
+        HubError: the state folder is not there, or the system refuses something to whoever works with this folder.
     """
     if not layout.state.is_dir():
         raise HubError(f"{layout.state} is not there", "`hubctl setup` makes it")
@@ -33,6 +33,14 @@ def made(layout: Layout, command: str, undone: str) -> Iterator[Path]:
             with tempfile.TemporaryDirectory(prefix=f".{command}-", dir=layout.state) as work:
                 yield Path(work)
         except OSError as error:
-            if is_full(error):
-                raise no_space(undone, layout.state) from None
-            raise HubError(f"{error.filename or layout.state}: {error.strerror}", "run this as root") from None
+            raise _refusal(error, layout, undone) from None
+
+
+def _refusal(error: OSError, layout: Layout, undone: str) -> HubError:
+    place = Path(error.filename or layout.state)
+    if layout.journal.exists():  # some files have their new names already
+        return HubError(f"Not all of it is in place: {place}: {error.strerror}", "mend it; the next `hubctl` goes on")
+    if is_full(error):
+        inside = place.is_relative_to(layout.state)  # in the folder itself, which is gone by now
+        return no_space(undone, layout.state if inside else place.parent)
+    return HubError(f"{undone}: {place}: {error.strerror}", "mend it, then run the same command again, as root")

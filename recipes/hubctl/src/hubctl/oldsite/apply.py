@@ -7,7 +7,6 @@ from pathlib import Path
 from hubctl import backup, daemon, newpair, onestep, systemd
 from hubctl import settings as hub_settings
 from hubctl.errors import HubError
-from hubctl.fulldisk import is_full, no_space
 from hubctl.layout import Layout
 from hubctl.oldsite import olddatabase
 from hubctl.oldsite.plan import Plan
@@ -34,7 +33,8 @@ def carry_out(plan: Plan, layout: Layout, work: Path) -> Path:
     """Puts all of it in place; gives the backup of what was there.
 
     Raises:
-        HubError: the old database can't be upgraded, or something can't be written: nothing was changed then.
+        HubError: the old database can't be upgraded; nothing was changed.
+        OSError: something can't be written; nothing was changed, or the journal says what is still to be done.
     """
     before = layout.state / f"before-migrate-{datetime.now(UTC).strftime('%Y-%m-%dT%H%M%S.%fZ')}.tar.gz"
     try:
@@ -47,8 +47,10 @@ def carry_out(plan: Plan, layout: Layout, work: Path) -> Path:
             newpair.replace(plan.pair, target, layout, new, gone)
         else:
             onestep.change(layout, new, gone=gone)
-    except OSError as error:
-        raise _refusal(error, before, layout) from None
+    except OSError:
+        if not layout.journal.exists():
+            before.unlink(missing_ok=True)  # of use to nobody where nothing has changed, and takes space
+        raise
     return before
 
 
@@ -63,15 +65,3 @@ def _new_files(plan: Plan, layout: Layout, work: Path) -> dict[Path, New]:
         (work / "hub.yaml").write_text(plan.text, encoding="utf-8")
         new[place] = New(work / "hub.yaml", stat.S_IMODE(place.stat().st_mode))
     return new
-
-
-def _refusal(error: OSError, before: Path, layout: Layout) -> HubError:
-    """What could not be written. The backup is of use to nobody where nothing has changed, and takes space."""
-    if layout.journal.exists():
-        what = f"Not all is carried over: {error.filename or layout.state}: {error.strerror}"
-        return HubError(what, "mend it; the next `hubctl` goes on")
-    before.unlink(missing_ok=True)
-    if is_full(error):
-        return no_space("Nothing was carried over", Path(error.filename or layout.database).parent)
-    what = f"Nothing was carried over: {error.filename or layout.state}: {error.strerror}"
-    return HubError(what, "mend it, then run the same command again, as root")

@@ -50,10 +50,10 @@ def migrate(
         if apply and not found.is_done:
             applying.refuse_running(found, layout)
             before = applying.carry_out(found, layout, work)
-        if as_json:
-            print(json.dumps(_document(found, before), indent=2))
-        else:
-            _say_end(found, before)
+    if as_json:
+        print(json.dumps(_document(found, before), indent=2))
+    else:
+        _say_end(found, before)
 
 
 def _say_end(found: Plan, before: Path | None) -> None:

@@ -1,11 +1,14 @@
-"""What an upgrade finds: environments as they were before, and a database."""
+"""What an upgrade finds: environments as they were before, a server without a hub that runs, and a database."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hubctl import upgrade
+from hubctl.layout import Layout
 from hubctl.revisions import Revision
+from hubctl.upgrading import course
 from hubctl.upgrading.journal import Before
 
 HUB = Before("/opt/miniconda3/envs/jupyterhubenv", 3, ["hubforge-2026.10-0", "hubforge-base-1-0", "idna-3.0-py_0"])
@@ -22,6 +25,24 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     found = [Revision(0, "", "2026.10", 1, 0, 0), Revision(1, "", "2026.11", 1, 0, 0)]
     monkeypatch.setattr("hubctl.rollback.read", lambda _: found)
     return tmp_path / "prefix"
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """A hub with a database of the schema 1, that does not run; conda and the release's own commands are played."""
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path / "prefix")
+    monkeypatch.setattr(upgrade, "_before", lambda prefix: BASE if prefix.name == "prefix" else HUB)
+    monkeypatch.setattr(upgrade, "wrong_files", list)
+    monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.bring", lambda *_: None)
+    monkeypatch.setattr(course, "_set_up", lambda _: None)
+    monkeypatch.setattr(course, "_verify", lambda _: None)
+    monkeypatch.setattr(course, "_runs", lambda _: False)
+    monkeypatch.setattr(course, "_has_moved", lambda _: False)
+    layout = Layout(tmp_path / "root")
+    layout.state.mkdir(parents=True)
+    make_database(layout.database, 1)
+    (tmp_path / "prefix/conda-meta").mkdir(parents=True)
+    return layout
 
 
 def make_database(path: Path, *rows: int) -> None:

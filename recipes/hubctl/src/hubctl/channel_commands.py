@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from hubctl import layout as places
 from hubctl.condaconfig import Login, Source
 from hubctl.errors import HubError
 from hubctl.layout import Layout
+from hubctl.upgrading.surroundings import surroundings
 
 app = typer.Typer(
     help="Says where conda finds packages, and adds packages on a server without network."
@@ -87,10 +87,11 @@ def add(
     if added.locks:
         versions = dict.fromkeys(place.split("/")[1] for place in added.locks)
         print(f"Locks of {', '.join(versions)} are in {layout.channel / condapackages.LOCKS}")
+    conda = places.base_prefix() / "bin" / "conda"
     for place in added.new:
         if release := RELEASE.match(place):
             version = release[1]
-            print(f"Release {version} can be installed: {_conda()} install -n jupyterhubenv hubforge={version}")
+            print(f"Release {version} can be installed: {conda} install -n jupyterhubenv hubforge={version}")
 
 
 @app.command()
@@ -176,21 +177,17 @@ def _keep_certificates(ca: Path | None) -> None:
     wholefile.write(condaconfig.ca_file(), b"".join(found.public_bytes(Encoding.PEM) for found in certificates))
 
 
-def _conda() -> Path:
-    return places.base_prefix() / "bin" / "conda"
-
-
 def releases(channel: str) -> list[str]:
     """The releases that conda finds, the oldest first; asked anew, whatever conda remembers.
 
     Raises:
         HubError: conda can't read the channel.
     """
-    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CONDA"))}
+    variables = {name: value for name, value in surroundings().items() if not name.startswith("CONDA")}
     with tempfile.TemporaryDirectory() as cache:
         command = [str(places.base_program("conda")), "search", "--json", condaconfig.NAME]
         done = subprocess.run(
-            command, env=surroundings | {"CONDA_PKGS_DIRS": cache}, capture_output=True, text=True, cwd="/"
+            command, env=variables | {"CONDA_PKGS_DIRS": cache}, capture_output=True, text=True, cwd="/"
         )
     try:
         answer: dict[str, Any] = json.loads(done.stdout)

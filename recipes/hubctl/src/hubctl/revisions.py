@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,9 @@ import typer
 
 from hubctl import layout as places
 from hubctl import tables
+from hubctl.condacommand import conda
 from hubctl.errors import HubError
+from hubctl.upgrading.surroundings import surroundings
 
 METAPACKAGE = re.compile(r"hubforge-(\d[^-]*)-")
 """The package that is the release, as conda's list of revisions names it."""
@@ -103,21 +104,3 @@ def _revisions(events: Sequence[dict[str, Any]]) -> Iterator[Revision]:
 def _words(revision: Revision) -> str:
     counts = {"changed": revision.changed, "added": revision.added, "removed": revision.removed}
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none changed"
-
-
-def conda(*arguments: str, prefix: Path | None = None) -> list[str]:
-    """base's conda, for the environment that this program runs from, or for another ``prefix``.
-
-    Raises:
-        HubError: there is none.
-    """
-    program = places.base_prefix() / "bin" / "conda"
-    if not program.exists():
-        raise HubError(f"{program} is not there", "this environment is not one of an installation with conda")
-    verb, *rest = arguments
-    return [str(program), verb, "--prefix", str(prefix or places.environment()), *rest]
-
-
-def surroundings() -> dict[str, str]:
-    """What conda is started with: PYTHON* variables of the caller's are for another Python."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

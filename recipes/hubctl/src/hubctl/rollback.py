@@ -15,14 +15,16 @@ import typer
 from hubctl import layout as places
 from hubctl import schemas
 from hubctl import status as hub_status
+from hubctl.condacommand import conda
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.questions import confirm
-from hubctl.revisions import Revision, conda, read, surroundings, with_packages
+from hubctl.revisions import Revision, read, with_packages
 from hubctl.upgrade import NO_RESTART, RESTART, embark, under_way
 from hubctl.upgrading import journal
 from hubctl.upgrading.lock import alone
 from hubctl.upgrading.prefix import FailedError, forget, half_records, note_wanted, sweep
+from hubctl.upgrading.surroundings import surroundings
 from hubctl.wholefile import write
 
 

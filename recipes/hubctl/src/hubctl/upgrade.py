@@ -18,14 +18,15 @@ from hubctl import condaconfig, revisions, tables
 from hubctl import layout as places
 from hubctl import status as hub_status
 from hubctl.channel_commands import releases
+from hubctl.condacommand import conda
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.questions import confirm
-from hubctl.revisions import conda, surroundings
 from hubctl.upgrading import database, journal, lifeboat
 from hubctl.upgrading.journal import Before, Journal
 from hubctl.upgrading.lock import alone
-from hubctl.upgrading.prefix import FailedError, forget, half_records
+from hubctl.upgrading.prefix import FailedError, forget, half_records, linked
+from hubctl.upgrading.surroundings import surroundings
 from hubctl.verify import wrong_files
 
 RESTART = "At the end, start a hub that runs again, and its proxy, also where that is a service of its own."
@@ -180,7 +181,7 @@ def _wanted(to: str | None) -> tuple[str, bool]:
         )
     if to is not None and to not in known:
         raise HubError(f"The channel has no release {to}", f"it has {', '.join(known)}")
-    wanted, present = to or known[-1], journal.release_of(_packages(places.environment()))
+    wanted, present = to or known[-1], journal.release_of(linked(places.environment()))
     if present and _number(wanted) < _number(present):
         if to is None:
             return present, False
@@ -298,8 +299,4 @@ def _write_down(layout: Layout, plan: Plan, restart: bool) -> None:
 
 def _before(prefix: Path) -> Before:
     found = revisions.read(prefix)
-    return Before(str(prefix), revisions.with_packages(found, found[-1].number), _packages(prefix))
-
-
-def _packages(prefix: Path) -> list[str]:
-    return sorted(path.stem for path in (prefix / "conda-meta").glob("*.json"))
+    return Before(str(prefix), revisions.with_packages(found, found[-1].number), linked(prefix))

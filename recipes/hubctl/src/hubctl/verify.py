@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hubctl import api
+from hubctl import api, condarecords
 from hubctl import layout as places
 from hubctl import settings as hub_settings
 from hubctl import status as hub_status
@@ -46,7 +46,7 @@ def wrong_files() -> list[str]:
         HubError: there are no records to compare with, or a file can't be read.
     """
     prefixes = dict.fromkeys((places.base_prefix(), places.environment()))
-    records = [(prefix, path) for prefix in prefixes for path in sorted((prefix / "conda-meta").glob("*.json"))]
+    records = [(prefix, path) for prefix in prefixes for path in condarecords.of(prefix)]
     for prefix in prefixes:
         if not any(of == prefix for of, _ in records):
             raise HubError(

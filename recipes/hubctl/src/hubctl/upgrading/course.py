@@ -14,6 +14,7 @@ from .disk import names_to_disk
 from .journal import MEND, NAME, Journal, read, release_of
 from .lock import alone
 from .prefix import FailedError, Prefix, forget
+from .surroundings import surroundings
 
 SCHEMA = """\
 import sys
@@ -269,8 +270,7 @@ def _hubctl(course: Course, verb: str) -> None:
 
 
 def _surroundings(course: Course) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return kept | {"HUBFORGE_ROOT": course.journal.root}
+    return surroundings() | {"HUBFORGE_ROOT": course.journal.root}
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .surroundings import surroundings
+
 
 class FailedError(Exception):
     """A step did not succeed. The message is for people."""
@@ -42,7 +44,7 @@ class Prefix:
         name, _, version = spec.partition("==")
         forget(self.folder, half_records(self.folder), name)
         reason = self._refusal("install", spec)
-        if not reason and not any(package.startswith(f"{name}-{version}-") for package in self.packages()):
+        if not reason and not any(package.startswith(f"{name}-{version}-") for package in linked(self.folder)):
             reason = "it has left it out, without a word"
         if reason:
             raise FailedError(f"conda did not bring {spec} into {self.folder}: {reason}")
@@ -56,17 +58,13 @@ class Prefix:
             FailedError: conda has refused, or failed.
         """
         forget(self.folder, half_records(self.folder))
-        if set(self.packages()) != set(packages) or self._was_killed():
+        if set(linked(self.folder)) != set(packages) or self._was_killed():
             back = ("install", "--revision", str(revision))
             # The packages lie in the cache; where somebody has cleared it, the channel may have them.
             if self._refusal(*back, "--offline") and (reason := self._refusal(*back)):
                 raise FailedError(f"conda did not bring {self.folder} back to its revision {revision}: {reason}")
         sweep(self.folder)
         note_wanted(self.program[0], self.folder, wanted, self._surroundings(), self.held)
-
-    def packages(self) -> list[str]:
-        """``name-version-build`` of each package that is there."""
-        return sorted(path.stem for path in (self.folder / "conda-meta").glob("*.json"))
 
     def _was_killed(self) -> bool:
         """Whether conda was ended while it changed this: it removes what it keeps there when it is done."""
@@ -87,8 +85,12 @@ class Prefix:
 
     def _surroundings(self) -> dict[str, str]:
         """A copy of conda works with the configuration and the package cache of the one that it stands in for."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        return {"CONDA_PKGS_DIRS": str(self.base / "pkgs"), **kept, "CONDA_ROOT": str(self.base)}
+        return {"CONDA_PKGS_DIRS": str(self.base / "pkgs"), **surroundings(), "CONDA_ROOT": str(self.base)}
+
+
+def linked(folder: Path) -> list[str]:
+    """``name-version-build`` of each package that is there."""
+    return sorted(path.stem for path in (folder / "conda-meta").glob("*.json"))
 
 
 def half_records(folder: Path) -> list[Path]:

@@ -168,7 +168,7 @@ def known_places(settings: Settings, layout: Layout) -> dict[str, Place]:
         "tls/hub.crt": Place(layout.below(settings.tls.cert), 0o600, 0o700),
         DATABASE: Place(layout.database, 0o600, 0o700),
     }
-    for path in _secrets(layout):
+    for path in layout.secrets:
         found[f"secrets/{path.name}"] = Place(path, 0o600, 0o700)
     for member, folder in folders(layout).items():
         for path in _files(folder):
@@ -223,17 +223,6 @@ def _mode(place: Place, layout: Layout) -> int:
         for passage, rights in ((0o010, 0o070), (0o001, 0o007)):
             mode &= ~0 if passable & passage else ~rights
     return mode | 0o600
-
-
-def _secrets(layout: Layout) -> list[Path]:
-    return [
-        layout.cookie_secret,
-        layout.proxy_token,
-        layout.hubctl_token,
-        layout.metrics_token,
-        layout.shared_password,
-        layout.shared_admin_password,
-    ]
 
 
 def _is_edited(path: Path, member: str) -> bool:

@@ -110,6 +110,18 @@ class Layout:
         return self.state / "shared_admin_password"
 
     @property
+    def secrets(self) -> list[Path]:
+        """All of these, each of them a file where it is needed."""
+        return [
+            self.cookie_secret,
+            self.proxy_token,
+            self.hubctl_token,
+            self.metrics_token,
+            self.shared_password,
+            self.shared_admin_password,
+        ]
+
+    @property
     def installed(self) -> Path:
         """What `hubctl setup` has written, and what was chosen then (``post_install/record.py``)."""
         return self.state / "installed.json"

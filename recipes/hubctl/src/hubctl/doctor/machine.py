@@ -65,23 +65,11 @@ def _space(path: Path) -> Finding:
 def permissions(settings: Settings, layout: Layout) -> Iterator[Finding]:
     """Whether others can read a secret, or change what the hub runs."""
     # rattler links commands with 0775, whatever the umask is
-    wrong = [*_open(_secrets(layout), 0o077), *_open(_programs(layout), 0o022), *_open(_commands(), 0o002)]
+    secrets = [layout.state, layout.database, *layout.secrets]
+    wrong = [*_open(secrets, 0o077), *_open(_programs(layout), 0o022), *_open(_commands(), 0o002)]
     yield from wrong
     if not wrong:
         yield ok("nobody else can read the hub's secrets, or change its settings and programs")
-
-
-def _secrets(layout: Layout) -> list[Path]:
-    return [
-        layout.state,
-        layout.database,
-        layout.cookie_secret,
-        layout.proxy_token,
-        layout.hubctl_token,
-        layout.metrics_token,
-        layout.shared_password,
-        layout.shared_admin_password,
-    ]
 
 
 def _programs(layout: Layout) -> list[Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import self_signed
-from hubctl import channel_commands, condaconfig, localchannel
+from hubctl import channel_commands, condaconfig, localchannel, revisions
 from hubctl.condaconfig import Login
 from hubctl.errors import HubError
 
@@ -41,6 +41,8 @@ def test_a_base_that_is_not_whole_is_what_is_named(tmp_path: Path, monkeypatch: 
     with pytest.raises(HubError, match=told):
         channel_commands.set_address("file:///srv/elsewhere")
     assert not condaconfig.file().exists()
+    with pytest.raises(HubError, match=told):
+        revisions.history()
     if gone == "python":
         with pytest.raises(HubError, match=told):
             localchannel.add(tmp_path, tmp_path / "channel")

@@ -6,13 +6,7 @@ conda's own ``conda init --install`` writes the programs and shell files, so tha
 
 from __future__ import annotations
 
-import base64
-import compileall
-import csv
-import hashlib
-import io
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -69,8 +63,8 @@ def install_shell_files(package: Path) -> None:
     shutil.copytree(RECIPE / "shell", package / "shell")
 
 
-def install_dist_info(version: str, licences: Path) -> Path:
-    """Write ``conda-VERSION.dist-info`` without its RECORD and return its path."""
+def install_dist_info(version: str, licences: Path) -> None:
+    """Write ``conda-VERSION.dist-info``, without its RECORD."""
     metadata = HeaderParser().parsestr((RECIPE / "dist-info" / "METADATA").read_text(encoding="utf-8"))
     if metadata["Version"] != version:
         raise restore.RestoreError(f"dist-info/METADATA says {metadata['Version']}, the vendored conda is {version}")
@@ -78,7 +72,6 @@ def install_dist_info(version: str, licences: Path) -> Path:
     shutil.copytree(RECIPE / "dist-info", folder)
     (folder / "INSTALLER").write_text("conda\n", encoding="utf-8")
     shutil.copyfile(licences / "LICENSE", folder / "LICENSE")
-    return folder
 
 
 def run_init() -> None:
@@ -92,34 +85,6 @@ def run_init() -> None:
         lines[0] = f"#!{PREFIX}/bin/python\n"
         program.write_text("".join(lines), encoding="utf-8")
         program.chmod(0o755)
-
-
-def compile_bytecode(package: Path) -> None:
-    """Write ``.pyc`` files that name no build path and never go stale by the clock.
-
-    In one process: how a module is marshalled depends on what its process compiled before.
-    """
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    inside = f"/{package.relative_to(PREFIX)}"
-    if not compileall.compile_dir(package, ddir=inside, quiet=1, force=True, invalidation_mode=mode):
-        raise restore.RestoreError("a file of conda does not compile under this Python")
-
-
-def write_record(package: Path, dist_info: Path) -> None:
-    """Write RECORD: hashes for files that stay as they are, none for byte code and what names the prefix."""
-    rows = []
-    inside = [p for folder in (package, dist_info) for p in sorted(folder.rglob("*")) if p.is_file()]
-    for path in [*inside, *(PREFIX / name for name in WRITTEN_BY_INIT)]:
-        digest, size = "", ""
-        if path in inside and path.suffix != ".pyc":
-            content = path.read_bytes()
-            hashed = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-            digest, size = f"sha256={hashed}", str(len(content))
-        rows.append([os.path.relpath(path, SITE_PACKAGES), digest, size])
-    rows.append([os.path.relpath(dist_info / "RECORD", SITE_PACKAGES), "", ""])
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    (dist_info / "RECORD").write_text(text.getvalue(), encoding="utf-8")
 
 
 def main(upstream: Path, version: str) -> None:
@@ -136,11 +101,10 @@ def main(upstream: Path, version: str) -> None:
     package = SITE_PACKAGES / "conda"
     shutil.copytree(tree, package)
     install_shell_files(package)
-    dist_info = install_dist_info(version, licences)
+    install_dist_info(version, licences)
     run_init()
     refuse_public_hosts([*(p for p in package.rglob("*") if p.is_file()), *(PREFIX / n for n in WRITTEN_BY_INIT)])
-    compile_bytecode(package)
-    write_record(package, dist_info)
+    subprocess.run(["finish-package", "conda", version, *WRITTEN_BY_INIT], check=True)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,7 @@ whichever is locked.
 
 from __future__ import annotations
 
-import base64
-import compileall
-import csv
-import hashlib
-import io
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -22,7 +16,6 @@ from pathlib import Path
 
 NAME = "dockerspawner"
 RECIPE = Path(os.environ["RECIPE_DIR"])
-PREFIX = Path(os.environ["PREFIX"])
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 
 
@@ -41,8 +34,8 @@ def apply_patches(tree: Path) -> None:
         subprocess.run(command, cwd=tree, check=True)
 
 
-def install_dist_info(tree: Path, version: str) -> Path:
-    """Write ``dockerspawner-VERSION.dist-info`` without its RECORD and return its path.
+def install_dist_info(tree: Path, version: str) -> None:
+    """Write ``dockerspawner-VERSION.dist-info``, without its RECORD.
 
     Raises:
         SystemExit: the archive is of another version.
@@ -60,31 +53,6 @@ def install_dist_info(tree: Path, version: str) -> Path:
     (folder / "WHEEL").write_text(
         "Wheel-Version: 1.0\nGenerator: hubforge\nRoot-Is-Purelib: true\nTag: py3-none-any\n", encoding="utf-8"
     )
-    return folder
-
-
-def compile_bytecode(package: Path) -> None:
-    """Write ``.pyc`` files that name no build path and never go stale by the clock."""
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    inside = f"/{package.relative_to(PREFIX)}"
-    if not compileall.compile_dir(package, ddir=inside, quiet=1, force=True, invalidation_mode=mode):
-        raise SystemExit(f"a file of {NAME} does not compile under this Python")
-
-
-def write_record(package: Path, dist_info: Path) -> None:
-    """Write RECORD, with hashes for all files but byte code."""
-    rows = []
-    for path in (p for folder in (package, dist_info) for p in sorted(folder.rglob("*")) if p.is_file()):
-        digest, size = "", ""
-        if path.suffix != ".pyc":
-            content = path.read_bytes()
-            digest = "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-            size = str(len(content))
-        rows.append([str(path.relative_to(SITE_PACKAGES)), digest, size])
-    rows.append([f"{dist_info.name}/RECORD", "", ""])
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    (dist_info / "RECORD").write_text(text.getvalue(), encoding="utf-8")
 
 
 def main(upstream: Path, version: str) -> None:
@@ -95,11 +63,8 @@ def main(upstream: Path, version: str) -> None:
     licences.mkdir()
     (licence,) = [p for p in tree.rglob("LICENSE*") if p.is_file()]
     shutil.copyfile(licence, licences / "LICENSE")
-    package = SITE_PACKAGES / NAME
-    shutil.copytree(tree / NAME, package)
-    dist_info = install_dist_info(tree, version)
-    compile_bytecode(package)
-    write_record(package, dist_info)
+    shutil.copytree(tree / NAME, SITE_PACKAGES / NAME)
+    install_dist_info(tree, version)
 
 
 if __name__ == "__main__":

@@ -209,6 +209,35 @@ def test_a_big_log_is_put_aside_at_the_next_start(server_root: ServerRoot) -> No
     assert server_root.log.stat().st_size < 1024**2
 
 
+SLOW_PROXY = """\
+proxy = c.ConfigurableHTTPProxy.command[0]
+c.ConfigurableHTTPProxy.command = ["sh", "-c", 'while [ ! -e {go} ]; do sleep 0.1; done; exec "$0" "$@"', proxy]
+"""
+"""One that takes as long to load as a test wants."""
+
+
+def test_a_proxy_that_loads_slowly_as_on_a_busy_machine_is_waited_for_and_looked_after(server_root: ServerRoot) -> None:
+    folder, go = server_root.path / "etc/jupyterhub/jupyterhub_config.d", server_root.path / "go"
+    folder.mkdir()
+    (folder / "10-slow.py").write_text(SLOW_PROXY.format(go=go))
+    command = server_root.user.wrap(sys.executable, "-B", "-m", "hubctl", "--root", server_root.path, "start")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd="/") as start:
+
+        def is_patient() -> bool:
+            log = server_root.log.read_text() if server_root.log.exists() else ""
+            return start.poll() is not None or "takes long to start" in log
+
+        wait_for("the end of JupyterHub's own patience", is_patient)
+        go.touch()
+        said = start.communicate(timeout=300)[1]
+    assert start.returncode == 0, said
+    before = status(server_root)
+    os.kill(int(str(before["proxy_pid"])), signal.SIGKILL)
+    wait_for("another proxy", lambda: status(server_root)["proxy_pid"] not in (None, before["proxy_pid"]))
+    wait_for("the hub's answer", lambda: status(server_root)["answers"])
+    assert status(server_root)["hub_pid"] == before["hub_pid"]
+
+
 def test_start_in_the_foreground_is_the_hub_itself(server_root: ServerRoot) -> None:
     command = [sys.executable, "-B", "-m", "hubctl", "--root", str(server_root.path), "start", "--foreground"]
     with subprocess.Popen(server_root.user.wrap(*command), stderr=subprocess.DEVNULL, cwd="/") as process:

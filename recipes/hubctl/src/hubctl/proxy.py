@@ -1,12 +1,15 @@
 """configurable-http-proxy as a child of the hub."""
 
+import asyncio
 import os
+import time
 
 import jupyterhub.proxy
 from jupyterhub.objects import Server
 from jupyterhub.proxy import ConfigurableHTTPProxy
+from tornado.ioloop import PeriodicCallback
 
-from hubctl import daemon
+from hubctl import api, daemon
 from hubctl.layout import Layout, environment
 from hubctl.processes import Process, is_proxy, write_pid_file
 from hubctl.settings import Settings
@@ -55,7 +58,30 @@ class OwnProxy(ConfigurableHTTPProxy):
         if other and other != hub:  # its proxy would be ended by the next line
             raise SystemExit(f"hubctl: another hub runs already (process {other.pid}): `hubctl stop` ends it")
         write_pid_file(layout.hub_pid, hub)
-        await super().start()
+        try:
+            await super().start()
+        except TimeoutError:
+            await self._wait_on()
+
+    async def _wait_on(self) -> None:
+        """Goes on waiting where JupyterHub gives up after ten seconds: on a busy machine node takes longer to load.
+
+        Raises:
+            RuntimeError: the proxy has ended.
+            TimeoutError: it does not listen after as long as a start of the hub may take.
+        """
+        self.log.warning("The proxy takes long to start: it is waited for")
+        servers = [LocalServer.from_url(url) for url in (self.public_url, self.api_url)]
+        deadline = time.monotonic() + api.READY_SECONDS
+        while not all(server.is_up() for server in servers):
+            if (code := self.proxy_process.poll()) is not None:
+                raise RuntimeError(f"The proxy ended with exit code {code}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The proxy did not listen in {api.READY_SECONDS} s")
+            await asyncio.sleep(0.2)
+        # as at the end of JupyterHub's own wait: one that crashes is started again
+        self._check_running_callback = PeriodicCallback(self.check_running, 1000 * self.check_running_interval)
+        self._check_running_callback.start()
 
     def _check_pid(self, pid: int) -> None:
         if not is_proxy(pid, environment(), Layout.current().root):

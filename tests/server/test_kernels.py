@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ServerRoot
 from hubctl import images, kernels, offers
 from hubctl.images import Facts
 from hubctl.layout import Layout
@@ -123,6 +124,14 @@ def test_every_user_can_read_a_kernelspec_whatever_the_umask(layout: Layout) -> 
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in kernels.folder(layout).rglob("*")}
     assert modes == {"pyspark-1g": 0o755, "pyspark-2g": 0o755, "kernel.json": 0o644, "startup.py": 0o644}
+
+
+@pytest.mark.parametrize("options", [[], ["--check"]], ids=["written", "checked"])
+def test_where_servers_are_no_containers_no_kernel_is_missed(server_root: ServerRoot, options: list[str]) -> None:
+    done = server_root.hubctl("image", "kernels", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "With `spawner: local` users' servers are no containers: there are no kernels to write.\n"
+    assert not kernels.folder(Layout(server_root.path)).exists()
 
 
 def mounted(settings: Settings, layout: Layout, name: str) -> list[str]:

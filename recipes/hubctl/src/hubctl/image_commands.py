@@ -98,12 +98,16 @@ def render_kernels(
 ) -> None:
     """Write the PySpark kernels that hub.yaml asks for. `hubctl setup` and every start of a server do it, too.
 
-    With --check: exit code 1 when something is not as it should be.
+    With --check: exit code 1 when something is not as it should be. With `spawner: local` there are none to write.
 
     Example: hubctl image kernels
     """
     layout = Layout.current()
-    changes = kernels.render(load(layout.settings), layout, check)
+    settings = load(layout.settings)
+    if settings.spawner == "local":
+        print("With `spawner: local` users' servers are no containers: there are no kernels to write.")
+        return
+    changes = kernels.render(settings, layout, check)
     print("\n".join(changes) or "nothing changed")
     if check and changes:
         raise typer.Exit(1)

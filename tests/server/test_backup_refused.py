@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -151,9 +152,7 @@ def test_files_of_other_programs_that_the_settings_name_stay(server_root: Server
     assert (bare.path / "etc/pki/site.key").stat().st_mode & 0o777 == 0o600
 
 
-def test_backup_of_a_newer_jupyterhub_is_refused(server_root: ServerRoot) -> None:
-    file = backup(server_root)
-
+def of_a_newer_jupyterhub(file: Path) -> None:
     def newer(entry: tarfile.TarInfo, data: bytes) -> tuple[tarfile.TarInfo, bytes]:
         if entry.name == "manifest.json":
             manifest = json.loads(data)
@@ -162,6 +161,43 @@ def test_backup_of_a_newer_jupyterhub_is_refused(server_root: ServerRoot) -> Non
         return entry, data
 
     rewritten(file, newer)
+
+
+def test_backup_of_a_newer_jupyterhub_is_refused(server_root: ServerRoot) -> None:
+    file = backup(server_root)
+    of_a_newer_jupyterhub(file)
     done = server_root.hubctl("restore", str(file))
     assert done.returncode == 1
     assert "bring this server to release 2099.1 first" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (Path.unlink, "hub.tar.gz is not there"),
+        (no_archive, "hub.tar.gz is damaged, or no backup"),
+        (other_settings, "hub.tar.gz is damaged: settings/hub.yaml is not what was backed up"),
+        (of_a_newer_jupyterhub, "bring this server to release 2099.1 first"),
+    ],
+    ids=["missing", "no backup", "damaged", "newer"],
+)
+def test_nobody_is_asked_about_a_file_that_can_not_be_restored(
+    module_root: ServerRoot, backup_of_a_hub: Path, change: Callable[[Path], None], why: str
+) -> None:
+    file = module_root.path / "other" / "hub.tar.gz"
+    file.parent.mkdir(exist_ok=True)
+    shutil.copy2(backup_of_a_hub, file)
+    os.chown(file, module_root.user.uid, module_root.user.gid)
+    change(file)
+    done = module_root.hubctl("restore", str(file))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert why in done.stderr
+
+
+def test_the_question_says_whose_hub_would_come(module_root: ServerRoot, backup_of_a_hub: Path) -> None:
+    before = content(module_root)
+    done = module_root.hubctl("restore", str(backup_of_a_hub))
+    database = module_root.path / STATE / "jupyterhub.sqlite"
+    asked = f"Replace the hub of this server, {database} included, with that of {socket.gethostname()} of "
+    assert (done.returncode, done.stdout.startswith(asked)) == (1, True)
+    assert content(module_root) == before

@@ -32,13 +32,15 @@ def restore(
 ) -> None:
     """Make this server the hub of a backup: its users, tokens and logins go on. The hub must not run.
 
-    The file is checked as a whole before anything changes. What is there now is backed up before.
+    The file is checked as a whole before anything is asked or changes. What is there now is backed up before.
 
     Example: hubctl restore hub-2026-11-30.tar.gz
     """
     layout = Layout.current()
     if layout.database.exists() and not yes:
-        confirm(f"Replace the hub of this server, {layout.database} included?", abort=True)
+        found = restores.examine(file, layout)
+        what = f"Replace the hub of this server, {layout.database} included"
+        confirm(f"{what}, with that of {found.host} of {found.made}?", abort=True)
     done = restores.restore(file, layout)
     print(f"This is the hub of {done.manifest.host} of {done.manifest.made}, release {done.manifest.release}.")
     if done.before:

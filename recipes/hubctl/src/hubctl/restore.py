@@ -8,6 +8,7 @@ import secrets
 import sqlite3
 import tarfile
 import zlib
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,6 +49,16 @@ class Restored:
     removed: list[Path]
 
 
+def examine(file: Path, layout: Layout) -> Manifest:
+    """What a backup says of itself, once it is sure that it could be put back.
+
+    Raises:
+        HubError: as ``restore`` does before it changes anything.
+    """
+    with _unpacked(file, layout) as (manifest, _):
+        return manifest
+
+
 def restore(file: Path, layout: Layout) -> Restored:
     """Puts back what a backup holds. What is there now is backed up before.
 
@@ -55,6 +66,17 @@ def restore(file: Path, layout: Layout) -> Restored:
         HubError: the hub runs, the file is damaged or of a newer JupyterHub, or a link is in the way: nothing was
             changed. Or there is no space.
     """
+    with _unpacked(file, layout) as (manifest, targets):
+        before, damaged = _before(layout)
+        removed = _replace(targets, layout)
+    if any(place.path.is_relative_to(layout.unit.parent) for place in targets.values()):
+        systemd.reread(layout)
+    return Restored(manifest, before, damaged, removed)
+
+
+@contextlib.contextmanager
+def _unpacked(file: Path, layout: Layout) -> Iterator[tuple[Manifest, dict[Path, Place]]]:
+    """A backup that may be put back, and where each of its files belongs; no hub is started meanwhile."""
     _refuse_links(layout.database, layout)
     layout.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with workfolder.made(layout, "restore", "Not restored") as work:
@@ -62,12 +84,7 @@ def restore(file: Path, layout: Layout) -> Restored:
             raise HubError("The hub runs", "`hubctl stop` ends it; then restore again")
         manifest, members = read(file, work)
         _check_release(manifest)
-        targets = _targets(members, layout)
-        before, damaged = _before(layout)
-        removed = _replace(targets, layout)
-    if any(place.path.is_relative_to(layout.unit.parent) for place in targets.values()):
-        systemd.reread(layout)
-    return Restored(manifest, before, damaged, removed)
+        yield manifest, _targets(members, layout)
 
 
 def read(file: Path, work: Path) -> tuple[Manifest, dict[str, Path]]:

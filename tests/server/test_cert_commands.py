@@ -141,7 +141,7 @@ def test_hub_that_runs_shows_the_new_certificate_and_its_chain_at_once(server_ro
     assert server_root.hubctl("start").returncode == 0
     done = install(server_root, site.files())
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("The hub that runs shows it to new connections from now on.\n")
+    assert done.stdout.endswith("New connections get the new certificate from now on.\n")
     assert server_root.hubctl("status").returncode == 0
     trust = site.folder / "root.crt"
     trust.write_bytes(site.root.certificate.public_bytes(Encoding.PEM))

@@ -1,11 +1,13 @@
 """A new certificate for a hub that runs: real hub, real proxy, a user's websocket that stays open meanwhile."""
 
 import os
+import signal
 import ssl
 from collections.abc import Iterator
 
 import pytest
 from conftest import ServerRoot, self_signed
+from hub_support import status
 
 from tests.terminal import Terminal
 from tests.waiting import is_running, wait_for
@@ -90,3 +92,18 @@ def test_without_a_hub_there_is_nothing_to_reload(server_root: ServerRoot) -> No
     done = server_root.hubctl("reload")
     assert done.returncode == 1
     assert done.stderr.startswith("hubctl: The hub's proxy does not run: `hubctl start`")
+
+
+@pytest.mark.parametrize("command", [["reload"], ["cert", "self-signed"]], ids=" ".join)
+def test_a_new_certificate_behind_a_dead_hub_is_not_said_to_be_shown_by_one_that_runs(
+    server_root: ServerRoot, command: list[str]
+) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    hub = int(str(status(server_root)["hub_pid"]))
+    os.kill(hub, signal.SIGKILL)
+    wait_for("the hub's end", lambda: not is_running(hub))
+    done = server_root.hubctl(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The hub that runs" not in done.stdout
+    assert done.stdout.endswith("The proxy alone runs, the hub does not: `hubctl start` starts it.\n")
+    assert shown(server_root) == server_root.certificate.read_text()

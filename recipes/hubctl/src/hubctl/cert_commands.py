@@ -20,7 +20,7 @@ from hubctl.doctor.command import say
 from hubctl.doctor.finding import State, fault
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.reload import renew_certificate
+from hubctl.reload import renew_certificate, say_without_hub
 from hubctl.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -116,10 +116,11 @@ def self_signed() -> None:
 
 
 def _show(settings: Settings, layout: Layout) -> None:
-    """Lets a hub that runs take the new pair up; users' connections go on."""
+    """Lets a proxy that runs take the new pair up; users' connections go on."""
     if daemon.proxy_process(layout):
         renew_certificate(settings, layout)
-        print("The hub that runs shows it to new connections from now on.")
+        print("New connections get the new certificate from now on.")
+        say_without_hub(layout)
 
 
 def _make(made: Layout, layout: Layout) -> int:

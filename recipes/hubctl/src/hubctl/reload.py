@@ -12,6 +12,7 @@ from hubctl.hostcheck import pair_problem
 from hubctl.layout import Layout
 from hubctl.processes import catches
 from hubctl.settings import Settings
+from hubctl.status import hub_pid
 
 SHOWN_SECONDS = 10
 """How long the proxy may take to read two files."""
@@ -30,6 +31,7 @@ def reload() -> None:
     file = layout.below(settings.tls.cert)
     days = certificate.days_left(certificate.load(file))
     print(f"New connections get the certificate in {file} ({certificate.words(days)})")
+    say_without_hub(layout)
 
 
 def renew_certificate(settings: Settings, layout: Layout) -> None:
@@ -53,6 +55,12 @@ def renew_certificate(settings: Settings, layout: Layout) -> None:
                 "`hubctl logs` may show why; other files than at its start need `hubctl restart`",
             )
         time.sleep(0.1)
+
+
+def say_without_hub(layout: Layout) -> None:
+    """Says so where the proxy goes on without its hub: that was killed, or the proxy is a service of its own."""
+    if hub_pid(layout) is None:
+        print("The proxy alone runs, the hub does not: `hubctl start` starts it.")
 
 
 def _check_pair(key: Path, cert: Path) -> None:

@@ -45,3 +45,11 @@ def test_a_file_of_the_host_is_not_taken_for_the_installer(server_root: ServerRo
     done = server_root.hubctl("uninstall", "--yes", "/etc/passwd")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "hubctl: /etc/passwd is no installer: nothing of it was run; give hub-installer.sh\n"
+
+
+def test_whoever_names_no_installer_reads_which_file_removes_what(server_root: ServerRoot) -> None:
+    done = server_root.hubctl("uninstall")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("hubctl: The installer removes ")
+    assert "copy hub-installer.sh, of this or another release, to this server" in done.stderr
+    assert "`hubctl uninstall hub-installer.sh`; nothing was removed" in done.stderr

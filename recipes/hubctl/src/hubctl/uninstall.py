@@ -13,16 +13,25 @@ from hubctl.errors import HubError
 
 
 def uninstall(
-    installer: Annotated[Path, typer.Argument(help="The file that this was installed from.", metavar="INSTALLER")],
+    installer: Annotated[
+        Path | None,
+        typer.Argument(help="What this was installed from, or that of another release.", metavar="INSTALLER"),
+    ] = None,
     purge: Annotated[bool, typer.Option("--purge", help="Settings, database and users' shared files, too.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove this installation, as `bash INSTALLER --uninstall` does: it lists what goes, and asks.
 
-    Exits with the code of the installer.
+    The prefix keeps no copy of that file. Exits with the code of the installer.
 
     Example: hubctl uninstall hub-installer.sh
     """
+    if installer is None:
+        raise HubError(
+            f"The installer removes {places.base_prefix()}, which keeps no copy of it",
+            "copy hub-installer.sh, of this or another release, to this server, then `hubctl uninstall "
+            "hub-installer.sh`; nothing was removed",
+        )
     if not installer.is_file():
         raise HubError(f"{installer} is not there", "it is the file that this was installed from; nothing was removed")
     installerfile.check(installer)

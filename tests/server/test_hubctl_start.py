@@ -1,5 +1,6 @@
 """`hubctl start` and `stop`: what they end, what they leave alone, and what keeps a hub from starting."""
 
+import json
 import os
 import signal
 import subprocess
@@ -176,6 +177,23 @@ def test_broken_settings_keep_nobody_from_learning_whether_the_hub_runs(server_r
     for name, pid in (("hub", found["hub_pid"]), ("proxy", found["proxy_pid"])):
         assert f"{name}: runs (process {pid}) since " in done.stdout
     assert done.stderr.startswith(f"hubctl: {server_root.settings}")
+
+
+def test_programs_read_what_is_known_and_what_is_wrong_where_the_settings_are_broken(server_root: ServerRoot) -> None:
+    assert server_root.hubctl("start").returncode == 0
+    whole = status(server_root)
+    server_root.settings.write_text("auth: [\n")
+    done = server_root.hubctl("status", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert done.stderr == f"hubctl: {found['error']}\n"
+    assert found["error"].startswith(f"{server_root.settings}:")
+    known = ("hub_pid", "proxy_pid", "versions")
+    assert {name: found[name] for name in known} == {name: whole[name] for name in known}
+    assert [space["path"] for space in found["disk"]] == [str(server_root.path / "var/lib/jupyterhub")]
+    unknown = {name for name, value in found.items() if value is None}
+    assert unknown == {"url", "answers", "servers", "certificate_days", "tickets", "auth", "spawner"}
+    assert (found.keys(), whole["error"]) == (whole.keys(), None)
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["a hub that runs", "the proxy of a killed hub"])

@@ -32,30 +32,33 @@ class Status:
     """What ``hubctl status`` shows; as JSON, these are the keys.
 
     Attributes:
+        url: None, as all that the settings say, where those are not valid.
         hub_pid: None when the hub does not run.
         answers: whether the hub answers over https.
         servers: None when the hub can't be asked.
         certificate_days: whole days left; negative when expired; None where there is no certificate.
         tickets: of users with ``auth: kerberos``, as far as they can be read; else None.
         disk: the file systems of the hub's state, its log and its tickets.
+        error: what is wrong with the settings, for people; else None.
     """
 
-    url: str
+    url: str | None
     hub_pid: int | None
     proxy_pid: int | None
-    answers: bool
+    answers: bool | None
     servers: list[Server] | None
     certificate_days: int | None
     tickets: list[Ticket] | None
     disk: list[Space]
-    auth: str
-    spawner: str
+    auth: str | None
+    spawner: str | None
     versions: dict[str, str]
+    error: str | None
 
     @property
     def good(self) -> bool:
         """Whether users can log in."""
-        return self.hub_pid is not None and self.answers
+        return self.hub_pid is not None and bool(self.answers)
 
 
 def gather(settings: Settings, layout: Layout) -> Status:
@@ -75,6 +78,26 @@ def gather(settings: Settings, layout: Layout) -> Status:
         auth=settings.auth,
         spawner=settings.spawner,
         versions=versions(),
+        error=None,
+    )
+
+
+def without_settings(error: HubError, layout: Layout) -> Status:
+    """What can be told where the settings can't be read, and why they can't."""
+    proxy = proxy_process(layout)
+    return Status(
+        url=None,
+        hub_pid=hub_pid(layout),
+        proxy_pid=proxy.pid if proxy else None,
+        answers=None,
+        servers=None,
+        certificate_days=None,
+        tickets=None,
+        disk=_disk(layout),
+        auth=None,
+        spawner=None,
+        versions=versions(),
+        error=str(error),
     )
 
 

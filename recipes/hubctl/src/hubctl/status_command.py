@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hubctl import certificate, daemon, tables
+from hubctl import certificate, tables
 from hubctl import settings as hub_settings
 from hubctl import status as hub_status
 from hubctl.errors import HubError
@@ -23,25 +23,32 @@ NOT_RUNNING = 3
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show hub, proxy, users' servers, certificate, tickets, disk, versions. Exits with 3 when the hub does not run.
 
-    With settings that are not valid it says whether the hub runs, and what is wrong with them.
+    With settings that are not valid it says whether the hub runs, and what is wrong with them: --json in `error`, with
+    null for what they would have said. Then it exits with 1.
 
     Example: hubctl status --json
     """
     layout = Layout.current()
     try:
         settings = hub_settings.load(layout.settings)
-    except HubError:
-        if not as_json:
-            proxy = daemon.proxy_process(layout)
-            _print_rows(_process_rows(hub_status.hub_pid(layout), proxy.pid if proxy else None))
+    except HubError as error:
+        found = hub_status.without_settings(error, layout)
+        if as_json:
+            _print_json(found)
+        else:
+            _print_rows(_process_rows(found.hub_pid, found.proxy_pid))
         raise
     found = hub_status.gather(settings, layout)
     if as_json:
-        print(json.dumps(dataclasses.asdict(found), indent=2))
+        _print_json(found)
     else:
         _print_status(found)
     if not found.good:
         raise typer.Exit(NOT_RUNNING)
+
+
+def _print_json(found: hub_status.Status) -> None:
+    print(json.dumps(dataclasses.asdict(found), indent=2))
 
 
 def _ticket_words(tickets: list[Ticket]) -> str:
@@ -58,8 +65,8 @@ def _print_status(found: hub_status.Status) -> None:
         ("certificate", "is not there" if days is None else certificate.words(days)),
         *([] if found.tickets is None else [("tickets", _ticket_words(found.tickets))]),
         *(("disk", f"{space.path} has {say_memory(space.free)} free") for space in found.disk),
-        ("login", found.auth),
-        ("notebooks", found.spawner),
+        ("login", str(found.auth)),
+        ("notebooks", str(found.spawner)),
         ("versions", ", ".join(f"{name} {number}" for name, number in found.versions.items())),
     ]
     servers = [

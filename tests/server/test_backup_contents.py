@@ -81,6 +81,7 @@ def test_file_that_everybody_may_write_to_is_not_restored_as_such(server_root: S
         "etc/systemd/system/jupyterhub-proxy.service.d/override.conf",
         "etc/systemd/system/jupyterhub.slice.d/50-memory.conf",
         "etc/logrotate.d/jupyterhub",
+        "etc/tmpfiles.d/jupyterhub.conf",
         "etc/pam.d/jupyterhub",
     ],
 )
@@ -108,6 +109,7 @@ def test_edited_configuration_file_of_the_environment_comes_back(
     [
         ("jupyterhub_config.py", "settings/jupyterhub_config.py"),
         ("logrotate-jupyterhub", "settings/logrotate"),
+        ("tmpfiles-jupyterhub.conf", "settings/tmpfiles.conf"),
         ("jupyterhub.service", "settings/jupyterhub.service"),
         ("jupyterhub-proxy.service", "settings/jupyterhub-proxy.service"),
         ("jupyterhub.slice", "settings/jupyterhub.slice"),
@@ -124,6 +126,8 @@ def test_file_that_nobody_has_edited_stays_the_releases(
     file = environment / name
     if member == "settings/logrotate":
         file = layout.logrotate
+    elif member == "settings/tmpfiles.conf":
+        file = layout.tmpfiles
     elif not name.endswith(".py"):
         file = layout.unit.with_name(name)
     file.parent.mkdir(parents=True, exist_ok=True)

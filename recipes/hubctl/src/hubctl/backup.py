@@ -36,8 +36,13 @@ DATABASE = "database/jupyterhub.sqlite"
 SETTINGS = "settings/hub.yaml"
 CONFIG = "settings/jupyterhub_config.py"
 LOGROTATE = "settings/logrotate"
+TMPFILES = "settings/tmpfiles.conf"
 
-_SHIPPED = {CONFIG: "jupyterhub_config.py", LOGROTATE: "logrotate-jupyterhub"}
+_SHIPPED = {
+    CONFIG: "jupyterhub_config.py",
+    LOGROTATE: "logrotate-jupyterhub",
+    TMPFILES: "tmpfiles-jupyterhub.conf",
+}
 """What they are called among the release's defaults, where they have another name."""
 
 
@@ -190,6 +195,7 @@ def shipped_files(layout: Layout) -> dict[str, Place]:
     return {
         CONFIG: Place(places.environment() / "jupyterhub_config.py", 0o644),
         LOGROTATE: Place(layout.logrotate, 0o644),
+        TMPFILES: Place(layout.tmpfiles, 0o644),
         **{f"settings/{unit.name}": Place(unit, 0o644) for unit in _units(layout)},
     }
 

@@ -65,6 +65,11 @@ class Layout:
         return self.below("/etc/systemd/system/jupyterhub.slice")
 
     @property
+    def tmpfiles(self) -> Path:
+        """Has systemd make the folders below ``/run`` at every boot (tmpfiles.d(5))."""
+        return self.below("/etc/tmpfiles.d/jupyterhub.conf")
+
+    @property
     def logrotate(self) -> Path:
         """Tells logrotate of the log, where it is installed."""
         return self.below("/etc/logrotate.d/jupyterhub")

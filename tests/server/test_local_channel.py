@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hubctl import layout as places
 from hubctl import localchannel
 from hubctl.errors import HubError
 from kill_support import killed
@@ -61,5 +62,22 @@ def test_a_channel_without_space_is_told_as_such(tmp_path: Path) -> None:
             localchannel.add(given, channel)
     assert str(refused.value) == (
         f"{given} was not added: no space left in {channel}: make room there (`df {channel}`), "
+        "then run the same command again"
+    )
+
+
+def test_an_index_without_space_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for base's Python, which is not here: it says what py-rattler does (tests/unit/test_disk.py)."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'write => no storage space (os error 28)' >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(places, "base_program", lambda _: python)
+    given, channel = tmp_path / "given", tmp_path / "channel"
+    given.mkdir()
+    package(given, "one")
+    with pytest.raises(HubError) as refused:
+        localchannel.add(given, channel)
+    assert str(refused.value) == (
+        f"The index of {channel} was not made: no space left in {channel}: make room there (`df {channel}`), "
         "then run the same command again"
     )

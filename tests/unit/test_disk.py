@@ -3,12 +3,16 @@
 The small disk is a tmpfs in a mount namespace of the command's own.
 """
 
+import errno
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from forge import channel, condapkg
+from forge.installer.assemble import INDEXER
 from forge.paths import ROOT
 from tests.unit.forge_command import start_command
 from tests.unit.sources_mirrors import publish, serving, sha256, use_pip_index
@@ -103,3 +107,21 @@ def test_the_tools_that_find_no_room_are_said_so(small: Path, monkeypatch: pytes
     assert "The disk is full: make room, then run it again." in done.stderr
     assert str(small) in done.stderr
     assert "/complete" not in done.stdout
+
+
+def test_an_index_that_finds_no_room_leaves_the_one_before_and_nothing_half_written(
+    small: Path, tmp_path: Path
+) -> None:
+    """hubctl, which runs the same program on a server, tells a full disk by the number in these words."""
+    given = tmp_path / "channel"
+    channel.publish([condapkg.write(tmp_path, condapkg.Index("one", "1", "0"), [], epoch=0)], given)
+    before = (given / "noarch" / "repodata.json").read_text()
+    condapkg.write(given / "noarch", condapkg.Index("two", "1", "0", license="x" * BIG), [], epoch=0)
+    script = 'cp -r "$1"/. "$2"; "$3" "$4" "$2"; code=$?; cat "$2/noarch/repodata.json"; echo; exit $code'
+    words = ("sh", "-c", script, "sh", str(given), str(small), sys.executable, str(INDEXER))
+    done = subprocess.run(on_a_small_disk(small, *words), capture_output=True, text=True)
+    index, *left = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert f"(os error {errno.ENOSPC})" in done.stderr
+    assert index == before
+    assert sorted(left) == sorted(str(small / path.relative_to(given)) for path in given.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""A full disk, whoever noticed it: the system or SQLite."""
+"""A full disk, whoever noticed it: the system, SQLite, or another program."""
 
 import errno
 import sqlite3
@@ -12,6 +12,11 @@ def is_full(error: BaseException) -> bool:
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def says_full(text: str) -> bool:
+    """Whether a program written in Rust says so, as py-rattler does (std::io::Error, Display)."""
+    return any(f"(os error {number})" in text for number in (errno.ENOSPC, errno.EDQUOT))
 
 
 def no_space(what: str, folder: Path) -> HubError:

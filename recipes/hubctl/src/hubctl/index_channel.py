@@ -20,8 +20,10 @@ def main(folder: Path) -> None:
     """Writes ``repodata.json`` and ``repodata.json.zst`` of both subdirs, readable by everybody (CEP 16, CEP 36)."""
     for subdir in SUBDIRS:
         (folder / subdir).mkdir(parents=True, exist_ok=True)
-    asyncio.run(index_fs(folder, write_zst=True, write_shards=False, force=True))
-    shutil.rmtree(folder / ".tmp", ignore_errors=True)
+    try:
+        asyncio.run(index_fs(folder, write_zst=True, write_shards=False, force=True))
+    finally:  # where the disk is full, half an index lies there
+        shutil.rmtree(folder / ".tmp", ignore_errors=True)
     for path in (folder / subdir / name for subdir in SUBDIRS for name in ("repodata.json", "repodata.json.zst")):
         path.chmod(0o644)
 

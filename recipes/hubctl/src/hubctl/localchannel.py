@@ -15,7 +15,7 @@ from hubctl import checksum, condapackages, installerfile
 from hubctl import layout as places
 from hubctl.condapackages import SUBDIRS, SUFFIXES, Package
 from hubctl.errors import HubError
-from hubctl.fulldisk import is_full, no_space
+from hubctl.fulldisk import is_full, no_space, says_full
 
 INDEXER = Path(__file__).with_name("index_channel.py")
 """A program for base's Python: it needs py-rattler."""
@@ -80,6 +80,8 @@ def index(channel: Path) -> None:
     # py-rattler does not start without certificates, though nothing is fetched; the host may have none.
     surroundings = os.environ | {"SSL_CERT_FILE": str(base / "ssl" / "cacert.pem")}
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True)
+    if done.returncode and says_full(done.stderr):
+        raise no_space(f"The index of {channel} was not made", channel)
     if done.returncode:
         raise HubError(f"The index of {channel} can't be made: {done.stderr.strip()[-1000:]}")
 

@@ -1,6 +1,7 @@
 """The hub as a service: a server with systemd as its first process, without network, on which the installer has run."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.systemd.server import (
 )
 
 OPENSSL = f"{ENVIRONMENT}/bin/openssl"
+SITE = "/etc/jupyterhub/jupyterhub_config.d/10-site.py"
 NEW_PAIR = f"""
 cd /etc/jupyterhub/ssl
 {OPENSSL} req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=bare -keyout hub.key -out hub.crt 2>/dev/null
@@ -56,6 +58,12 @@ def shown_certificate(server: Container) -> str:
 def running_programs(server: Container) -> str:
     """Those of the prefix; the brackets keep the search from finding itself."""
     return server.shell("pgrep -fa '[/]opt/miniconda3' || true")
+
+
+def interrupted(server: Container, condition: str, verb: str) -> "subprocess.CompletedProcess[str]":
+    """What `hubctl VERB` says to ctrl-C, typed when a condition has come about."""
+    program = (f"{ENVIRONMENT}/bin/python", "-B", "/tests/interrupting.py")
+    return server.run(*program, condition, HUBCTL, verb, check=False)
 
 
 def test_the_installer_enables_the_service_and_does_not_start_it(server: Container) -> None:
@@ -105,9 +113,48 @@ def test_start_says_why_the_hub_ended_and_doctor_that_it_does_so_each_time(serve
 
 
 def test_whoever_mends_something_may_start_as_often_as_it_takes(server: Container) -> None:
+    """Starts of the last hour count: a busy machine may need more than the shipped 300 s for as many."""
+    drop_in = f"/run/systemd/system/{UNIT}.d"
+    server.shell(f"mkdir -p {drop_in}; printf '[Unit]\\nStartLimitIntervalSec=1h\\n' >{drop_in}/hour.conf")
+    server.shell("systemctl daemon-reload")
     server.shell("for number in 1 2 3 4 5 6; do systemctl start jupyterhub || true; systemctl stop jupyterhub; done")
     assert server.run("systemctl", "start", UNIT, check=False).returncode, "systemd counts starts"
-    server.shell(f"{HUBCTL} start; {HUBCTL} stop")
+    server.shell(f"{HUBCTL} start; {HUBCTL} stop; rm -r {drop_in}; systemctl daemon-reload")
+
+
+WAITS = """
+from pathlib import Path
+from time import sleep
+while not Path("/run/may-go-on").exists():
+    sleep(0.1)
+"""
+"""Python of a site for which a hub's start takes its time."""
+
+
+@pytest.mark.parametrize("verb", ["start", "restart"])
+def test_ctrl_c_while_systemd_starts_the_hub_says_that_it_goes_on(server: Container, verb: str) -> None:
+    server.shell(f"{HUBCTL} {'stop' if verb == 'start' else 'start'}; rm -f /run/may-go-on")
+    server.run("sh", "-c", f"cat >{SITE}", text=WAITS)
+    before = main_process(server)
+    under_way = f"systemctl show --property=MainPID --value {UNIT} | grep -vqx -e 0 -e {before}"
+    ended = interrupted(server, under_way, verb)
+    server.shell("touch /run/may-go-on")
+    wait_for_hub(server)
+    server.shell(f"rm {SITE}; {HUBCTL} stop")
+    left = "systemd goes on with it, `hubctl status` shows how far it is, and `hubctl stop` ends the hub"
+    assert (ended.returncode, ended.stdout) == (130, f"hubctl: interrupted: {left}\n")
+
+
+def test_ctrl_c_while_systemd_stops_the_hub_says_how_that_is_finished(service: Container) -> None:
+    hub = main_process(service)
+    service.shell(f"kill -STOP {hub}")  # takes its time
+    under_way = f"systemctl show --property=ActiveState --value {UNIT} | grep -qx deactivating"
+    ended = interrupted(service, under_way, "stop")
+    service.shell(f"kill -CONT {hub}; {HUBCTL} stop")
+    left = "what was told to end may not have ended yet, `hubctl stop` finishes it"
+    assert (ended.returncode, ended.stdout) == (130, f"hubctl: interrupted: {left}\n")
+    assert service.shell(f"systemctl show --property=SubState --value {UNIT}") == "dead\n"
+    assert running_programs(service) == ""
 
 
 def test_the_hub_comes_before_the_users_where_processors_are_short(service: Container) -> None:

@@ -42,10 +42,10 @@ def api(browser: Browser, method: str, path: str, body: str | None = None) -> Pa
 
 
 def test_a_server_that_nobody_uses_is_ended_and_one_in_use_stays(engine: docker.APIClient) -> None:
-    """The shipped timeout is hours: here it is seconds, and the hub hears of activity as often."""
+    """The shipped timeout is hours: here it is a minute, in which bob is heard of on a busy machine, too."""
     sooner = (
         "(culler,) = (service for service in c.JupyterHub.services if service['name'] == 'idle-culler')\n"
-        "culler['command'][-1:] = ['--timeout=15', '--cull-every=2']\n"
+        "culler['command'][-1:] = ['--timeout=60', '--cull-every=2']\n"
         "c.JupyterHub.last_activity_interval = 2\n"
     )
     with local_hub(engine, python=REAL + sooner) as hub:
@@ -58,7 +58,7 @@ def test_a_server_that_nobody_uses_is_ended_and_one_in_use_stays(engine: docker.
             assert bob.get("/user/bob/api/status").status == 200
             return "Culling server alice" in hub.log
 
-        wait_for("the end of alice's server", is_culled_while_bob_works, more=lambda: hub.log[-2000:])
+        wait_for("the end of alice's server", is_culled_while_bob_works, 600, lambda: hub.log[-2000:])
         alice.wait("/hub/home", lambda page: "Start My Server" in page.words)
         assert "Culling server bob" not in hub.log
 

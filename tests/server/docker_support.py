@@ -85,13 +85,13 @@ class OwnEngine:
         """Starts it and waits until it answers.
 
         Raises:
-            RuntimeError: it did not within 60 seconds; the message ends with its log.
+            RuntimeError: it did not within 300 seconds; the message ends with its log.
         """
         files = [f"--host={self.address}", f"--pidfile={self.state}/pid", f"--exec-root={self.state}/exec"]
         command = ["dockerd", *files, f"--data-root={self.data}", f"--bridge={self.bridge}", "--iptables=false"]
         with (self.state / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while True:
             with contextlib.suppress(docker.errors.DockerException):
                 connect(base_url=self.address).close()

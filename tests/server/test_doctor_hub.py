@@ -64,7 +64,7 @@ def test_on_a_terminal_it_is_asked_whether_to_end_them(
         while b"End what the dead hub has left" not in said:
             said += os.read(ours, 1000)
         os.write(ours, answer)
-        process.wait(timeout=60)
+        process.wait(timeout=300)
     os.close(ours)
     assert any(map(is_running, left)) is not ended
     server_root.hubctl("doctor", "--end-leftovers")

@@ -113,7 +113,7 @@ def test_shutdown_hub_ends_the_hub_and_its_proxy_and_the_next_start_finds_the_co
             eve.get("/hub/admin")
             assert api(eve, "POST", "/shutdown").status == 202
             # with another one, systemd would start it again (Restart=on-failure)
-            assert process.wait(60) == 0
+            assert process.wait(300) == 0
         with pytest.raises(ConnectionError):
             alice.get("/hub/home")
         assert hub.container("alice")["State"]["Running"]

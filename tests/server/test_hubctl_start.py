@@ -41,7 +41,7 @@ def interrupted(root: ServerRoot, command: str, moment: Callable[[], object]) ->
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd="/") as process:
         wait_for("the moment", moment)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     return said
 
@@ -262,7 +262,7 @@ def test_start_in_the_foreground_is_the_hub_itself(server_root: ServerRoot) -> N
         wait_for("an answer", lambda: status(server_root)["answers"])
         assert status(server_root)["hub_pid"] == process.pid
         assert server_root.hubctl("stop").returncode == 0
-        process.wait(timeout=30)
+        process.wait(timeout=300)
 
 
 def by_hand(root: ServerRoot) -> list[str]:
@@ -302,5 +302,5 @@ def test_a_hub_that_was_started_as_jupyterhub_is_known_and_ended_as_any_other(se
         refused = server_root.hubctl("restore", "--yes", "/dev/null")
         assert (refused.returncode, "The hub runs" in refused.stderr) == (1, True)
         assert server_root.hubctl("stop").stdout == "The hub was stopped.\n"
-        process.wait(timeout=30)
+        process.wait(timeout=300)
     assert not any(map(is_running, owned))

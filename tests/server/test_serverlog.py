@@ -70,7 +70,7 @@ def test_what_comes_is_followed(root: ServerRoot, engine: docker.APIClient, imag
             assert process.stdout.readline() == "ready\n"
             engine.exec_start(engine.exec_create(made, ["touch", "/go"]))
             assert process.stdout.readline() == "came\n"
-            assert process.wait(timeout=60) == 0
+            assert process.wait(timeout=300) == 0
 
 
 def test_reader_who_has_seen_enough_ends_it_without_a_word(

@@ -237,13 +237,25 @@ def test_whoever_may_not_look_reads_one_line(server_root: ServerRoot) -> None:
         assert "Permission denied: run this as root" in done.stderr
 
 
-def test_a_mistake_is_a_plain_line_in_a_file_though_the_rest_is_on_a_terminal(server_root: ServerRoot) -> None:
+@pytest.mark.parametrize(
+    ("words", "said", "command"),
+    [
+        ("stat", "No such command 'stat'. Did you mean 'start', 'status', 'restart'?", "hubctl"),
+        ("config sett", "No such command 'sett'. Did you mean 'set', 'unset'?", "hubctl config"),
+        ("--nonsense", "No such option: --nonsense.", "hubctl"),
+        ("cert install", "Missing argument 'KEY'.", "hubctl cert install"),
+        ("rollback --to", "Option '--to' requires an argument.", "hubctl"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told_in_one_line_where_the_rest_is_on_a_terminal_too(
+    server_root: ServerRoot, words: str, said: str, command: str
+) -> None:
     ours, theirs = pty.openpty()
-    command = server_root.user.wrap(sys.executable, "-B", "-m", "hubctl", "no-such-command")
-    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, cwd="/")
+    typed = server_root.user.wrap(sys.executable, "-B", "-m", "hubctl", *words.split())
+    done = subprocess.run(typed, stdout=theirs, stderr=subprocess.PIPE, text=True, cwd="/")
     os.close(theirs)
     os.close(ours)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, "Error: No such command 'no-such-command'.")
+    assert (done.returncode, done.stderr) == (2, f"hubctl: {said} `{command} --help` shows what there is\n")
 
 
 CTRL_C = """

@@ -1,11 +1,14 @@
 """``hubctl``: the administrator's command, put together of its parts."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from hubctl import (
     __version__,
@@ -40,8 +43,37 @@ EXIT_CODES = (
 )
 
 
+@contextlib.contextmanager
+def _in_one_line() -> Iterator[None]:
+    """A mistake on the command line is an error as any other: Typer would take four lines for it, or a box."""
+    try:
+        yield
+    except typer.TyperException as mistake:
+        said = mistake.format_message()
+        if "\n" in said:
+            raise  # the help, where no command was given
+        where = getattr(mistake, "ctx", None)
+        end = "" if said.endswith((".", "?")) else "."
+        command = where.command_path if where else "hubctl"
+        print(f"hubctl: {said}{end} `{command} --help` shows what there is", file=sys.stderr)
+        raise typer.Exit(mistake.exit_code) from None
+
+
+class _Commands(TyperGroup):
+    """All commands. Their mistakes are found when the first word is looked at, and when the others are."""
+
+    def make_context(self, *arguments: Any, **extra: Any) -> Any:
+        with _in_one_line():
+            return super().make_context(*arguments, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _in_one_line():
+            return super().invoke(ctx)
+
+
 def _app(text: str) -> typer.Typer:
     return typer.Typer(
+        cls=_Commands,
         help=text,
         no_args_is_help=True,
         rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,

@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from backup_support import STATE, backup
 from conftest import ServerRoot
 from spawn_support import fill, small_disk, small_run
 
@@ -28,6 +30,24 @@ def test_settings_that_there_is_no_space_for_are_as_they_were(server_root: Serve
         done = server_root.hubctl(*command)
         assert server_root.settings.read_text() == before
     assert (done.returncode, done.stderr) == (1, told(f"{server_root.settings} is as it was", folder))
+
+
+def full_state(root: ServerRoot, *command: str) -> subprocess.CompletedProcess[str]:
+    """A command of a hub whose state has no space left, beside other folders that have."""
+    with small_disk(root.path / STATE) as filler:
+        shutil.chown(root.path / STATE, root.user.uid, root.user.gid)
+        fill(filler)
+        return root.hubctl(*command)
+
+
+def test_a_backup_names_the_state_when_that_is_full_and_not_where_the_file_would_be(server_root: ServerRoot) -> None:
+    done = full_state(server_root, "backup", str(server_root.path / "hub.tar.gz"))
+    assert (done.returncode, done.stderr) == (1, told("There is no backup", server_root.path / STATE))
+
+
+def test_a_restoration_names_a_folder_that_is_there_when_df_is_typed(server_root: ServerRoot) -> None:
+    done = full_state(server_root, "restore", str(backup(server_root)))
+    assert (done.returncode, done.stderr) == (1, told("Not restored", server_root.path / STATE))
 
 
 def hubs(root: ServerRoot) -> list[str]:

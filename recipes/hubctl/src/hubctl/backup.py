@@ -112,7 +112,8 @@ def write(file: Path, layout: Layout, *, database: bool = True) -> Manifest:
             return manifest
     except OSError as error:
         if is_full(error):
-            raise no_space("There is no backup", file.parent) from None
+            full = Path(error.filename) if error.filename else file  # the hub's state may be what has none
+            raise no_space("There is no backup", full.parent) from None
         do = "run this as the user that the hub runs as" if isinstance(error, PermissionError) else ""
         raise HubError(f"There is no backup: {error.filename or file}: {error.strerror}", do) from None
 

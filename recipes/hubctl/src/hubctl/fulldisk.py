@@ -20,7 +20,8 @@ def says_full(text: str) -> bool:
 
 
 def no_space(what: str, folder: Path) -> HubError:
-    """What was not done for want of space, and where that is wanted."""
+    """What was not done for want of space, and where that is wanted: a work folder in it may be gone again."""
+    folder = next((place for place in (folder, *folder.parents) if place.is_dir()), folder)
     return HubError(
         f"{what}: no space left in {folder}", f"make room there (`df {folder}`), then run the same command again"
     )

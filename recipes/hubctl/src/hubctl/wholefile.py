@@ -23,6 +23,8 @@ def write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
             file.flush()
             os.fsync(file.fileno())  # renamed before it is written, an empty file could come out of a power cut
         temporary.replace(path)
+    except OSError as error:  # write(2) does not say which of the files it was
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -68,6 +68,12 @@ def test_every_file_and_every_test_that_is_named_exists(name: str) -> None:
     assert [test for test in named if test not in names_of_tests()] == []
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_every_test_that_is_said_to_be_in_a_file_is_in_it(name: str) -> None:
+    said = re.findall(r"`(test_\w+)`\s+in\s+`(tests/[\w/]+\.py)`", PAGES[name].path.read_text())
+    assert [(test, file) for test, file in said if f"def {test}(" not in (ROOT / file).read_text()] == []
+
+
 def test_the_russian_quick_start_has_the_commands_pictures_and_links_of_the_english_one() -> None:
     english, russian = Page(DOCS / "quickstart.md"), Page(DOCS / "quickstart.ru.md")
     typed = [[line.partition("#")[0].rstrip() for line in page.lines] for page in (english, russian)]

@@ -12,6 +12,8 @@ SPAWNERS = ("docker", "local")
 
 KRB5 = "/etc/krb5.conf"
 KEYTAB = "/etc/krb5.keytab"
+STOCK_REALM = "ATHENA.MIT.EDU"
+"""Debian's krb5-config writes it, with its KDCs, where nobody has told it a realm (its debconf default)."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ def choose_auth(host: Host, before: str) -> Choice:
     """How users log in: as told, else as chosen ``before``, else Kerberos where the host belongs to a realm.
 
     A ``default_realm`` alone does not make a member: krb5's packages bring one along. A host keytab or the address
-    of that realm's KDC does.
+    of that realm's KDC does; of Debian's ``STOCK_REALM``, whose KDCs come along, too, the keytab alone.
     """
     if host.auth:
         return Choice(host.auth, message("as_asked"))
@@ -42,6 +44,8 @@ def choose_auth(host: Host, before: str) -> Choice:
         return Choice("pam", message("no_realm", path=KRB5))
     if host.at(KEYTAB).exists():
         return Choice("kerberos", message("realm_keytab", realm=realm[1]))
+    if realm[1] == STOCK_REALM:
+        return Choice("pam", message("realm_stock", realm=realm[1], keytab=KEYTAB))
     section = re.search(rf"^\s*{re.escape(realm[1])}\s*=\s*\{{([^}}]*)\}}", text, re.MULTILINE)
     if section and re.search(r"^\s*kdc\s*=", section[1], re.MULTILINE):
         return Choice("kerberos", message("realm_kdc", realm=realm[1]))

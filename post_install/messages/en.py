@@ -84,6 +84,7 @@ MESSAGES = {
     "realm_keytab": "realm {realm}, with a keytab",
     "realm_kdc": "realm {realm}, with its KDC",
     "realm_alone": "realm {realm}, but neither {keytab} nor its KDC in {path}",
+    "realm_stock": "realm {realm}, which Debian's krb5.conf names by itself, and no {keytab}",
     "docker_answers": "{path} answers",
     "no_docker": "no Docker Engine answers",
     "not_in_force": "not in force: set `{key}: {value}` in {path}",

@@ -84,6 +84,7 @@ MESSAGES = {
     "realm_keytab": "realm {realm}, есть keytab",
     "realm_kdc": "realm {realm}, указан его KDC",
     "realm_alone": "realm {realm}, но нет ни {keytab}, ни его KDC в {path}",
+    "realm_stock": "realm {realm}, который krb5.conf из Debian называет сам, и нет {keytab}",
     "docker_answers": "{path} отвечает",
     "no_docker": "Docker не отвечает",
     "not_in_force": "не действует: задайте «{key}: {value}» в {path}",

@@ -24,6 +24,8 @@ KRB5 = """\
         kdc = kdc.other.test
     }
 """
+DEBIANS = KRB5.replace("EX.TEST", "ATHENA.MIT.EDU").replace("OTHER.TEST", "ATHENA.MIT.EDU")
+"""As krb5-config leaves it where nobody has named a realm."""
 
 
 @pytest.fixture
@@ -127,8 +129,10 @@ def test_a_record_that_cannot_be_read_is_named(host: Host, capsys: pytest.Captur
         (KRB5, False, "pam"),
         (KRB5, True, "kerberos"),
         (KRB5.replace("OTHER.TEST", "EX.TEST"), False, "kerberos"),
+        (DEBIANS, False, "pam"),
+        (DEBIANS, True, "kerberos"),
     ],
-    ids=["no krb5.conf", "no realm", "a realm without KDC", "a keytab", "a KDC"],
+    ids=["no krb5.conf", "no realm", "a realm without KDC", "a keytab", "a KDC", "Debian's own", "that with a keytab"],
 )
 def test_users_log_in_by_kerberos_where_the_host_belongs_to_a_realm(
     host: Host, config: str, keytab: bool, value: str

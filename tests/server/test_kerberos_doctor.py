@@ -219,7 +219,7 @@ def test_full_file_system_is_a_fault(server: Server, small: Path) -> None:
     (small / ".filler").write_bytes(b"x" * 100 * 1024)
     state, text = server.state("tickets")
     assert state == "fault"
-    assert "28 KiB free" in text
+    assert "28 kB free" in text
 
 
 def test_keytab_of_single_sign_on(server: Server, kdc: MITRealm) -> None:

@@ -17,6 +17,7 @@ from hubctl.doctor.finding import Finding, fault, ok, warning
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import Settings
+from hubctl.units import say_memory
 
 _SECONDS = 10
 """How long the KDC may take; a login waits as long."""
@@ -180,7 +181,7 @@ def _is_strange(folder: Path) -> bool:
 def _space(root: Path) -> Finding:
     space = os.statvfs(root)
     free = space.f_bavail * space.f_frsize
-    found, mend = f"{root} has {free // 1024} KiB free", f"free some: `df {root}`, `df -i {root}`"
+    found, mend = f"{root} has {say_memory(free)} free", f"free some: `df {root}`, `df -i {root}`"
     if free < LITTLE_SPACE or (space.f_files and not space.f_favail):
         return fault(f"{found}, room for {space.f_favail} files; nobody can log in", mend)
     return warning(found, mend) if free < 100 * LITTLE_SPACE else ok(found)

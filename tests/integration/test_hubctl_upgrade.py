@@ -37,7 +37,7 @@ UPGRADE = f"umask 077; {HUBCTL} upgrade --yes --to {BUILT} || exec {FINISH}"
 """What the administrator, whose new files are for nobody else, types again after a kill: the same, or what `hubctl
 upgrade` has named."""
 
-BY_CONDA = f"{CONDA} install --yes --quiet -n jupyterhubenv hubforge={BUILT}"
+BY_CONDA = f"umask 077; exec {CONDA} install --yes --quiet -n jupyterhubenv hubforge={BUILT}"
 
 BY_INSTALLER = "exec bash /dist/hub-installer.sh -b -u"
 """It looks for the processes of killed runs; in the container nobody buries those that are not the shell's own."""
@@ -151,24 +151,41 @@ def test_conda_has_nothing_to_add_to_what_hubctl_did(server: Container) -> None:
         assert "actions" not in plan
 
 
-def test_conda_killed_ten_times_arrives_too(server: Container) -> None:
+def test_conda_asked_for_a_release_is_killed_ten_times_and_arrives_too(server: Container) -> None:
     before = processes(server), strangers(server)
     done = on_a_terminal(server, "rollback", answers={GO_BACK: "y\n", AGAIN: "n\n"})
     assert done.returncode == 0, done.stdout
     assert releases(server) == (OLD, BUILT)
     for point in PARTS:
         kill_at(server, point, BY_CONDA)
-    # A record that was half-written conda does not get over, and the installer does.
-    server.shell(f"{BY_CONDA} || bash /dist/hub-installer.sh -b -s -u")
+    said = server.shell(BY_CONDA)
+    assert f"Release {BUILT} is there." in said, "what hubctl upgrade says"
     assert releases(server) == (BUILT, BUILT)
-    # what conda had put aside when it was killed it leaves there
-    found = [name for name in strangers(server).splitlines() if not name.startswith(".condatmp/")]
-    assert (processes(server), found) == (before[0], before[1].splitlines())
+    assert (processes(server), strangers(server)) == before
+    assert conda_leftovers(server) == ""
 
 
-def test_the_installer_takes_both_environments_back(server: Container) -> None:
+def test_conda_hands_over_what_names_a_release_alone(server: Container) -> None:
+    for asked, said in (
+        (f"install -n jupyterhubenv hubforge={OLD}", f"Release {OLD} is older than {BUILT}"),
+        (f"install -n jupyterhubenv --dry-run hubforge={OLD}", "DryRunExit"),
+        ("install -n jupyterhubenv hubforge=1999.01", "The channel has no release 1999.01"),
+        ("install -n base hubforge=1999.01", "PackagesNotFoundError"),
+        (f"install -n jupyterhubenv hubforge=1999.01 {newer_release.SITE}", "PackagesNotFoundError"),
+        ("update -n jupyterhubenv hubforge", "Nobody is there to answer this"),
+    ):
+        done = server.run("sh", "-c", f"{CONDA} {asked} </dev/null", check=False)
+        assert said in done.stdout + done.stderr, asked
+    assert releases(server) == (BUILT, BUILT)
+
+
+def test_the_installer_takes_both_environments_back_killed_ten_times_on_the_way(server: Container) -> None:
     before = processes(server)
-    server.run("bash", "/older/older-installer.sh", "-b", "-u", "--allow-downgrade")
+    back = "exec bash /older/older-installer.sh -b -u --allow-downgrade"
+    for point in ("the installer has begun", "the set before is kept", "base has begun", *PARTS):
+        kill_at(server, point, back, BUILT, OLD)
+        assert processes(server) == before, point
+    server.shell(back)
     assert releases(server) == (OLD, OLD)
     assert processes(server) == before
 

@@ -1,4 +1,4 @@
-"""``hubctl upgrade`` of a hub that systemd runs, with users in containers: these go on, and are found again."""
+"""An upgrade of a hub that systemd runs, by the installer and by ``hubctl``, with users in containers: these go on, and are found again."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from tests import newer_release
 from tests.containers import Container, base_image
-from tests.integration.upgrade_support import BUILT, HUBCTL, NEWER, kill_at, releases, schema
+from tests.integration.upgrade_support import BUILT, HUBCTL, NEWER, OLD, kill_at, releases, schema
 from tests.killing import HOLD
 from tests.product import ENVIRONMENT, ready_servers
 from tests.systemd.engine import load, with_engine
@@ -48,9 +48,9 @@ print(session.get(f"/user/{user}/"))
 
 
 @pytest.fixture(scope="module")
-def server(older: Path, published: Path) -> Iterator[Container]:
+def server(older: Path, installer: Path, published: Path) -> Iterator[Container]:
     """A server on which the release before runs as a service, and two users are at work in containers."""
-    with with_engine({older.parent: "/older", published: "/channel"}) as container:
+    with with_engine({older.parent: "/older", installer.parent: "/dist", published: "/channel"}) as container:
         small = base_image(*IMAGE)
         load(container, small)
         container.run("bash", f"/older/{older.name}", "-b")
@@ -83,6 +83,24 @@ def assert_found_again(server: Container, before: list[str]) -> None:
 
 
 # Each test goes on where the one before ended.
+
+
+@pytest.mark.parametrize(
+    ("command", "release"),
+    [
+        ("bash /dist/hub-installer.sh -b -u --restart", BUILT),
+        ("bash /older/older-installer.sh -b -u --restart --allow-downgrade", OLD),
+    ],
+    ids=["forward", "back"],
+)
+def test_the_installer_leaves_users_to_their_work_in_their_containers(
+    server: Container, command: str, release: str
+) -> None:
+    hub, before = main_process(server), containers(server)
+    server.shell(command)
+    assert releases(server) == (release, release)
+    assert main_process(server) not in (hub, "0")
+    assert_found_again(server, before)
 
 
 def test_the_hub_of_the_new_release_finds_the_containers_that_have_run_on(server: Container) -> None:

@@ -178,7 +178,8 @@ def told(prefix: Path) -> str:
 def test_a_hub_that_runs_is_left_alone_and_that_is_said(releases: Releases, prefix: Path, shell: str) -> None:
     done = with_a_hub(prefix, f"{shell} {releases.new} -bus -p {prefix} --log /dev/null")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "The hub that runs is still the one before" in done.stdout
+    restart = f'"{prefix}/{HUB}/bin/hubctl restart" takes the new one.'
+    assert done.stdout.endswith(f"The hub that runs is still the one before: {restart}\n"), "no first steps"
     assert told(prefix) == ""
 
 
@@ -188,6 +189,7 @@ def test_restart_starts_it_again_at_the_end(releases: Releases, prefix: Path, sh
     assert (done.returncode, done.stderr) == (0, "")
     assert told(prefix) == "stop\nstart\n"
     assert "still the one before" not in done.stdout
+    assert "What to do next" not in done.stdout
 
 
 @pytest.mark.parametrize(("answer", "expected"), [("", ""), ("no", ""), ("yes", "stop\nstart\n")])
@@ -206,6 +208,18 @@ def test_without_a_hub_nothing_is_asked_and_nothing_started(releases: Releases, 
     assert (done.returncode, done.stderr) == (0, "")
     assert "again at the end" not in done.stdout
     assert "Starting the hub again" not in done.stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_where_a_hub_has_run_its_start_is_next_and_nothing_of_a_first_installation(
+    releases: Releases, prefix: Path, shell: str
+) -> None:
+    command = f"{shell} {releases.new} -bu -p {prefix} --log /dev/null"
+    database = "mount -t tmpfs none /var/lib; mkdir /var/lib/jupyterhub; : >/var/lib/jupyterhub/jupyterhub.sqlite"
+    done = mounted(f"{database}; {command}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"What to do next:\n  {prefix}/{HUB}/bin/hubctl start\n" in done.stdout
+    assert "usermod" not in done.stdout
 
 
 # ---- room on the disk ----

@@ -247,15 +247,20 @@ end_unfinished() {
 
 conclude() {
     say installed "$product" "$version" "$prefix"
-    if [ "$mode" = over ] && [ -z "$restart" ] && hub_runs; then say restart_later "$prefix/envs/jupyterhubenv/bin"; fi
+    if hub_runs; then
+        [ -n "$restart" ] || say restart_later "$prefix/envs/jupyterhubenv/bin"
+        return 0
+    fi
     hub_port
     if is_of_another; then
         say next_steps_of_another "$hub_prefix" "sh '$self' --uninstall -p $hub_prefix" \
             "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
-    elif [ "$(host_plan)" = prepared ]; then
-        say next_steps "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
-    else
+    elif [ "$(host_plan)" != prepared ]; then
         say next_steps_setup "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
+    elif [ -e /var/lib/jupyterhub/jupyterhub.sqlite ]; then # a hub has run here
+        say next_steps_again "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
+    else
+        say next_steps "$prefix/envs/jupyterhubenv/bin" "$(uname -n)" "$port"
     fi
 }
 

@@ -94,7 +94,7 @@ message_en() {
     linking) text='Linking the environments' ;;
     going_back) text='Going back to the packages before' ;;
     restarting) text='Starting the hub again' ;;
-    restart_later) text='The hub that runs is still the one before: "%s/hubctl stop" and "start" take the new one.' ;;
+    restart_later) text='The hub that runs is still the one before: "%s/hubctl restart" takes the new one.' ;;
     preparing) text='Preparing the host' ;;
     testing) text='Running the tests that packages carry, in copies of the environments' ;;
     initialising) text='Setting up the shell (conda init %s)' ;;
@@ -104,6 +104,7 @@ message_en() {
     host_skipped) text='The host was left alone (-s).' ;;
     installed) text='\nInstalled: %s %s in %s' ;;
     next_steps) text='What to do next:\n  %s/hubctl start\n                    starts the hub at https://%s:%s\n  usermod -aG jupyterhub NAME\n                    lets the account NAME log in; at first nobody may\n  /etc/jupyterhub/hub.yaml\n                    holds its settings' ;;
+    next_steps_again) text='What to do next:\n  %s/hubctl start\n                    starts the hub at https://%s:%s' ;;
     next_steps_setup) text='What to do next:\n  %s/hubctl setup\n                    as root, prepares the host; then "hubctl start"\n                    starts the hub at https://%s:%s' ;;
     next_steps_of_another) text='This host is set up for the hub in %s, and stays so. To have the new one instead:\n  %s\n                    removes that one; settings, database and files of users stay\n  %s/hubctl setup\n                    as root, prepares the host for the new one; then "hubctl start"\n                    starts it at https://%s:%s' ;;
     indexing) text='The folder holds packages of other releases, too: making an index of all of them' ;;

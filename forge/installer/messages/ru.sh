@@ -93,7 +93,7 @@ message_ru() {
     linking) text='Создание окружений' ;;
     going_back) text='Возврат к прежним пакетам' ;;
     restarting) text='Перезапуск хаба' ;;
-    restart_later) text='Работающий хаб — ещё прежний: «%s/hubctl stop» и «start» запустят новый.' ;;
+    restart_later) text='Работающий хаб — ещё прежний: «%s/hubctl restart» запустит новый.' ;;
     preparing) text='Подготовка сервера' ;;
     testing) text='Запуск тестов из пакетов, в копиях окружений' ;;
     initialising) text='Настройка оболочки (conda init %s)' ;;
@@ -103,6 +103,7 @@ message_ru() {
     host_skipped) text='Сервер оставлен без изменений (-s).' ;;
     installed) text='\nУстановлено: %s %s в %s' ;;
     next_steps) text='Что делать дальше:\n  %s/hubctl start\n                    запускает хаб по адресу https://%s:%s\n  usermod -aG jupyterhub ИМЯ\n                    пускает учётную запись ИМЯ; сначала войти не может никто\n  /etc/jupyterhub/hub.yaml\n                    содержит его настройки' ;;
+    next_steps_again) text='Что делать дальше:\n  %s/hubctl start\n                    запускает хаб по адресу https://%s:%s' ;;
     next_steps_setup) text='Что делать дальше:\n  %s/hubctl setup\n                    от имени root подготавливает сервер; затем «hubctl start»\n                    запускает хаб по адресу https://%s:%s' ;;
     next_steps_of_another) text='Этот сервер подготовлен для хаба в %s, и так и остаётся. Чтобы вместо него был новый:\n  %s\n                    удаляет тот хаб; настройки, база данных и файлы пользователей остаются\n  %s/hubctl setup\n                    от имени root подготавливает сервер для нового; затем «hubctl start»\n                    запускает его по адресу https://%s:%s' ;;
     indexing) text='В каталоге есть и пакеты других выпусков: индекс составляется по всем' ;;

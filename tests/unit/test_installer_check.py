@@ -5,12 +5,13 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.unit import installer_stub as stub
-from tests.unit.installer_stub import SHELLS, fakes, run
+from tests.unit.installer_stub import SHELLS, fakes, mounted, run
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,33 @@ def test_a_port_that_is_taken_is_a_warning(installer: Path, tmp_path: Path) -> N
         done = run(installer, "--check", "-p", tmp_path / "prefix")
     assert done.returncode == 0
     assert any(line.startswith("warning") and "8081" in line for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_ports_of_this_prefixs_own_hub_and_of_its_proxy_are_said_to_be_theirs(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    prefix, other = tmp_path / "prefix", tmp_path / "other"
+    program = prefix / "envs/jupyterhubenv/bin/sleep"
+    program.parent.mkdir(parents=True)
+    shutil.copy("/bin/sleep", program)
+    with ExitStack() as ends:
+        hub, proxy, _ = [ends.enter_context(socket.create_server(("", port))) for port in (8081, 8000, 8001)]
+        pids = []
+        for holder in (hub, proxy):
+            process = ends.enter_context(subprocess.Popen([program, "600"], stdin=holder))
+            ends.callback(process.kill)
+            pids.append(process.pid)
+        done = mounted(
+            f"mount -t tmpfs none /run; mkdir /run/jupyterhub\n"
+            f"echo {pids[0]} >/run/jupyterhub/hub.pid; echo {pids[1]} >/run/jupyterhub/proxy.pid\n"
+            f"for prefix in {prefix} {other}; do {shell} {installer} --check -u -p $prefix; echo END; done\n"
+        )
+    of_this, of_other, _ = done.stdout.split("END\n")
+    for port in (8000, 8081):
+        assert f"ok       port {port}: the hub in {prefix} has it\n" in of_this
+        assert f"warning  port {port}: something listens there already\n" in of_other
+    assert "warning  port 8001: something listens there already\n" in of_this, "another program has it"
 
 
 def test_a_clock_before_the_release_is_a_warning(installer: Path, tmp_path: Path) -> None:

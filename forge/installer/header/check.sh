@@ -85,19 +85,42 @@ check_user() {
     if command -v groupadd >/dev/null 2>&1; then fine group_new jupyterhub; else warn no_groupadd jupyterhub; fi
 }
 
-# The hub's ports as /proc/net/tcp writes them; 0A is a socket that listens.
+# The hub's ports as /proc/net/tcp writes them.
 check_ports() {
     for pair in 8000:1F40 8001:1F41 8081:1F91; do
-        if port_taken "${pair#*:}"; then warn port_taken "${pair%:*}"; else fine port_free "${pair%:*}"; fi
+        find_listener "${pair#*:}"
+        if [ -z "$listener" ]; then
+            fine port_free "${pair%:*}"
+        elif hub_has_socket "$listener"; then
+            fine port_of_hub "${pair%:*}" "$prefix"
+        else
+            warn port_taken "${pair%:*}"
+        fi
     done
 }
 
-port_taken() {
+# find_listener PORT: sets `listener` to the number of the socket that listens there (0A); empty for none.
+find_listener() {
+    listener=
     for table in /proc/net/tcp /proc/net/tcp6; do
         [ -r "$table" ] || continue
-        while read -r _ local_address _ socket_state _; do
-            [ "${local_address##*:} $socket_state" != "$1 0A" ] || return 0
+        while read -r _ local_address _ socket_state _ _ _ _ _ socket _; do
+            [ "${local_address##*:} $socket_state" != "$1 0A" ] || listener=$socket
         done <"$table"
+    done
+}
+
+# hub_has_socket NUMBER: whether it is the hub's of this prefix, or its proxy's. Whose the program is, its file says: the
+# proxy's first argument is no path.
+hub_has_socket() {
+    find_hub
+    proxy=
+    [ ! -r /run/jupyterhub/proxy.pid ] || read -r proxy </run/jupyterhub/proxy.pid
+    programs="-> $(cd -P "$prefix" 2>/dev/null && pwd -P)/envs/jupyterhubenv/bin/"
+    for process in $pid $proxy; do
+        case $(ls -l "/proc/$process/exe" "/proc/$process/fd" 2>/dev/null) in
+        *"$programs"*"socket:[$1]"*) return 0 ;;
+        esac
     done
     return 1
 }

@@ -109,14 +109,19 @@ go_back() {
     die 4 gone_back "$prefix"
 }
 
-# Whether the hub of this prefix runs: as the process that its pid file names, or as the service's.
-hub_runs() {
+# Sets `pid` to the hub's process: the one that its pid file names, or the service's. It may be another prefix's, or gone.
+find_hub() {
     pid=
     if [ -r /run/jupyterhub/hub.pid ]; then
         read -r pid </run/jupyterhub/hub.pid
     elif [ -d /run/systemd/system ]; then
         pid=$(systemctl show --property=MainPID --value jupyterhub.service 2>/dev/null)
     fi
+}
+
+# Whether the hub of this prefix runs.
+hub_runs() {
+    find_hub
     # Its first argument is the program; only so much is read, since a shell stumbles over the zero at its end.
     programs=$prefix/envs/jupyterhubenv/bin/
     [ -r "/proc/${pid:-none}/cmdline" ] && [ "$(head -c "${#programs}" "/proc/$pid/cmdline")" = "$programs" ]

@@ -147,6 +147,7 @@ message_en() {
     group_new) text='users: root; the group %s will be made' ;;
     no_groupadd) text='users: there is no group %s, and no groupadd to make it' ;;
     port_free) text='port %s: free' ;;
+    port_of_hub) text='port %s: the hub in %s has it' ;;
     port_taken) text='port %s: something listens there already' ;;
     docker_fine) text='Docker: an engine is there' ;;
     docker_silent) text='Docker: its socket is there, but no engine answers' ;;

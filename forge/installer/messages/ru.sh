@@ -146,6 +146,7 @@ message_ru() {
     group_new) text='пользователи: root; группа %s будет создана' ;;
     no_groupadd) text='пользователи: группы %s нет, и нет groupadd, чтобы её создать' ;;
     port_free) text='порт %s: свободен' ;;
+    port_of_hub) text='порт %s: его занимает хаб из %s' ;;
     port_taken) text='порт %s: уже занят' ;;
     docker_fine) text='Docker: работает' ;;
     docker_silent) text='Docker: сокет есть, но на запросы никто не отвечает' ;;

@@ -34,6 +34,7 @@ def test_of_two_installers_at_once_the_second_stops_with_the_firsts_pid(
     assert first.returncode == 0
     assert (second.returncode, removal.returncode) == (1, 1)
     assert str(first.pid) in second.stderr
+    assert "interrupted" not in second.stdout
     assert str(first.pid) in removal.stderr
 
 

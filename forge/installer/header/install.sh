@@ -5,7 +5,6 @@
 summarise() {
     message "summary_host_$(host_plan)"
     say summary "$product" "$version" "$package_count" "$prefix" "$needed_mib" "${free_mib:-?}" "$text" "$log_target"
-    [ -z "$resume" ] || say resuming
 }
 
 # What will be done with the host: "skipped", "not_root", "of_another" or "prepared".
@@ -281,6 +280,7 @@ install() {
     made_below=$folder
     begin_work
     check_prefix_state # another run may have ended just now
+    [ -z "$resume" ] || say resuming
     check_packages
     [ "$mode" = new ] || plan_upgrade
 

@@ -39,6 +39,7 @@ def test_a_prefix_that_will_not_do_is_asked_again_at_once_with_the_reason(
     done = run(installer, "-s", shell=shell, answers=answers, HOME=str(tmp_path))
     assert done.returncode == 0
     assert ["with space" in line or "taken" in line for line in done.stderr.splitlines()] == [True, True]
+    assert "-p" not in done.stderr, "another is asked for"
     assert done.stdout.count("Where to install?") == 3
     assert done.stdout.count("conda activate") == 1
     assert (prefix / ".hubforge/installed.json").exists()
@@ -47,6 +48,7 @@ def test_a_prefix_that_will_not_do_is_asked_again_at_once_with_the_reason(
 def test_a_prefix_that_was_given_is_refused_before_the_next_question(installer: Path, tmp_path: Path) -> None:
     done = run(installer, "-s", "-p", tmp_path / "with space", answers="yes\nno\n", HOME=str(tmp_path))
     assert done.returncode == 1
+    assert done.stderr.endswith("Choose another with -p.\n")
     assert "conda activate" not in done.stdout
 
 

@@ -25,6 +25,8 @@ main() {
     command_line="$0 $*"
     tab=$(printf '\t')
     choose_language
+    message with_p
+    with_p=$text
     parse_arguments "$@"
 
     case $0 in

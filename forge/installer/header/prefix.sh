@@ -49,7 +49,7 @@ writable_folder() {
     *,ro,*) ;; # root may write everywhere, says `test -w` of busybox
     *) [ ! -w "$folder" ] || return 0 ;;
     esac
-    refuse not_writable "$folder"
+    refuse not_writable "$folder" "$with_p"
     return 1
 }
 
@@ -86,7 +86,7 @@ settle_prefix() {
 check_prefix_name() {
     stops_before=$stops
     case $prefix in
-    *[!ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+@/-]*) refuse prefix_characters "$prefix" ;;
+    *[!ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+@/-]*) refuse prefix_characters "$prefix" "$with_p" ;;
     /) refuse prefix_root ;;
     esac
     [ "${#prefix}" -le "$prefix_limit" ] || refuse prefix_length "$prefix" "${#prefix}" "$prefix_limit"
@@ -108,7 +108,7 @@ is_new() {
 check_prefix_state() {
     if [ -d "$prefix" ]; then
         content=$(ls -A "$prefix") || {
-            refuse not_writable "$prefix"
+            refuse not_writable "$prefix" "$with_p"
             return 0
         }
     else
@@ -133,7 +133,7 @@ check_prefix_state() {
         fine prefix_over "$prefix"
         check_downgrade
     else
-        refuse prefix_exists "$prefix"
+        refuse prefix_exists "$prefix" "$with_p"
     fi
 }
 

@@ -41,7 +41,8 @@ ask_licence() {
     agreed licence_question || die 2 licence_refused
 }
 
-# Asks until nothing stands in the way of the answer: a refusal, with its reason, ends the subshell only.
+# Asks until nothing stands in the way of the answer: a refusal, with its reason, ends the subshell only. It names no -p:
+# the question comes again.
 ask_prefix() {
     while :; do
         say prefix_question "$default_prefix"
@@ -53,7 +54,7 @@ ask_prefix() {
         *) prefix=$answer ;;
         esac
         settle_prefix
-        ! (check_prefix) || return 0
+        ! (with_p='' && check_prefix) || return 0
     done
 }
 

@@ -88,7 +88,7 @@ uninstall() {
         [ -z "$purge" ] || die 1 not_installed_purge "$prefix"
         die 1 not_installed "$prefix"
     fi
-    [ -w "$state" ] || die 1 not_writable "$state"
+    [ -w "$state" ] || die 1 not_writable "$state" "$with_p"
     begin_work
     [ -z "$wanted_log" ] || { choose_log && begin_log; }
     list_removals

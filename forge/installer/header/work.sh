@@ -12,13 +12,13 @@ boot_id() {
 # the others end what they are at, and the next run waits for that.
 begin_work() {
     made=$state
-    mkdir -p "$state" || die 1 not_writable "${state%/*}"
+    mkdir -p "$state" || die 1 not_writable "${state%/*}" "$with_p"
     make_work
     file=$state/lock
-    while (: >>"$file") 2>/dev/null || die 1 not_writable "$state"; do
+    while (: >>"$file") 2>/dev/null || die 1 not_writable "$state" "$with_p"; do
         exec 9>>"$file"
         "$helper" lock 9 "$file" && break
-        [ $? = 1 ] || die 1 not_writable "$state"
+        [ $? = 1 ] || die 1 not_writable "$state" "$with_p"
         read -r holder <"$file" || holder=
         if [ -n "$holder" ] && [ "$holder" != $$ ] && [ -d "/proc/$holder" ]; then die 1 running "$holder" "$prefix"; fi
         [ -z "$holder" ] || say waiting "$prefix"
@@ -39,11 +39,11 @@ make_work() {
             work=$work.1
         else # where the folder was empty, a run that ends now has taken it away
             tries=$tries.
-            { [ ${#tries} -lt 10 ] && mkdir -p "$state" 2>/dev/null; } || die 1 not_writable "$state"
+            { [ ${#tries} -lt 10 ] && mkdir -p "$state" 2>/dev/null; } || die 1 not_writable "$state" "$with_p"
         fi
     done
     helper=$work/unpack
-    { part helper >"$helper" && chmod 700 "$helper" && part packages >"$work/packages"; } || die 1 not_writable "$work"
+    { part helper >"$helper" && chmod 700 "$helper" && part packages >"$work/packages"; } || die 1 not_writable "$work" "$with_p"
     find_part helper
     [ "$("$helper" sha256 "$helper" 2>/dev/null)" = "$part_sha256" ] || die 1 noexec "$prefix"
 }

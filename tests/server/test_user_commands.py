@@ -8,6 +8,7 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,19 @@ def test_servers_of_a_user_are_listed_and_ended(hub: ServerRoot) -> None:
     assert hub.hubctl("user", "stop", "alice").stdout == "alice has no server that runs.\n"
 
 
+def test_last_activity_is_said_in_the_servers_time_and_for_programs_in_utc(
+    hub: ServerRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, _ = log_in(hub, "alice", password(hub))
+    alice.get(f"{hub.url}/hub/spawn/alice")
+    wait_for("her server", lambda: alice.get(f"{hub.url}/user/alice/api").ok)
+    assert hub.hubctl("user", "stop", "alice").returncode == 0
+    monkeypatch.setattr(ServerRoot, "surroundings", ["env", "TZ=UTC-5"])  # five hours ahead
+    _, found = json.loads(hub.hubctl("user", "list", "--json").stdout)
+    local = datetime.fromisoformat(found["last_activity"]) + timedelta(hours=5)
+    assert hub.hubctl("user", "list").stdout.splitlines()[1] == f"alice - {local:%Y-%m-%d %H:%M} -"
+
+
 def test_user_whom_the_hub_does_not_know_is_told(hub: ServerRoot) -> None:
     done = hub.hubctl("user", "stop", "mallory")
     assert done.returncode == 1
@@ -210,7 +224,9 @@ def test_ticket_of_a_user_is_shown(layout: Layout) -> None:
     assert (found["principal"], found["valid"]) == (f"{USER}@{REALM}", True)
     assert found["start"] < found["end"] < found["renewable_until"]
     done = CliRunner().invoke(app, ["tickets", USER])
-    assert f"principal: {USER}@{REALM}\nvalid until: {found['end']}\n" in done.output
+    end, renewable = (datetime.fromisoformat(found[key]).astimezone() for key in ("end", "renewable_until"))
+    until = f"valid until: {end:%Y-%m-%d %H:%M}\nrenewable until: {renewable:%Y-%m-%d %H:%M}\n"
+    assert f"principal: {USER}@{REALM}\n{until}" in done.output
     assert json.loads(CliRunner().invoke(cli.app, ["status", "--json"]).output)["tickets"] == [found]
     assert "\ntickets: 1 valid\n" in CliRunner().invoke(cli.app, ["status"]).output
 

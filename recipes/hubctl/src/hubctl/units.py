@@ -1,7 +1,7 @@
-"""Durations and memory sizes as people write them: ``10h``, ``1h30m``, ``2g``, ``512m``."""
+"""Durations and memory sizes as people write them (``10h``, ``1h30m``, ``2g``, ``512m``), and dates."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -72,6 +72,11 @@ def say_memory(value: int) -> str:
         if value >= size:
             return f"{value / size:.1f}".removesuffix(".0") + f" {unit}"
     return f"{value / 1024:.0f} kB"
+
+
+def say_time(value: str) -> str:
+    """An ISO 8601 date as people say it: in the server's time, to the minute."""
+    return f"{datetime.fromisoformat(value).astimezone():%Y-%m-%d %H:%M}"
 
 
 class MemoryBytes(int):

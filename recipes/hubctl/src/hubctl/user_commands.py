@@ -10,6 +10,7 @@ from hubctl import tables, tickets, users
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import load
+from hubctl.units import say_time
 
 app = typer.Typer(
     help="Shows users, ends their servers, shows their tickets.\n\nExample: hubctl user list",
@@ -24,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 @app.command("list")
 def list_all(as_json: Json = False) -> None:
-    """Show all users of the running hub: administrator or not, last activity (UTC), servers.
+    """Show all users of the running hub: administrator or not, last activity, servers.
 
     Example: hubctl user list --json
     """
@@ -37,7 +38,7 @@ def list_all(as_json: Json = False) -> None:
         (
             user.name,
             "admin" if user.admin else "-",
-            user.last_activity or "-",
+            say_time(user.last_activity) if user.last_activity else "-",
             ", ".join(server.name or "running" for server in user.servers) or "-",
         )
         for user in found
@@ -61,7 +62,7 @@ def stop(name: Name) -> None:
 
 @app.command("tickets")
 def show_tickets(name: Name, as_json: Json = False) -> None:
-    """Show a user's Kerberos ticket: cache, principal, and until when it is good and can be renewed (UTC).
+    """Show a user's Kerberos ticket: cache, principal, and until when it is good and can be renewed.
 
     Exits with 1 where there is no valid one. Run it as root.
 
@@ -78,8 +79,9 @@ def show_tickets(name: Name, as_json: Json = False) -> None:
         print(f"cache: {ticket.cache}")
         print(f"principal: {ticket.principal or 'none of the realm, or it can not be read'}")
         if ticket.end:
-            print(f"valid until: {ticket.end}{'' if ticket.valid else ' (over)'}")
-            print(f"renewable until: {ticket.renewable_until or 'not renewable'}")
+            print(f"valid until: {say_time(ticket.end)}{'' if ticket.valid else ' (over)'}")
+            until = ticket.renewable_until
+            print(f"renewable until: {say_time(until) if until else 'not renewable'}")
     if not found and not as_json:
         print(f"{name} has no ticket: the next login gets one.")
     if not any(ticket.valid for ticket in found):

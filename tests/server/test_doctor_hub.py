@@ -14,6 +14,11 @@ from pathlib import Path
 import pytest
 from conftest import ServerRoot, self_signed
 from hub_support import Told, another_program_at_its_port, proxy_and_culler, status, told_about
+from hubctl import systemd
+from hubctl.doctor import running
+from hubctl.doctor.finding import ok
+from hubctl.layout import Layout
+from hubctl.settings import load
 
 from tests.waiting import is_running, wait_for
 
@@ -205,3 +210,14 @@ def test_the_schema_of_the_database_has_to_be_one_that_the_hub_knows(
         connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
     ((told, found, _),) = told_about(server_root, "database")
     assert (told, said.format(here=version("jupyterhub")) in found) == (state, True)
+
+
+def test_a_service_that_was_stopped_is_said_not_to_run_and_what_starts_it(
+    server_root: ServerRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "runs_the_hub", lambda layout: True)
+    monkeypatch.setattr(systemd, "show", lambda *names: {"SubState": "dead", "Result": "success", "NRestarts": "0"})
+    layout = Layout(server_root.path)
+    assert [*running.service(load(layout.settings), layout)] == [
+        ok("jupyterhub.service does not run; `hubctl start` starts it")
+    ]

@@ -68,5 +68,7 @@ def service(settings: Settings, layout: Layout) -> Iterator[Finding]:
                 f"{unit} has failed (Result={state['Result']}, started again {state['NRestarts']} times)",
                 "`hubctl logs` shows why; when that is mended, `hubctl start`",
             )
+        elif state["SubState"] == "dead":
+            yield ok(f"{unit} does not run; `hubctl start` starts it")
         else:
             yield ok(f"{unit} is {state['SubState']}")

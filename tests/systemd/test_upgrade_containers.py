@@ -1,4 +1,4 @@
-"""An upgrade of a hub that systemd runs, by the installer and by ``hubctl``, with users in containers: these go on, and are found again."""
+"""An upgrade of a hub that systemd runs, with users in containers: these go on, and are found again."""
 
 from collections.abc import Iterator
 from pathlib import Path

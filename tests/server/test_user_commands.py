@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -159,6 +160,7 @@ def test_last_activity_is_said_in_the_servers_time_and_for_programs_in_utc(
     alice, _ = log_in(hub, "alice", password(hub))
     alice.get(f"{hub.url}/hub/spawn/alice")
     wait_for("her server", lambda: alice.get(f"{hub.url}/user/alice/api").ok)
+    assert re.search(r"server: alice - \w+ [\d-]+ \d\d:\d\d\n", hub.hubctl("status").stdout)
     assert hub.hubctl("user", "stop", "alice").returncode == 0
     monkeypatch.setattr(ServerRoot, "surroundings", ["env", "TZ=UTC-5"])  # five hours ahead
     _, found = json.loads(hub.hubctl("user", "list", "--json").stdout)

@@ -70,7 +70,7 @@ def test_ports_of_this_prefixs_own_hub_and_of_its_proxy_are_said_to_be_theirs(
         hub, proxy, _ = [ends.enter_context(socket.create_server(("", port))) for port in (8081, 8000, 8001)]
         pids = []
         for holder in (hub, proxy):
-            process = ends.enter_context(subprocess.Popen([program, "600"], stdin=holder))
+            process = ends.enter_context(subprocess.Popen([str(program), "600"], stdin=holder.fileno()))
             ends.callback(process.kill)
             pids.append(process.pid)
         done = mounted(

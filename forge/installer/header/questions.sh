@@ -44,6 +44,7 @@ ask_licence() {
 # Asks until nothing stands in the way of the answer: a refusal, with its reason, ends the subshell only. It names no -p:
 # the question comes again.
 ask_prefix() {
+    with_p=
     while :; do
         say prefix_question "$default_prefix"
         read -r answer || die 2 nobody_answers
@@ -54,7 +55,7 @@ ask_prefix() {
         *) prefix=$answer ;;
         esac
         settle_prefix
-        ! (with_p='' && check_prefix) || return 0
+        ! (check_prefix) || return 0
     done
 }
 

@@ -14,7 +14,7 @@ from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.processes import Process
 from hubctl.tickets import Ticket
-from hubctl.units import say_memory
+from hubctl.units import say_memory, say_time
 
 NOT_RUNNING = 3
 """The exit code, as the Linux Standard Base has it."""
@@ -70,7 +70,12 @@ def _print_status(found: hub_status.Status) -> None:
         ("versions", ", ".join(f"{name} {number}" for name, number in found.versions.items())),
     ]
     servers = [
-        (entry.user, entry.name or "-", "ready" if entry.ready else "starting", entry.last_activity or "-")
+        (
+            entry.user,
+            entry.name or "-",
+            "ready" if entry.ready else "starting",
+            say_time(entry.last_activity) if entry.last_activity else "-",
+        )
         for entry in found.servers or []
     ]
     _print_rows(rows)

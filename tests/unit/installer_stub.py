@@ -13,12 +13,14 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from forge import condapkg
 from forge.condapkg import PLACEHOLDER, Index, Member
 from forge.installer.assemble import Plan, assemble
 from forge.installer.carried import Environment
+from tests.waiting import wait_for
 
 EPOCH = 1_700_000_000
 SHELLS = ("dash", "bash", "busybox sh")
@@ -149,6 +151,15 @@ def run(
     )
 
 
+CTRL_C = "\x03"
+"""A shell that gets it between its question and read(2) goes on to read, where people press it once more."""
+
+
+def _reads(process: int) -> bool:
+    """Whether it waits for what comes by its standard input (proc_pid_syscall(5)): in read(2), 0, or in poll(2), 7."""
+    return Path(f"/proc/{process}/syscall").read_text().startswith(("0 0x0 ", "7 "))
+
+
 def on_a_terminal(command: list[str], dialogue: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
     """Runs ``command`` with a terminal of its own, where each answer is typed when its question is shown.
 
@@ -166,7 +177,10 @@ def on_a_terminal(command: list[str], dialogue: Sequence[tuple[str, str]] = ()) 
             break
         shown += piece
         if waiting and waiting[0][0].encode() in shown:
-            os.write(terminal, waiting.pop(0)[1].encode())
+            answer = waiting.pop(0)[1]
+            if answer == CTRL_C:
+                wait_for("the shell's read", partial(_reads, child), 60)
+            os.write(terminal, answer.encode())
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
 

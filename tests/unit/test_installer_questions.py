@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit import installer_stub as stub
-from tests.unit.installer_stub import SHELLS, on_a_terminal, run
+from tests.unit.installer_stub import CTRL_C, SHELLS, on_a_terminal, run
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_ctrl_c_at_a_question_is_answered_on_a_line_of_its_own(
     answers = {"accept the licence?": "yes\n", "Where to install?": f"{tmp_path}/prefix\n", "conda activate": "no\n"}
     dialogue = [*answers.items()][: [*answers].index(question)]
     command = [*shell.split(), str(installer), "-s", "--log", "/dev/null"]
-    code, shown = on_a_terminal(command, [*dialogue, (question, "\x03")])
+    code, shown = on_a_terminal(command, [*dialogue, (question, CTRL_C)])
     assert code == 1
     assert shown.replace("\r", "").endswith("\nInterrupted: nothing was changed.\n")
     assert list(tmp_path.iterdir()) == []

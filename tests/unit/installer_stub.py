@@ -148,6 +148,7 @@ def run(
         capture_output=True,
         text=True,
         errors="replace",
+        timeout=300,  # a damaged one may hang
     )
 
 

@@ -105,6 +105,21 @@ def test_a_cut_lengthened_or_edited_file_ends_in_3(
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_a_file_that_has_lost_its_first_act_and_its_list_of_parts_ends_in_3(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    damaged = damage(installer, tmp_path, lambda data: data.__delitem__(_from_first_act_to_messages(data)))
+    done = run(damaged, "-bs", "-p", tmp_path / "prefix", shell=shell)
+    assert done.returncode == 3, done
+    assert done.stderr == messages("en")["wrong_part"] % (damaged, "header") + "\n"
+    assert not (tmp_path / "prefix").exists()
+
+
+def _from_first_act_to_messages(data: bytearray) -> slice:
+    return slice(data.index(b"[ -f"), data.index(b"message_en() {"))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_one_line_names_a_damaged_package_where_the_signal_of_a_broken_pipe_is_ignored(
     installer: Path, tmp_path: Path, shell: str
 ) -> None:

@@ -8,18 +8,21 @@ piece() {
     head -c "$(($1 + $2))" "$self" | tail -c "+$(($1 + 1))"
 }
 
-# find_part NAME: sets part_offset (from the file's beginning), part_length and part_sha256.
+# find_part NAME: sets part_offset (from the file's beginning), part_length and part_sha256. False where a damaged list has
+# lost it.
 find_part() {
     wanted=$1
     # shellcheck disable=SC2086  # four words a part
     set -- $parts
-    while [ "$1" != "$wanted" ]; do shift 4; done
+    while [ "$1" != "$wanted" ]; do
+        [ $# -gt 4 ] || return 1
+        shift 4
+    done
     part_offset=$((header_length + $2)) part_length=$3 part_sha256=$4
 }
 
 part() {
-    find_part "$1"
-    piece "$part_offset" "$part_length"
+    find_part "$1" && piece "$part_offset" "$part_length"
 }
 
 # is_sha256 HEX: whether standard input has this sha256.
@@ -31,6 +34,7 @@ is_sha256() {
 # part is damaged is looked for only when one is.
 check_file() {
     size=$(wc -c <"$self") || die 1 not_a_file "$self"
+    { [ -n "$total_length" ] && [ -n "$parts" ]; } || die 3 wrong_part "$self" header
     sum_offset=@HEADER_SHA256_OFFSET@
     sum_end=$((sum_offset + 64))
     { head -c "$sum_offset" "$self" && piece "$sum_end" "$((packages_offset - sum_end))"; } |

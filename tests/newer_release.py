@@ -49,14 +49,19 @@ def upgrade():
 """Where a test wants to kill it half-way, it waits for that."""
 
 
+def base_records(folder: Path) -> list[rattler.RepoDataRecord]:
+    """What a release of this channel pins of base."""
+    specs = construct.read(CONSTRUCT).environments[0].specs
+    return environments.solve([spec for spec in specs if spec.split()[0] != release.BASE], [folder])
+
+
 def publish(folder: Path, before: Path) -> Path:
     """Makes a channel of the release that is built, those after it, and the one whose installer is ``before``."""
     subprocess.run(["bash", str(before), "--extract-channel", str(folder / "before")], check=True)
     tool = Index(SITE, "1.0", "0", noarch="generic", depends=("idna",))
     made = [condapkg.write(folder, tool, [Member("share/site-tool", b"1\n")], epoch=0)]
     hub = environments.solve(release.requirements(), [CHANNEL])
-    specs = construct.read(CONSTRUCT).environments[0].specs
-    base = environments.solve([spec for spec in specs if spec.split()[0] != release.BASE], [CHANNEL])
+    base = base_records(CHANNEL)
     files = {record.name.normalized: environments.package_file(record) for record in hub}
     idna = _changed(folder, files["idna"], IDNA)
     for version in CHANGES:

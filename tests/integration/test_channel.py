@@ -13,6 +13,7 @@ from forge import condapkg, environments, locks, release
 from forge.condapkg import Index, Member
 from forge.paths import ROOT
 from tests.containers import Container, base_image, running
+from tests.newer_release import base_records
 from tests.product import ENVIRONMENT, PREFIX
 from tests.waiting import wait_for
 
@@ -39,7 +40,8 @@ def published(channel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tool = condapkg.write(
         folder, Index("site-tool", "1.0", "0", noarch="generic"), [Member("share/site-tool", b"1\n")], epoch=0
     )
-    packages = [*channel.glob("*/*.conda"), release.metapackage(NEXT, records), tool]
+    metapackages = release.metapackage(NEXT, records), release.base_metapackage(NEXT, base_records(channel))
+    packages = [*channel.glob("*/*.conda"), *metapackages, tool]
     lock = {"locks/now/jupyterhubenv.explicit.txt": locks.explicit_path("jupyterhubenv").read_text()}
     channels.add(packages, folder / "hubforge", lock)
     return folder / "hubforge"
@@ -124,8 +126,8 @@ def test_the_next_release_comes_from_there_and_what_is_the_same_stays(server: Co
     plan = json.loads(server.shell(f"{install} --dry-run --json"))["actions"]
     assert [package["name"] for package in plan["LINK"]] == ["hubforge"]
     server.shell(install)
-    server.shell(f"ls {ENVIRONMENT}/conda-meta/hubforge-{NEXT}-0.json")
-    server.shell(f"{HUBCTL} rollback --yes --to 0")
+    server.shell(f"ls {ENVIRONMENT}/conda-meta/hubforge-{NEXT}-0.json {PREFIX}/conda-meta/hubforge-base-{NEXT}-0.json")
+    server.shell(f"{HUBCTL} rollback --yes --to 0; {CONDA} install --yes --quiet --offline -n base --revision 0")
 
 
 def test_the_lock_of_an_old_release_can_be_installed_from_there(server: Container) -> None:

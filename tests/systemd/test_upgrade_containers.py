@@ -85,13 +85,23 @@ def assert_found_again(server: Container, before: list[str]) -> None:
 # Each test goes on where the one before ended.
 
 
+def test_the_hub_of_the_new_release_finds_the_containers_that_have_run_on(server: Container) -> None:
+    hub, before = main_process(server), containers(server)
+    said = server.shell(f"{HUBCTL} upgrade --yes --restart --to {BUILT}")
+    assert "\n+++ /etc/jupyterhub/hub.yaml.new\n" in said  # the older release has another default
+    assert releases(server) == (BUILT, BUILT)
+    assert main_process(server) not in (hub, "0")
+    assert server.shell(f"systemctl is-active {UNIT}") == "active\n"
+    assert_found_again(server, before)
+
+
 @pytest.mark.parametrize(
     ("command", "release"),
     [
-        ("bash /dist/hub-installer.sh -b -u --restart", BUILT),
         ("bash /older/older-installer.sh -b -u --restart --allow-downgrade", OLD),
+        ("bash /dist/hub-installer.sh -b -u --restart", BUILT),
     ],
-    ids=["forward", "back"],
+    ids=["back", "forward"],
 )
 def test_the_installer_leaves_users_to_their_work_in_their_containers(
     server: Container, command: str, release: str
@@ -100,16 +110,6 @@ def test_the_installer_leaves_users_to_their_work_in_their_containers(
     server.shell(command)
     assert releases(server) == (release, release)
     assert main_process(server) not in (hub, "0")
-    assert_found_again(server, before)
-
-
-def test_the_hub_of_the_new_release_finds_the_containers_that_have_run_on(server: Container) -> None:
-    hub, before = main_process(server), containers(server)
-    said = server.shell(f"{HUBCTL} upgrade --yes --restart --to {BUILT}")
-    assert "\n+++ /etc/jupyterhub/hub.yaml.new\n" in said  # the older release has another default
-    assert releases(server) == (BUILT, BUILT)
-    assert main_process(server) not in (hub, "0")
-    assert server.shell(f"systemctl is-active {UNIT}") == "active\n"
     assert_found_again(server, before)
 
 

@@ -117,6 +117,7 @@ def musl(installer: Path) -> Iterator[Container]:
     image = base_image("bookworm", ["busybox-static", "musl"])
     with running(image, mounts={installer.parent: "/dist"}) as server:
         server.shell(MUSL)
+        server.shell("mkdir -p /musl/proc/self; cp /proc/self/mounts /musl/proc/self/")  # a host has a /proc
         assert "musl libc" in server.shell("chroot /musl /lib/ld-musl-x86_64.so.1 2>&1 || true")
         yield server
 

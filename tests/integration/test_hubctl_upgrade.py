@@ -165,6 +165,21 @@ def test_conda_asked_for_a_release_is_killed_ten_times_and_arrives_too(server: C
     assert conda_leftovers(server) == ""
 
 
+def test_gone_back_from_its_end_killed_ten_times_on_the_way_and_users_go_on_working(server: Container) -> None:
+    before = processes(server), strangers(server), packages(server), packages(server, "base")
+    for point in PARTS:
+        kill_at(server, point, BACK, BUILT, OLD)
+    said = server.shell(BACK)
+    assert f", release {OLD}." in said
+    assert releases(server) == (OLD, BUILT)
+    assert processes(server) == before[0]
+    assert conda_leftovers(server) == ""
+    assert_found_again(server)
+    server.shell(UPGRADE)
+    assert releases(server) == (BUILT, BUILT)
+    assert (strangers(server), packages(server), packages(server, "base")) == before[1:]
+
+
 def test_conda_hands_over_what_names_a_release_alone(server: Container) -> None:
     for asked, said in (
         (f"install -n jupyterhubenv hubforge={OLD}", f"Release {OLD} is older than {BUILT}"),

@@ -187,13 +187,13 @@ def test_a_change_of_the_installation_that_was_interrupted_is_told(
     assert found().state == "ok"
     (tmp_path / ".hubforge/upgrade").mkdir(parents=True)
     assert (found().state, f"rm -r {tmp_path}/.hubforge/upgrade" in found().mend) == ("warning", True)
-    for name, command in (("installing", "hub-installer.sh"), ("rollback", "hubctl rollback")):
-        (tmp_path / ".hubforge" / name).write_text("{}")
-        assert (found().state, command in found().mend) == ("fault", True)
-    Journal("/", "2026.12", Before("", 0, []), Before("", 0, []), [], restart=False).write(
-        tmp_path / ".hubforge/upgrade"
-    )
+    (tmp_path / ".hubforge/installing").touch()
+    assert (found().state, "hub-installer.sh" in found().mend) == ("fault", True)
+    begun = Journal("/", "2026.12", Before("", 0, []), Before("", 0, []), [], restart=False)
+    begun.write(tmp_path / ".hubforge/upgrade")
     assert "an upgrade to release 2026.12" in found().found
+    begun.write(tmp_path / ".hubforge/upgrade", is_back=True, is_rollback=True)
+    assert (found().found, "hubctl rollback" in found().mend) == ("a rollback has not come to its end", True)
 
 
 @pytest.mark.parametrize("content", ["", '{"root": "/"', "[]", '{"root": "/"}'], ids=["empty", "half", "list", "other"])

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hubctl import revisions, rollback
@@ -67,6 +66,11 @@ def test_a_revision_without_changes_is_the_one_before_it(wanted: int | None) -> 
     assert rollback._earlier(list(revisions._revisions([*EVENTS[:2], nothing, done])), wanted).number == 1
 
 
+def test_a_last_revision_without_changes_is_not_gone_back_from_to_what_is_there() -> None:
+    nothing = {**EVENTS[1], "rev": 3, "install": []}
+    assert rollback._earlier(list(revisions._revisions([*EVENTS, nothing])), None).number == 1
+
+
 @pytest.mark.parametrize(
     ("events", "wanted", "said"),
     [(EVENTS, 2, "revision 2 already"), (EVENTS, 9, "from 0 to 2"), (EVENTS[:1], None, "no earlier revision")],
@@ -74,19 +78,6 @@ def test_a_revision_without_changes_is_the_one_before_it(wanted: int | None) -> 
 def test_what_cannot_be_gone_back_to_is_refused(events: list[dict[str, object]], wanted: int | None, said: str) -> None:
     with pytest.raises(HubError, match=said):
         rollback._earlier(list(revisions._revisions(events)), wanted)
-
-
-@pytest.mark.parametrize("content", ["", "{", "{}", "[]"])
-def test_damaged_note_of_an_interrupted_rollback_is_named_with_its_mend(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
-) -> None:
-    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path)
-    note = tmp_path / ".hubforge/rollback"
-    note.parent.mkdir()
-    note.write_text(content)
-    with pytest.raises(HubError, match=f"{note} is damaged.*`hubctl rollback --to REVISION` goes on"):
-        rollback._begun(None)
-    assert rollback._begun(0) is None, "what is wanted is said"
 
 
 @pytest.mark.parametrize("command", ["history", "rollback"])

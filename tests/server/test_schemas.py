@@ -3,7 +3,6 @@
 import os
 import sqlite3
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from hubctl.errors import HubError
 from hubctl.layout import Layout
 from jupyterhub import orm
 from jupyterhub.dbutil import ALEMBIC_DIR
-from kill_support import killed
 
 
 @pytest.fixture
@@ -82,43 +80,3 @@ def test_without_such_a_copy_it_is_refused_with_what_to_do(layout: Layout, packa
     with pytest.raises(HubError, match="no copy from before") as refused:
         schemas.fitting_copy(layout, package)
     assert "hubctl restore" in refused.value.do
-
-
-def test_what_was_in_the_database_stays_beside_it(layout: Layout) -> None:
-    copy = copy_of(layout, "before-upgrade", 1)
-    before = copy.read_bytes()
-    of_a_newer_release(layout.database)
-    kept = schemas.put_back(copy, layout)
-    assert (schemas._schema(kept), kept.stat().st_mode & 0o777) == ("of_the_future", 0o600)
-    assert schemas._schema(layout.database) == schemas._schema(copy) != "of_the_future"
-    assert copy.read_bytes() == before
-
-
-def test_killed_at_any_point_nothing_is_lost_and_the_same_again_finishes_it(layout: Layout, package: Path) -> None:
-    copy_of(layout, "before-upgrade", 1)
-    of_a_newer_release(layout.database)
-    newer, points, interrupted = layout.database.read_bytes(), 0, True
-    while interrupted:
-        points += 1
-        for kept in layout.state.glob("*.before-rollback-*"):
-            kept.unlink()
-        layout.database.write_bytes(newer)
-        copy = schemas.fitting_copy(layout, package)
-        assert copy
-        interrupted = killed(partial(schemas.put_back, copy, layout), points, layout.state)
-        if again := schemas.fitting_copy(layout, package):
-            schemas.put_back(again, layout)
-        assert schemas.fitting_copy(layout, package) is None
-        found = [schemas._schema(path) for path in layout.state.glob("*.before-rollback-*")]
-        assert set(found) == {"of_the_future"}, "what a killed one has begun to copy counts as nothing"
-    assert points > 2
-
-
-def test_the_database_of_a_hub_that_runs_is_left_alone(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = copy_of(layout, "before-upgrade", 1)
-    of_a_newer_release(layout.database)
-    monkeypatch.setattr("hubctl.status.hub_pid", lambda _: 4711)
-    with pytest.raises(HubError, match="The hub runs"):
-        schemas.put_back(copy, layout)
-    assert schemas._schema(layout.database) == "of_the_future"
-    assert sorted(path.name for path in layout.state.iterdir()) == [layout.database.name, copy.name]

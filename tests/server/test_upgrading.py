@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hubctl import upgrade
+from hubctl import departure, upgrade
 from hubctl.layout import Layout
 from hubctl.upgrade import Plan
 from hubctl.upgrading import course, database, journal, lifeboat, prefix
@@ -144,7 +144,7 @@ def test_the_copy_of_an_earlier_upgrade_stays_until_the_schema_moves_again(
         monkeypatch.setattr(course, "_renew", renew)
         upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
         assert numbers(kept) == [0]
-        assert course.main(upgrade.folder(), back=False) == 0
+        assert course.main(departure.folder(), back=False) == 0
         assert numbers(kept) == copied
         assert sorted(path.name for path in server.state.iterdir()) == [server.database.name, kept.name]
 
@@ -161,7 +161,7 @@ def test_the_copy_of_an_earlier_upgrade_outlives_one_that_fails(
     monkeypatch.setattr(course, "_renew", fail)
     make_database(server.state / database.BEFORE, 0)
     upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
-    assert course.main(upgrade.folder(), back=False) == 1
+    assert course.main(departure.folder(), back=False) == 1
     assert (numbers(server.database), numbers(server.state / database.BEFORE)) == ([1], [0])
 
 
@@ -172,18 +172,18 @@ def test_a_power_cut_takes_nothing_of_what_the_journal_speaks_of(
     with Power(server.root.parent, "journal.json") as power:
         upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
         assert power.cut() == set()
-        course.main(upgrade.folder(), back=False)
+        course.main(departure.folder(), back=False)
     assert power.before_the_journal == [set()] * 2
     assert power.before_its_end == [set()]
 
 
 def test_an_upgrade_begun_by_a_release_that_did_not_note_what_comes_is_gone_on_with(server: Layout) -> None:
     upgrade._prepare(server, Plan("2026.11", [], {"demo-1-0"}), restart=False)
-    file = upgrade.folder() / "journal.json"
+    file = departure.folder() / "journal.json"
     noted = json.loads(file.read_text())
     assert noted.pop("coming") == ["demo-1-0"]
     file.write_text(json.dumps(noted))
-    assert course.main(upgrade.folder(), back=False) == 0
+    assert course.main(departure.folder(), back=False) == 0
 
 
 @pytest.mark.parametrize(("runs", "counts"), [(4711, True), (None, False)], ids=["hub runs", "no hub runs"])
@@ -202,7 +202,7 @@ def test_on_the_way_back_it_is_said_that_restart_is_left_out(
     server: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
-    begun().write(upgrade.folder(), is_back=True)
+    begun().write(departure.folder(), is_back=True)
     go_on(monkeypatch, restart=True)
     assert "--restart is left out" in capsys.readouterr().out
     assert not begun().restart
@@ -216,7 +216,7 @@ def go_on(monkeypatch: pytest.MonkeyPatch, restart: bool) -> None:
 
 
 def begun() -> Journal:
-    found = journal.read(upgrade.folder())
+    found = journal.read(departure.folder())
     assert found
     return found
 
@@ -230,14 +230,14 @@ def test_that_the_same_command_goes_on_is_said_only_where_it_does(
     def fail(*_: object) -> None:
         raise prefix.FailedError("conda is ill")
 
-    upgrade.folder().mkdir(parents=True)
-    assert course.main(upgrade.folder(), back=False) == 1
-    assert capsys.readouterr().err == "hubctl: no upgrade is under way\n"
+    departure.folder().mkdir(parents=True)
+    assert course.main(departure.folder(), back=False) == 1
+    assert capsys.readouterr().err == "hubctl: no upgrade or rollback is under way\n"
     upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
     monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.go_back", fail)
-    assert course.main(upgrade.folder(), back=True) == 1
+    assert course.main(departure.folder(), back=True) == 1
     assert capsys.readouterr().err == "hubctl: conda is ill. The same command goes on from here\n"
     monkeypatch.setattr(course, "_finish", interrupt)
     monkeypatch.setattr("hubctl.upgrading.prefix.Prefix.go_back", lambda *_: None)
-    assert course.main(upgrade.folder(), back=True) == course.INTERRUPTED
-    assert f"so does {upgrade.folder()}/finish" in capsys.readouterr().err
+    assert course.main(departure.folder(), back=True) == course.INTERRUPTED
+    assert f"so does {departure.folder()}/finish" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hubctl import upgrade
+from hubctl import departure, upgrade
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.upgrade import Plan
@@ -45,7 +45,7 @@ def test_a_half_written_record_whose_package_nobody_knows_is_named_and_nothing_b
     record = make_half_record(server.root.parent / "prefix", "demo-1-0")
     with pytest.raises(HubError, match=f"{record} is half-written, .*hub-installer.sh -f"):
         upgrade._prepare(server, Plan("2026.11", [], set()), restart=False)
-    assert not upgrade.under_way()
+    assert not departure.under_way()
     assert record.exists()
 
 
@@ -130,11 +130,11 @@ def test_a_package_that_a_power_cut_has_left_half_written_is_unpacked_and_linked
     hub, base = (Before(str(place), 0, []) for place in (environment, tmp_path / "prefix"))
     unpack(cache, "whole-1-0")
     half = unpack(cache, "half-1-0")
-    upgrade.folder().mkdir(parents=True)
-    Journal(str(server.root), "2026.12", hub, base, altered=[], restart=False, coming=coming).write(upgrade.folder())
+    departure.folder().mkdir(parents=True)
+    Journal(str(server.root), "2026.12", hub, base, altered=[], restart=False, coming=coming).write(departure.folder())
     for record in records:
         record.write_text("{}")
     damage(half / name)
-    assert course.main(upgrade.folder(), back=False) == 0
+    assert course.main(departure.folder(), back=False) == 0
     assert sorted(path.name for path in cache.iterdir()) == ["whole-1-0", "whole-1-0.conda"]
     assert not any(record.exists() for record in records)

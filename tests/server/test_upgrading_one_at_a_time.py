@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hubctl import rollback, upgrade
+from hubctl import departure, rollback, upgrade
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.upgrade import Plan
@@ -60,7 +60,10 @@ def test_the_second_change_at_a_time_is_refused_with_the_first_ones_process(tmp_
     assert not (tmp_path / "lock").exists()
 
 
-def test_a_rollback_while_somebody_changes_the_installation_is_refused_with_their_process(installation: Path) -> None:
+def test_a_rollback_while_somebody_changes_the_installation_is_refused_with_their_process(
+    installation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollback, "_fetch", lambda *_: [])
     with somebody_changing(installation / ".hubforge") as pid:
         before = content(installation)
         with pytest.raises(HubError, match=f"process {pid} is changing"):
@@ -69,8 +72,8 @@ def test_a_rollback_while_somebody_changes_the_installation_is_refused_with_thei
 
 
 def test_an_upgrade_while_another_one_prepares_itself_is_refused_and_takes_nothing_of_it(installation: Path) -> None:
-    upgrade.folder().mkdir()
-    (upgrade.folder() / "finish").write_text("the first one's")
+    departure.folder().mkdir()
+    (departure.folder() / "finish").write_text("the first one's")
     with somebody_changing(installation / ".hubforge") as pid:
         before = content(installation)
         with pytest.raises(HubError, match=f"process {pid} is changing"):
@@ -96,14 +99,14 @@ def test_an_upgrade_that_is_interrupted_before_it_begins_takes_away_what_it_has_
     with pytest.raises(KeyboardInterrupt):
         upgrade._prepare(layout, Plan("2026.12", [], set()), restart=False)
     assert content(installation) == before
-    assert not upgrade.folder().exists()
+    assert not departure.folder().exists()
 
 
 def test_an_upgrade_after_which_another_one_has_begun_leaves_it_its_journal(installation: Path) -> None:
-    upgrade.folder().mkdir()
-    Journal("/", "2026.12", HUB, BASE, altered=[], restart=False).write(upgrade.folder())
+    departure.folder().mkdir()
+    Journal("/", "2026.12", HUB, BASE, altered=[], restart=False).write(departure.folder())
     before = content(installation)
-    with pytest.raises(HubError, match="another upgrade has begun meanwhile"):
+    with pytest.raises(HubError, match="another upgrade or rollback has begun meanwhile"):
         upgrade._prepare(Layout(installation), Plan("2026.13", [], set()), restart=False)
     assert content(installation) == before
 
@@ -167,13 +170,14 @@ def test_a_step_that_outlives_the_kill_of_its_upgrade_is_waited_for(
 
 
 @pytest.mark.parametrize("words", ["--revision", "history.write_specs", "share/hubforge/post_install"])
-def test_a_step_that_outlives_the_kill_of_its_rollback_is_waited_for(
-    installation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
-) -> None:
-    monkeypatch.setenv("HUBFORGE_ROOT", str(tmp_path))
+def test_a_step_that_outlives_the_kill_of_its_rollback_is_waited_for(tmp_path: Path, words: str) -> None:
+    environment, folder = tmp_path / "env", tmp_path / "hubforge/upgrade"
     step = Step(tmp_path, words)
-    step.play(*(installation / name for name in ("bin/conda", "bin/python", "envs/jupyterhubenv/bin/python")))
-    step.assert_waited_for(partial(rollback.rollback, to=None, yes=True), installation / ".hubforge/lock")
+    step.play(folder / "conda/bin/python", environment / "bin/python")
+    hub = replace(HUB, folder=str(environment))
+    begun = Journal(str(tmp_path), "2026.11", hub, BASE, [], restart=False, is_back=True, is_rollback=True)
+    begun.write(folder)
+    step.assert_waited_for(partial(course.main, folder, back=True), folder.parent / "lock")
 
 
 @pytest.mark.parametrize("verb", ["bring", "go_back"])

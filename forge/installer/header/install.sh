@@ -160,7 +160,7 @@ mark_installed() {
     errors_logged "$helper" sync "$prefix/pkgs" || fail
     mv "$work/installed.json" "$state/installed.json" || fail
     [ "$mode" = new ] ||
-        rm -rf "$state/replaced.json" "$state/before" "$state/rollback" "$state/upgrade" || fail
+        rm -rf "$state/replaced.json" "$state/before" "$state/upgrade" || fail
 }
 
 # Where SELinux labels files, they get the labels that the policy has for their places.

@@ -73,6 +73,27 @@ def read(environment: Path) -> list[Revision]:
     return list(_revisions(json.loads(done.stdout)))
 
 
+STATE = """\
+import json, sys
+from conda.history import History
+print(json.dumps(sorted(History(sys.argv[1]).get_state(int(sys.argv[2])))))
+"""
+"""For a Python with conda, as ``channel::name-version-build`` each."""
+
+
+def packages(environment: Path, number: int) -> list[str]:
+    """``name-version-build`` of each package that revision ``number`` had.
+
+    Raises:
+        HubError: conda can't tell them.
+    """
+    command = [str(places.base_program("python")), "-I", "-B", "-c", STATE, str(environment), str(number)]
+    done = subprocess.run(command, env=surroundings(), capture_output=True, text=True)
+    if done.returncode:
+        raise HubError(f"conda can't tell the packages of revision {number}", done.stderr.strip()[-1000:])
+    return sorted(name.rpartition("::")[2] for name in json.loads(done.stdout))
+
+
 def with_packages(found: Sequence[Revision], number: int) -> int:
     """The revision that conda can go back to for the packages of revision ``number``.
 

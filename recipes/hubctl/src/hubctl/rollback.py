@@ -1,44 +1,43 @@
 """``hubctl rollback``: the hub's environment as it was in one of conda's revisions."""
 
 import json
-import os
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from hubctl import departure, schemas
 from hubctl import layout as places
-from hubctl import schemas
 from hubctl import status as hub_status
 from hubctl.condacommand import conda
+from hubctl.departure import RESTART, embark
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.questions import confirm
-from hubctl.revisions import Revision, read, with_packages
-from hubctl.upgrade import NO_RESTART, RESTART, embark, under_way
-from hubctl.upgrading import journal
-from hubctl.upgrading.lock import alone
-from hubctl.upgrading.prefix import FailedError, forget, half_records, note_wanted, sweep
+from hubctl.revisions import Revision, packages, read, with_packages
+from hubctl.upgrade import NO_RESTART
+from hubctl.upgrading.journal import Before, Journal, release_of
+from hubctl.upgrading.prefix import linked
 from hubctl.upgrading.surroundings import surroundings
-from hubctl.wholefile import write
 
 
 @dataclass(frozen=True)
-class Begun:
-    """What is being done, noted until all of it is.
+class Plan:
+    """What is to be done.
 
     Attributes:
         revision: the one that is gone back to.
-        restart: whether the hub, which ran, is started again at the end.
+        restart: whether the hub, which runs, is started again at the end.
+        copy: what takes the database's place; None where it stays.
     """
 
-    revision: int
-    restart: bool = False
+    revision: Revision
+    restart: bool
+    copy: Path | None
 
 
 def rollback(
@@ -57,40 +56,73 @@ def rollback(
 
     Example: hubctl rollback --to 0
     """
-    os.umask(0o022)  # conda gives new folders what it leaves, and users' servers run out of them
-    if upgrade := under_way():
-        if restart:
-            print(NO_RESTART)
-        _undo(upgrade, to, yes)
+    if begun := departure.under_way():
+        if begun.is_rollback:
+            _go_on(begun, to, restart)
+        _undo(begun, to, yes, restart)
     layout = Layout.current()
-    found = read(places.environment())
-    begun = _begun(to)
-    if to is None and begun is not None:
-        print(f"Going on with the way back to revision {begun.revision}, which was interrupted.", flush=True)
-        to = begun.revision
-    revision = _earlier(found, to)
-    with _alone() as held:
-        runs = hub_status.hub_pid(layout) is not None
-        plan = Begun(revision.number, bool(begun and begun.restart) or (restart and runs))
-        copy = _copy(revision, layout)
-        if copy:
-            _tell(copy, layout)
-            plan = _with_restart(plan, runs, yes)
-        plan = _go_back(plan, runs, yes, held)
-        # From here on only what is loaded already: the environment's files have changed below this program.
-        _ask_for(revision, held)
-        print(
-            f"The environment is as in revision {revision.number}, release {revision.release or 'unknown'}.", flush=True
+    revision = _earlier(read(places.environment()), to)
+    runs = hub_status.hub_pid(layout) is not None
+    plan = Plan(revision, restart and runs, _copy(revision, layout))
+    if plan.copy:
+        _tell(plan.copy, layout)
+        plan = _with_restart(plan, runs, yes)
+    with departure.readable(places.environment()) as prefix:
+        offline = _fetch(prefix, revision)
+        if not yes:
+            plan = _ask(plan, runs, prefix, offline)
+    _prepare(layout, plan)
+    embark("--back")
+
+
+# ---- one that was interrupted ----
+
+
+def _go_on(begun: Journal, to: int | None, restart: bool) -> NoReturn:
+    """A rollback; ``restart`` counts as if it had been given at its beginning."""
+    revision = begun.hub.revision
+    if to is not None and with_packages(read(places.environment()), to) != revision:
+        raise HubError(
+            f"A rollback to revision {revision} was interrupted",
+            "`hubctl rollback` goes on with it; then any revision can be gone to",
         )
-        code = subprocess.run(_setup(), pass_fds=(held,)).returncode
-        if code:
-            raise typer.Exit(code)
-        _renew(plan, copy, layout)
-        _note().unlink(missing_ok=True)
-    if revision.release != found[-1].release:
-        print("base stays as it is, which serves every release; the installer of that release takes it back, with -u.")
-    if not plan.restart:
-        print("A hub that runs takes it up with `hubctl restart`.")
+    print(f"Going on with the way back to revision {revision}, which was interrupted.", flush=True)
+    if restart:
+        departure.note_restart(begun)
+    embark("--back")
+
+
+def _undo(upgrade: Journal, to: int | None, yes: bool, restart: bool) -> NoReturn:
+    """Back from an upgrade."""
+    if restart:
+        print(NO_RESTART)
+    if to not in (None, upgrade.hub.revision):
+        raise HubError(
+            f"An upgrade to release {upgrade.release} was interrupted",
+            "`hubctl upgrade` goes on with it, `hubctl rollback` goes back; then any revision can be gone to",
+        )
+    print(f"The upgrade to release {upgrade.release} was interrupted.", flush=True)
+    if not yes:
+        confirm(f"Go back to release {upgrade.release_before}?", default=True, abort=True)
+    embark("--back")
+
+
+# ---- which revision, and the database that it goes with ----
+
+
+def _earlier(found: Sequence[Revision], wanted: int | None) -> Revision:
+    """The revision to go back to."""
+    last = found[-1].number if found else 0
+    # A revision without a release is what a killed conda has left; one without changes is the one before it.
+    whole = {with_packages(found, revision.number) for revision in found if revision.release}
+    whole.discard(with_packages(found, last))
+    number = max(whole, default=last - 1) if wanted is None else wanted
+    if last == 0 or number == last:
+        raise HubError("There is no earlier revision" if last == 0 else f"This is revision {last} already")
+    for revision in found:
+        if revision.number == number:
+            return next(one for one in found if one.number == with_packages(found, number))
+    raise HubError(f"There is no revision {number}", f"`hubctl history` shows those from 0 to {last}")
 
 
 def _copy(revision: Revision, layout: Layout) -> Path | None:
@@ -109,7 +141,7 @@ def _tell(copy: Path, layout: Layout) -> None:
     )
 
 
-def _with_restart(plan: Begun, runs: bool, yes: bool) -> Begun:
+def _with_restart(plan: Plan, runs: bool, yes: bool) -> Plan:
     """A hub that runs holds the database: it is stopped for that, when whoever wants this knows.
 
     Raises:
@@ -123,147 +155,66 @@ def _with_restart(plan: Begun, runs: bool, yes: bool) -> Begun:
     return replace(plan, restart=True)
 
 
-@contextmanager
-def _alone() -> Iterator[int]:
-    """Nobody else changes the installation meanwhile; gives the lock, which whatever changes it has to inherit.
-
-    Raises:
-        HubError: somebody does, or this may not.
-    """
-    try:
-        _note().parent.mkdir(exist_ok=True)
-        with alone(_note().with_name("lock")) as held:
-            yield held
-    except FailedError as error:
-        raise HubError(str(error)) from None
-    except OSError as error:
-        raise _unwritable(error) from None
+# ---- before anything changes ----
 
 
-def _undo(upgrade: journal.Journal, to: int | None, yes: bool) -> NoReturn:
-    """Back from an upgrade that was interrupted."""
-    if to not in (None, upgrade.hub.revision):
-        raise HubError(
-            f"An upgrade to release {upgrade.release} was interrupted",
-            "`hubctl upgrade` goes on with it, `hubctl rollback` goes back; then any revision can be gone to",
-        )
-    print(f"The upgrade to release {upgrade.release} was interrupted.", flush=True)
-    if not yes:
-        confirm(f"Go back to release {upgrade.release_before}?", default=True, abort=True)
-    embark("--back")
-
-
-def _renew(plan: Begun, copy: Path | None, layout: Layout) -> None:
-    """The database, and the hub that ran."""
-    if plan.restart:
-        _hubctl("stop")
-    if copy:
-        kept = schemas.put_back(copy, layout)
-        print(f"The database is the copy {copy} now; what it was stays as {kept}", flush=True)
-    if plan.restart:
-        _hubctl("start")
-
-
-def _go_back(plan: Begun, runs: bool, yes: bool, held: int) -> Begun:
-    """conda's own way back.
+def _fetch(prefix: Path, revision: Revision) -> list[str]:
+    """Has conda get the packages: from its cache, or where somebody has cleared that, from the channel.
 
     Returns:
-        The plan, with what was asked.
+        With which of its options it can.
 
     Raises:
-        HubError: conda has refused, or failed.
-        OSError: the environment can't be written to.
+        HubError: it can't; its reason is given.
     """
-    command = conda("install", "--offline", "--revision", str(plan.revision))
-    forget(places.environment(), half_records(places.environment()))
-    if not yes:
-        # What conda asks itself ends with 0 when the answer is no.
-        if subprocess.run([*command, "--dry-run"], env=surroundings()).returncode:
-            raise _did_not()
-        confirm("Go back?", default=True, abort=True)
-        if runs and not plan.restart:
-            again = confirm("Start the hub, which runs, again at the end?")
-            plan = replace(plan, restart=again)
-    write(_note(), json.dumps(asdict(plan)) + "\n")
-    print(
-        f"If this is interrupted, the same command goes on. Should hubctl not start by then, this comes first:\n"
-        f"  {' '.join(command)}",
-        flush=True,
-    )
-    if subprocess.run([*command, "--yes"], env=surroundings(), pass_fds=(held,)).returncode:
-        raise _did_not()
-    sweep(places.environment())
+    reason = ""
+    for options in (["--offline"], []):
+        command = conda("install", "--revision", str(revision.number), *options, prefix=prefix)
+        done = subprocess.run(
+            [*command, "--download-only", "--yes", "--json"], env=surroundings(), capture_output=True, text=True
+        )
+        if done.returncode == 0:
+            return options
+        try:
+            reason = reason or str(json.loads(done.stdout)["message"]).strip()
+        except (ValueError, TypeError, KeyError):
+            reason = reason or (done.stderr or done.stdout).strip()[-1000:]
+    raise HubError(f"conda can't go back to revision {revision.number}: {reason}", "its revisions are as before")
+
+
+def _ask(plan: Plan, runs: bool, prefix: Path, options: Sequence[str]) -> Plan:
+    """With conda's own list of what changes; what conda asks itself ends with 0 when the answer is no."""
+    command = conda("install", "--revision", str(plan.revision.number), *options, "--dry-run", prefix=prefix)
+    if subprocess.run(command, env=surroundings()).returncode:
+        raise HubError("conda did not go back", "what it says above is the reason; its revisions are as before")
+    confirm("Go back?", default=True, abort=True)
+    if runs and not plan.restart:
+        return replace(plan, restart=confirm("Start the hub, which runs, again at the end?"))
     return plan
 
 
-def _did_not() -> HubError:
-    return HubError("conda did not go back", "what it says above is the reason; its revisions are as before")
+def _prepare(layout: Layout, plan: Plan) -> None:
+    revision, environment = plan.revision, places.environment()
 
+    def begin() -> Journal:
+        hub = Before(str(environment), revision.number, packages(environment, revision.number))
+        base = Before(str(places.base_prefix()), 0, linked(places.base_prefix()))  # which stays as it is
+        kept = layout.database.with_name(f"{layout.database.name}.before-rollback-{datetime.now():%Y-%m-%d-%H%M%S}")
+        return Journal(
+            str(layout.root),
+            release_of(linked(environment)),
+            hub,
+            base,
+            altered=[],
+            restart=plan.restart,
+            is_back=True,
+            is_rollback=True,
+            kept=str(kept),
+        )
 
-def _unwritable(error: OSError) -> HubError:
-    return HubError(f"Can't write {error.filename}: {error.strerror}", "run this as the owner of the prefix")
-
-
-def _note() -> Path:
-    """Says what is being done, until all is done. The installer's ``-u`` removes it."""
-    return places.base_prefix() / ".hubforge" / "rollback"
-
-
-def _begun(to: int | None) -> Begun | None:
-    """What an interrupted run was at.
-
-    Raises:
-        HubError: there was one, but its note is damaged, and ``to`` doesn't say where to go either.
-    """
-    try:
-        return Begun(**json.loads(_note().read_text()))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError):
-        if to is not None:
-            return None
-        raise HubError(
-            f"{_note()} is damaged, so it can't be told which revision was being gone back to",
-            "`hubctl history` shows them, `hubctl rollback --to REVISION` goes on",
-        ) from None
-
-
-def _ask_for(revision: Revision, held: int) -> None:
-    """Notes which release is wanted: conda, which does not, would bring the newer one with the next package."""
-    if not revision.release:
-        return
-    python, environment = places.base_prefix() / "bin" / "python", places.environment()
-    try:
-        note_wanted(str(python), environment, f"hubforge {revision.release}", surroundings(), (held,))
-    except FailedError:
-        do = f"`conda install --prefix {environment} hubforge={revision.release}` does"
-        raise HubError("The environment went back, but conda did not note which release is wanted", do) from None
-
-
-def _earlier(found: Sequence[Revision], wanted: int | None) -> Revision:
-    """The revision to go back to."""
-    last = found[-1].number if found else 0
-    # A revision without a release is what a killed conda has left.
-    whole = [revision.number for revision in found[:-1] if revision.release]
-    number = max(whole, default=last - 1) if wanted is None else wanted
-    if last == 0 or number == last:
-        raise HubError("There is no earlier revision" if last == 0 else f"This is revision {last} already")
-    for revision in found:
-        if revision.number == number:
-            return next(one for one in found if one.number == with_packages(found, number))
-    raise HubError(f"There is no revision {number}", f"`hubctl history` shows those from 0 to {last}")
-
-
-def _hubctl(verb: str) -> None:
-    """Of the release that is there now."""
-    command = [str(places.environment() / "bin" / "python"), "-B", "-m", "hubctl", verb]
-    variables = surroundings() | {"HUBFORGE_ROOT": str(Layout.current().root)}
-    if subprocess.run(command, env=variables).returncode:
-        raise HubError(f"`hubctl {verb}` did not succeed", "when the cause is removed, the same command goes on")
-
-
-def _setup() -> list[str]:
-    """The steps of the release that is there now, which may have another Python than this program."""
-    python, steps = places.environment() / "bin" / "python", places.shipped("post_install")
-    root, prefix = str(Layout.current().root), str(places.base_prefix())
-    return [str(python), "-I", "-B", str(steps), "--root", root, "--prefix", prefix]
+    departure.prepare(layout, plan.copy, begin)
+    print(
+        "If this is interrupted, the same command goes on. Where hubctl does not start by then, this does:\n"
+        f"  {departure.folder() / 'finish'} --back",
+        flush=True,
+    )

@@ -3,14 +3,10 @@
 import re
 import sqlite3
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 
-from hubctl import daemon
-from hubctl import status as hub_status
 from hubctl.errors import HubError
 from hubctl.layout import Layout
-from hubctl.upgrading import database
 
 _REVISION = re.compile(r"""^revision(?:: str)? = ['"](\w+)['"]""", re.MULTILINE)
 """In a script of alembic's, as its template has it (alembic.sqlalchemy.org, tutorial). The scripts of another release
@@ -48,27 +44,6 @@ def fitting_copy(layout: Layout, package: Path) -> Path | None:
         "beside it",
         "`hubctl restore` a backup of that release first; or move the database away, and the hub makes an empty one",
     )
-
-
-def put_back(copy: Path, layout: Layout) -> Path:
-    """Gives the database of a hub that does not run the content of a copy.
-
-    Returns:
-        Where what it held stays.
-
-    Raises:
-        HubError: the hub runs, or there is no space.
-    """
-    kept = layout.database.with_name(f"{layout.database.name}.before-rollback-{datetime.now():%Y-%m-%d-%H%M%S}")
-    with daemon.alone(layout):
-        if hub_status.hub_pid(layout) is not None:
-            raise HubError("The hub runs, and its database has to go back", "`hubctl stop`, then the same command")
-        try:
-            database.snapshot(layout.database, kept)
-            database.put_back(copy, layout.database)
-        except (sqlite3.Error, OSError) as error:
-            raise HubError(f"{layout.database} did not go back: {error}", "then the same command goes on") from None
-    return kept
 
 
 def _known(package: Path) -> set[str]:

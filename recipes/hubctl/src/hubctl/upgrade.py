@@ -2,10 +2,7 @@
 
 import json
 import os
-import shutil
-import sqlite3
 import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,22 +11,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 from packaging.version import InvalidVersion, Version
 
-from hubctl import condaconfig, revisions, tables
+from hubctl import condaconfig, departure, revisions, tables
 from hubctl import layout as places
 from hubctl import status as hub_status
 from hubctl.channel_commands import releases
 from hubctl.condacommand import conda
+from hubctl.departure import RESTART, embark, under_way
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.questions import confirm
-from hubctl.upgrading import database, journal, lifeboat
-from hubctl.upgrading.journal import Before, Journal
-from hubctl.upgrading.lock import alone
-from hubctl.upgrading.prefix import FailedError, forget, half_records, linked
+from hubctl.upgrading.journal import Before, Journal, release_of
+from hubctl.upgrading.prefix import linked
 from hubctl.upgrading.surroundings import surroundings
 from hubctl.verify import wrong_files
-
-RESTART = "At the end, start a hub that runs again, and its proxy, also where that is a service of its own."
 
 NO_RESTART = "--restart is left out: on the way back a hub is started again where the upgrade has stopped it."
 
@@ -77,6 +71,10 @@ def upgrade(
     if as_json and not dry_run:
         raise typer.BadParameter("--json shows what would change: give --dry-run, too")
     if begun := under_way():
+        if begun.is_rollback:
+            raise HubError(
+                f"A rollback to revision {begun.hub.revision} was interrupted", "`hubctl rollback` goes on with it"
+            )
         if dry_run or to not in (None, begun.release):
             raise HubError(
                 f"An upgrade to release {begun.release} was interrupted",
@@ -105,53 +103,15 @@ def upgrade(
     embark()
 
 
-def folder() -> Path:
-    """Where an upgrade keeps what it needs, until it is done."""
-    return places.base_prefix() / ".hubforge" / "upgrade"
-
-
-def leftovers(layout: Layout) -> list[Path]:
-    """What is there of an upgrade that was ended before its journal was, or after it was gone."""
-    return [path for path in (folder(), *database.copies(layout.database)) if path.exists()]
-
-
-def under_way() -> Journal | None:
-    """An upgrade that was interrupted.
-
-    Raises:
-        HubError: its journal is damaged.
-    """
-    try:
-        return journal.read(folder())
-    except FailedError as error:
-        raise HubError(str(error), journal.MEND) from None
-
-
-def embark(*arguments: str) -> NoReturn:
-    """Becomes the program that goes on with the upgrade whose journal is there, or with ``--back`` undoes it."""
-    os.execv(folder() / "finish", [str(folder() / "finish"), *arguments])
-
-
 def _go_on(begun: Journal, restart: bool) -> NoReturn:
     """An upgrade that was interrupted; ``restart`` counts as if it had been given at its beginning."""
     way = "way back from" if begun.is_back else "upgrade to"
     print(f"Going on with the {way} release {begun.release}, which was interrupted.", flush=True)
     if restart and begun.is_back:
         print(NO_RESTART)
-    elif restart and not begun.restart and hub_status.hub_pid(Layout.current()) is not None:
-        _note_restart()
-    sys.stdout.flush()
+    elif restart:
+        departure.note_restart(begun)
     embark()
-
-
-def _note_restart() -> None:
-    """In the journal, when nobody else goes on with it meanwhile."""
-    try:
-        with alone(folder().parent / "lock"):
-            if begun := journal.read(folder()):
-                begun.write(folder(), restart=True)
-    except (FailedError, OSError) as error:
-        raise HubError(f"The upgrade does not go on: {error}") from None
 
 
 # ---- which release ----
@@ -181,7 +141,7 @@ def _wanted(to: str | None) -> tuple[str, bool]:
         )
     if to is not None and to not in known:
         raise HubError(f"The channel has no release {to}", f"it has {', '.join(known)}")
-    wanted, present = to or known[-1], journal.release_of(linked(places.environment()))
+    wanted, present = to or known[-1], release_of(linked(places.environment()))
     if present and _number(wanted) < _number(present):
         if to is None:
             return present, False
@@ -209,12 +169,9 @@ def _add_changes(plan: Plan, prefix: Path, name: str, spec: str) -> None:
     Raises:
         HubError: it can't; its reason is given.
     """
-    with tempfile.TemporaryDirectory() as work:  # nothing is written, not even what conda remembers of the channel
-        if half := half_records(prefix):
-            _say_half(half)
-            shutil.copytree(prefix / "conda-meta", Path(work, "conda-meta"))
-            forget(Path(work), half_records(Path(work)), spec.partition("==")[0])
-        command = conda("install", "--dry-run", "--json", spec, prefix=Path(work) if half else prefix)
+    with tempfile.TemporaryDirectory() as work, departure.readable(prefix, spec.partition("==")[0]) as asked:
+        command = conda("install", "--dry-run", "--json", spec, prefix=asked)
+        # nothing is written, not even what conda remembers of the channel
         variables = surroundings() | {"CONDA_PKGS_DIRS": f"{work}/pkgs"}
         done = subprocess.run(command, env=variables, capture_output=True, text=True)
     try:
@@ -234,12 +191,6 @@ def _add_changes(plan: Plan, prefix: Path, name: str, spec: str) -> None:
     plan.coming.update(package["dist_name"] for package in after.values())
 
 
-def _say_half(records: list[Path]) -> None:
-    for record in records:
-        do = "an upgrade removes it, and conda links the package again where it is wanted"
-        print(f"hubctl: {record} is half-written, as conda leaves it when it is killed: {do}", file=sys.stderr)
-
-
 def _versions(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tuple[str, str]:
     """As people tell them apart: with the build where the version is the same."""
     same = before and after and before["version"] == after["version"]
@@ -256,45 +207,18 @@ def _versions(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tu
 
 
 def _prepare(layout: Layout, plan: Plan, restart: bool) -> None:
-    """A copy of the database, what going on after a kill needs, and last the journal, which says that it has begun."""
-    try:
-        folder().parent.mkdir(exist_ok=True)
-        with alone(folder().parent / "lock"):
-            if journal.read(folder()):
-                raise FailedError("another upgrade has begun meanwhile")
-            if (folder().parent / "installing").exists():
-                raise FailedError(
-                    "an installer was interrupted here; `bash hub-installer.sh -u` finishes what it was at"
-                )
-            try:
-                _write_down(layout, plan, restart)
-            except BaseException:
-                if not (folder() / journal.NAME).exists():
-                    for path in leftovers(layout):
-                        shutil.rmtree(path) if path.is_dir() else path.unlink()
-                raise
-    except FailedError as error:
-        raise HubError(str(error)) from None
-    except (OSError, sqlite3.Error) as error:
-        raise HubError(f"The upgrade can't begin: {error}", "run this as root, with space on the disk") from None
+    def begin() -> Journal:
+        hub, base = _before(places.environment()), _before(places.base_prefix())
+        coming = sorted(plan.coming)
+        return Journal(str(layout.root), plan.release, hub, base, wrong_files(), restart, coming=coming)
+
+    departure.prepare(layout, layout.database, begin)
+    finish = departure.folder() / "finish"
     print(
         "If this is interrupted, `hubctl upgrade` goes on, and `hubctl rollback` goes back. "
         "Where hubctl does not start by then, these do the same:"
     )
-    print(f"  {folder() / 'finish'}\n  {folder() / 'finish'} --back", flush=True)
-
-
-def _write_down(layout: Layout, plan: Plan, restart: bool) -> None:
-    shutil.rmtree(folder(), ignore_errors=True)
-    folder().with_name("rollback").unlink(missing_ok=True)  # this is another way out of an interrupted one
-    lifeboat.launch(places.base_prefix(), folder())
-    if layout.database.is_file():
-        database.snapshot(layout.database, layout.database.with_name(database.NEW))
-    hub, base = _before(places.environment()), _before(places.base_prefix())
-    coming = sorted(plan.coming)
-    begun = Journal(str(layout.root), plan.release, hub, base, wrong_files(), restart, coming=coming)
-    os.sync()  # after a power cut the journal promises `finish`, the copy of conda, and the files before
-    begun.write(folder())
+    print(f"  {finish}\n  {finish} --back", flush=True)
 
 
 def _before(prefix: Path) -> Before:

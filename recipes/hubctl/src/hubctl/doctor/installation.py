@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from hubctl import departure
 from hubctl import layout as places
-from hubctl import upgrade
 from hubctl.doctor.finding import Finding, fault, ok, warning
 from hubctl.layout import Layout
 from hubctl.settings import Settings
@@ -19,19 +19,19 @@ def check(_settings: Settings, layout: Layout) -> Iterator[Finding]:
     except FailedError as error:
         yield fault(f"an upgrade was interrupted: {error}", journal.MEND)
         return
-    if begun:
+    if begun and begun.is_rollback:
+        yield fault("a rollback has not come to its end", "`hubctl rollback` goes on, unless it is at work now")
+    elif begun:
         yield fault(
             f"an upgrade to release {begun.release} has not come to its end",
             "`hubctl upgrade` goes on, `hubctl rollback` goes back, unless it is at work now",
         )
-    elif (state / "rollback").exists():
-        yield fault("a rollback has not come to its end", "`hubctl rollback` goes on, unless it is at work now")
     elif (state / "installing").exists():
         yield fault(
             "an installer has not come to its end",
             "the same `bash hub-installer.sh` goes on, unless it is at work now",
         )
-    elif left := upgrade.leftovers(layout):
+    elif left := departure.leftovers(layout):
         yield warning(
             f"an upgrade that was ended before it began has left {', '.join(map(str, left))}",
             f"unless one is at work now: rm -r {' '.join(map(str, left))}",

@@ -1,4 +1,4 @@
-"""The way to another release, step by step, and the way back from wherever it has failed."""
+"""The way to another release, step by step, and the way back: from wherever it has failed, or from its end."""
 
 import json
 import os
@@ -28,12 +28,13 @@ except DatabaseSchemaMismatch:
 """For the hub's Python: ends with 3 when the database wants `jupyterhub upgrade-db`."""
 
 MOVED = 3
+HOST_STEP_FAILED = 5
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
 class Course:
-    """An upgrade under way.
+    """An upgrade or a rollback under way.
 
     Attributes:
         folder: where its journal and its copy of conda are.
@@ -65,7 +66,7 @@ class Course:
 
     @property
     def copy(self) -> Path:
-        """The database as it was before, for as long as this is under way."""
+        """The database as it was before, or what a rollback puts in its place, for as long as this is under way."""
         return self.database.with_name(database.NEW)
 
     def noted(self, **changes: bool) -> "Course":
@@ -74,10 +75,11 @@ class Course:
 
 
 def main(folder: Path, back: bool) -> int:
-    """Goes on with the upgrade whose journal lies in ``folder``; with ``back``, goes back.
+    """Goes on with what the journal in ``folder`` says; with ``back``, goes back.
 
     Returns:
-        0: done; 1: it has failed, and all is as it was before, or one line says what is left to do; 130: interrupted.
+        0: done; 1: it has failed, and all is as it was before, or one line says what is left to do; 5: went back, but
+        for a step of the host; 130: interrupted.
     """
     os.umask(0o022)  # what conda and the steps make is for every user of the server
     try:
@@ -88,17 +90,17 @@ def main(folder: Path, back: bool) -> int:
                 print(f"hubctl: {error}: {MEND}", file=sys.stderr)
                 return 1
             if journal is None:
-                raise FailedError("no upgrade is under way")
+                raise FailedError("no upgrade or rollback is under way")
             course = Course(folder, journal, held)
             if back or journal.is_back:
-                _back(course.noted(is_back=True))
-                return 0 if back else 1
+                is_set_up = _back(course.noted(is_back=True))
+                return 1 if not back else 0 if is_set_up else HOST_STEP_FAILED
             return _forward(course)
     except (FailedError, OSError, sqlite3.Error) as error:
         more = ". The same command goes on from here" if _is_under_way(folder) else ""
         print(f"hubctl: {error}{more}", file=sys.stderr)
     except KeyboardInterrupt:
-        more = f"; `hubctl upgrade` goes on, and so does {folder}/finish" if _is_under_way(folder) else ""
+        more = f"; the same command goes on, and so does {folder}/finish" if _is_under_way(folder) else ""
         print(f"hubctl: interrupted{more}", file=sys.stderr)
         return INTERRUPTED
     return 1
@@ -217,33 +219,64 @@ def _verify(course: Course) -> None:
         raise FailedError("the hub runs, but does not answer")
 
 
-def _back(course: Course) -> None:
-    """All as it was before the upgrade began, database included."""
+def _back(course: Course) -> bool:
+    """All as it was before the upgrade began, database included; or, of a rollback, the hub's part of that.
+
+    Returns:
+        Whether the host's steps have succeeded.
+    """
     journal = course.journal
     if journal.is_migrated and not course.copy.exists():
         raise FailedError(f"{course.copy} is not there, and without it the database can't go back")
-    for prefix, before, name in (
-        (course.base, journal.base, "hubforge-base"),
-        (course.hub, journal.hub, "hubforge"),
-    ):
+    changed = [(course.hub, journal.hub, "hubforge")]
+    if not journal.is_rollback:
+        changed.insert(0, (course.base, journal.base, "hubforge-base"))
+    for prefix, before, name in changed:
         prefix.go_back(before.revision, before.packages, f"{name} {release_of(before.packages, name)}")
+    is_set_up = True
     try:
         _set_up(course)
     except FailedError as error:
         print(f"hubctl: {error}; `hubctl setup` does it again", file=sys.stderr)
+        is_set_up = False
+    course = _renew_back(course)
+    _finish(course)
+    _say_where(course)
+    return is_set_up
+
+
+def _renew_back(course: Course) -> Course:
+    """The database, where the hub that is there now does not know its schema, and the hub that runs."""
+    journal = course.journal
     # a hub that was started meanwhile, by hand or at a boot, has changed the schema by itself
     moved = journal.is_migrated or (course.copy.exists() and _has_moved(course))
-    if moved and _runs(course):
+    if (journal.is_rollback and journal.restart) or (moved and _runs(course)):
         course = course.noted(is_stopped=True)
     if moved or course.journal.is_stopped:
         _hubctl(course, "stop")
     if moved:
+        if journal.is_rollback and not Path(journal.kept).exists():
+            database.snapshot(course.database, Path(journal.kept))
+            _say(f"What the database held stays as {journal.kept}")
         database.put_back(course.copy, course.database)
         course = course.noted(is_migrated=False)  # what is written from here on stays
     if course.journal.is_stopped:
         _hubctl(course, "start")
-    _finish(course)
-    _say(f"Everything is as before the upgrade, release {journal.release_before}.")
+    return course
+
+
+def _say_where(course: Course) -> None:
+    """The last words on the way back."""
+    journal = course.journal
+    if not journal.is_rollback:
+        _say(f"Everything is as before the upgrade, release {journal.release_before}.")
+        return
+    release = journal.release_before or "unknown"
+    _say(f"The environment is as in revision {journal.hub.revision}, release {release}.")
+    if release != release_of(journal.base.packages, "hubforge-base"):
+        _say("base stays as it is, which serves every release; the installer of that release takes it back, with -u.")
+    if not journal.is_stopped:
+        _say("A hub that runs takes it up with `hubctl restart`.")
 
 
 def _finish(course: Course) -> None:

@@ -1,4 +1,4 @@
-"""How far an upgrade has come: a small file in ``PREFIX/.hubforge/upgrade``, which is there while one is under way."""
+"""How far an upgrade or a rollback has come: a file in ``PREFIX/.hubforge/upgrade``, there while one is under way."""
 
 import json
 import os
@@ -30,12 +30,12 @@ class Before:
 
 @dataclass(frozen=True)
 class Journal:
-    """An upgrade that has begun.
+    """An upgrade, or a rollback of one that had come to its end, that has begun.
 
     Attributes:
         root: what stands for ``/``.
-        release: the one that is wanted.
-        hub: the hub's environment.
+        release: the one that is wanted; of a rollback the one that is left.
+        hub: the hub's environment; of a rollback what it is to be.
         base: conda's own.
         altered: files that were not as their packages have them before anything was changed.
         restart: whether the hub, which runs, is to be started again at the end.
@@ -43,6 +43,8 @@ class Journal:
         is_migrated: whether its database may have another schema since.
         is_back: whether it is on its way back.
         coming: ``name-version-build`` of each package that conda links on the way there, in whichever environment.
+        is_rollback: whether it is one, which knows only the way back.
+        kept: where a rollback keeps what the database held, when a copy takes its place.
     """
 
     root: str
@@ -55,6 +57,8 @@ class Journal:
     is_migrated: bool = False
     is_back: bool = False
     coming: list[str] = field(default_factory=list)
+    is_rollback: bool = False
+    kept: str = ""
 
     @property
     def release_before(self) -> str:
@@ -79,7 +83,7 @@ class Journal:
 
 
 def read(folder: Path) -> Journal | None:
-    """The upgrade that is under way; None where none is.
+    """What is under way; None where nothing is.
 
     Raises:
         FailedError: one is, but nobody knows how far it has come.

@@ -1,4 +1,4 @@
-"""A copy of base's Python and conda, and of this program: neither an upgrade nor a kill amid one takes them away."""
+"""A copy of base's Python and conda, and of this program: neither a new release nor a kill takes these away."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from .prefix import FailedError, half_records
 
 SCRIPT = """\
 #!/bin/sh
-# Goes on with an upgrade that was interrupted; with --back, goes back.
+# Goes on with an upgrade, or a rollback, that was interrupted; with --back, goes back.
 exec "{folder}/conda/bin/python" -I -B "{folder}/upgrading" "$@"
 """
 

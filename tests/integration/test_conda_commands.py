@@ -158,6 +158,21 @@ def test_absent_package_is_named(conda: Conda) -> None:
     assert not PUBLIC.search(result.stderr)
 
 
+@pytest.mark.parametrize("link", ["prefix", "prefix/envs", "prefix/envs/jupyterhubenv"])
+def test_a_release_is_hubctls_when_the_environment_is_named_by_a_link(conda: Conda, link: str) -> None:
+    (conda.home / link).parent.mkdir(parents=True, exist_ok=True)
+    (conda.home / link).symlink_to(conda.prefix.parent / link)
+    named = str(conda.home / "prefix/envs/jupyterhubenv")
+    root = {"HUBFORGE_ROOT": str(conda.home)}
+    done = conda.run("install", "--yes", "-p", named, "hubforge=1999.01", check=False, variables=root)
+    assert f"this does it: {conda.prefix}/envs/jupyterhubenv/bin/hubctl upgrade --to 1999.01 --yes" in done.stdout
+
+
+def test_a_release_for_an_environment_that_is_not_there_is_condas_own_matter(conda: Conda) -> None:
+    done = conda.run("install", "--yes", "-p", str(conda.home / "none"), "hubforge=1999.01", check=False)
+    assert "EnvironmentLocationNotFound" in done.stderr
+
+
 def test_solver_that_is_not_here_is_refused_with_those_that_are(conda: Conda) -> None:
     result = conda.run("create", "--yes", "--name", "e", "--solver", "libmamba", "tool", check=False)
     assert result.returncode != 0

@@ -38,7 +38,7 @@ def hand_over(command: str) -> None:
     options = upgrade_options(command, context._argparse_args)
     base = Path(sys.prefix)
     environment = base / "envs" / "jupyterhubenv"
-    if options is None or Path(context.target_prefix) != environment:
+    if options is None or not _is_same(Path(context.target_prefix), environment):
         return
     hubctl, under_way = environment / "bin" / "hubctl", base / ".hubforge" / "upgrade"
     if _starts(hubctl):
@@ -66,6 +66,14 @@ def upgrade_options(command: str, arguments: Mapping[str, Any]) -> list[str] | N
         return [] if packages[0] == "hubforge" else None
     release = RELEASE.fullmatch(packages[0])
     return ["--to", release[1]] if release else None
+
+
+def _is_same(prefix: Path, environment: Path) -> bool:
+    """Whether a prefix is the hub's environment, by whatever path it was given: a server's /opt may be a link."""
+    try:
+        return prefix.samefile(environment)
+    except OSError:  # one of them is not there, or may not be looked at
+        return prefix == environment
 
 
 def _starts(hubctl: Path) -> bool:

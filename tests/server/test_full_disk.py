@@ -50,6 +50,22 @@ def test_a_restoration_names_a_folder_that_is_there_when_df_is_typed(server_root
     assert (done.returncode, done.stderr) == (1, told("Not restored", server_root.path / STATE))
 
 
+def test_a_certificate_that_there_is_no_space_for_is_not_called_made(server_root: ServerRoot) -> None:
+    """There is room to make the pair, and none where it is to go."""
+    folder = server_root.certificate.parent
+    pair = {path: path.read_bytes() for path in folder.iterdir()}
+    with small_disk(folder) as filler:
+        for path, content in pair.items():
+            path.write_bytes(content)
+        for path in (folder, *pair):
+            shutil.chown(path, server_root.user.uid, server_root.user.gid)
+        fill(filler)
+        done = server_root.hubctl("cert", "self-signed")
+        assert {path: path.read_bytes() for path in pair} == pair
+    assert (done.returncode, done.stderr) == (1, told(f"{server_root.certificate} is as it was", folder))
+    assert done.stdout == ""
+
+
 def hubs(root: ServerRoot) -> list[str]:
     """Process numbers of JupyterHubs of this root, found without the pid file."""
     found = []

@@ -107,10 +107,12 @@ def self_signed() -> None:
     target = _in_place(settings, layout)
     with workfolder.made(layout, "self-signed", f"{target.cert} is as it was") as work:
         made = Layout(work)
-        if code := _make(made, layout):
-            raise typer.Exit(code)
+        ran = _make(made, layout)
+        if ran.returncode:
+            raise typer.Exit(ran.returncode)
         record = {layout.installed: New(made.installed, 0o644)}
         kept = newpair.put(_in_place(settings, made), target, layout, record)
+    print(ran.stdout, end="")
     _say_kept(kept)
     _show(settings, layout)
 
@@ -123,16 +125,19 @@ def _show(settings: Settings, layout: Layout) -> None:
         say_without_hub(layout)
 
 
-def _make(made: Layout, layout: Layout) -> int:
+def _make(made: Layout, layout: Layout) -> subprocess.CompletedProcess[str]:
     """Lets the step of `hubctl setup` make it in a root of its own, with what is known of the pair before: from then
-    on the step knows this one as its own, and renews it."""
+    on the step knows this one as its own, and renews it.
+
+    What the step says that it has changed is true when the pair is in its place, and is not said here.
+    """
     made.state.mkdir(parents=True)
     _in_place(Settings(), made).key.parent.mkdir(parents=True)
     if layout.installed.exists():
         wholefile.copy(layout.installed, made.installed, 0o600)
     steps = places.shipped("post_install")
     arguments = ["--root", str(made.root), "--prefix", str(places.base_prefix()), "--only", "tls"]
-    return subprocess.run([sys.executable, "-I", "-B", str(steps), *arguments]).returncode
+    return subprocess.run([sys.executable, "-I", "-B", str(steps), *arguments], stdout=subprocess.PIPE, text=True)
 
 
 def _in_place(settings: Settings, layout: Layout) -> Files:

@@ -91,3 +91,9 @@ def test_a_hub_that_can_not_be_written_down_does_not_go_on(server_root: ServerRo
         wait_for("the end of such a hub", lambda: hubs(server_root) == [])
     assert (done.returncode, done.stderr) == (1, told("The hub was not started", runtime))
     assert left == []
+
+
+def test_a_hub_whose_state_has_no_space_is_not_started(server_root: ServerRoot) -> None:
+    done = full_state(server_root, "start")
+    assert (done.returncode, done.stderr) == (1, told("The hub can't start", server_root.path / STATE))
+    assert not server_root.log.exists()

@@ -1,7 +1,9 @@
 """A full disk, whoever noticed it: the system, SQLite, or another program."""
 
 import errno
+import os
 import sqlite3
+import tempfile
 from pathlib import Path
 
 from hubctl.errors import HubError
@@ -25,3 +27,19 @@ def no_space(what: str, folder: Path) -> HubError:
     return HubError(
         f"{what}: no space left in {folder}", f"make room there (`df {folder}`), then run the same command again"
     )
+
+
+def check_room(what: str, folder: Path, size: int) -> None:
+    """Refuses where ``size`` more bytes find no place in a folder. Tried, and not read from the numbers of the file
+    system: those of quotas are elsewhere, and root may use what is kept from others.
+
+    Raises:
+        HubError: ``no_space``.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if is_full(error):
+            raise no_space(what, folder) from None
+        raise

@@ -8,8 +8,12 @@ from pathlib import Path
 
 from hubctl import layout as places
 from hubctl.errors import HubError
+from hubctl.fulldisk import check_room
 from hubctl.layout import Layout
 from hubctl.settings import Settings
+
+START_SIZE = 2**20
+"""Bytes that a start has to find free in the hub's state: a new database and SQLite's journal of it are less."""
 
 
 def check(settings: Settings, layout: Layout) -> None:
@@ -39,6 +43,7 @@ def check(settings: Settings, layout: Layout) -> None:
     if not os.access(layout.state, os.W_OK):
         problem = "can't be written to" if layout.state.exists() else "is not there"
         raise HubError(f"{layout.state} {problem}", "`hubctl setup` makes it, as the user that the hub runs as")
+    check_room("The hub can't start", layout.state, START_SIZE)
     for path, line, problem in unreadable_python(layout):
         raise HubError(f"{path}:{line}: {problem}", "correct that line; the hub does not start")
 

@@ -102,6 +102,17 @@ def test_those_who_are_no_administrators_yet_become_some_beside_one_who_is(hub: 
     assert hub.hubctl("admin", "list").stdout == "eve admin_users\nbob admin_users\ncarol admin_users\n"
 
 
+def test_administrator_without_an_account_is_one_and_that_nobody_can_log_in_so_yet_is_said(
+    server_root: ServerRoot,
+) -> None:
+    server_root.settings.write_text("auth: pam\nspawner: local\n")
+    done = server_root.hubctl("admin", "add", "mallory", "root")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "mallory is an administrator.")
+    said = "hubctl: this server has no account mallory: nobody can log in as mallory until it has one\n"
+    assert done.stderr == said
+    assert server_root.hubctl("admin", "list").stdout == "mallory admin_users\nroot admin_users\n"
+
+
 def test_a_mistake_in_one_name_changes_nothing_for_the_names_before_it(hub: ServerRoot) -> None:
     for command in (("add", "bob", "no name"), ("remove", "eve", "mallory")):
         done = hub.hubctl("admin", *command)
@@ -252,3 +263,9 @@ def test_tickets_are_not_asked_for_where_users_have_none(layout: Layout) -> None
     done = CliRunner().invoke(app, ["tickets", USER])
     assert isinstance(done.exception, HubError)
     assert "`auth: pam`" in str(done.exception)
+
+
+def test_tickets_of_somebody_without_an_account_are_none_that_a_login_could_get(layout: Layout) -> None:
+    done = CliRunner().invoke(app, ["tickets", "mallory"])
+    assert isinstance(done.exception, HubError)
+    assert str(done.exception) == "This server has no account mallory: `hubctl user list` shows the hub's users"

@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import sys
 from typing import Annotated
 
 import typer
 
-from hubctl import admins, daemon, settings_edit, systemd, tables, users
+from hubctl import admins, daemon, homes, settings_edit, systemd, tables, users
 from hubctl.config_commands import say_restart
 from hubctl.errors import HubError
 from hubctl.layout import Layout
@@ -43,13 +44,17 @@ def add(names: Names) -> None:
     Example: hubctl admin add alice
     """
     layout = Layout.current()
-    there = load(layout.settings).admin_users
+    settings = load(layout.settings)
+    there = settings.admin_users
     new = [name for name in dict.fromkeys(names) if name not in there]
     settings_edit.with_values(layout.settings, {("admin_users",): [*there, *new]})  # a mistake in one comes first
     for name in dict.fromkeys(names):
         if name in new:
             settings_edit.add(layout.settings, "admin_users", name)
         print(f"{name} is an administrator{'' if name in new else ' already'}.")
+        if settings.auth != "shared-password" and not homes.has_account(name):
+            hint = f"nobody can log in as {name} until it has one"
+            print(f"hubctl: this server has no account {name}: {hint}", file=sys.stderr)
     if new:
         say_restart(layout)
 

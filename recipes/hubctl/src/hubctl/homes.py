@@ -79,6 +79,15 @@ def group_id(name: str) -> int | None:
         return None
 
 
+def has_account(name: str) -> bool:
+    """Whether the host or its domain has an account of that name."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
 def ensure(account: Account) -> None:
     """Makes the folder where it is missing, owned by the user, 0700.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hubctl import tables, tickets, users
+from hubctl import homes, tables, tickets, users
 from hubctl.errors import HubError
 from hubctl.layout import Layout
 from hubctl.settings import load
@@ -72,6 +72,8 @@ def show_tickets(name: Name, as_json: Json = False) -> None:
     settings = load(layout.settings)
     if settings.auth != "kerberos":
         raise HubError(f"Users have no tickets with `auth: {settings.auth}`", "`auth: kerberos` gives them one")
+    if not homes.has_account(name):
+        raise HubError(f"This server has no account {name}", "`hubctl user list` shows the hub's users")
     found = tickets.find(settings, layout, name)
     if as_json:
         print(json.dumps([ticket.as_json() for ticket in found], indent=2))

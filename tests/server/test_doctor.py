@@ -1,6 +1,7 @@
 """`hubctl doctor`: what it says of a server, whoever checks the passwords there."""
 
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from conftest import ServerRoot
+from conftest import HubUser, ServerRoot
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -59,6 +60,27 @@ def test_server_without_faults_exits_with_0(server_root: ServerRoot) -> None:
     names += ["permissions", "installation", "glibc"]
     assert [(entry["name"], entry["state"]) for entry in told] == [(name, "ok") for name in names]
     assert "300 days left" in told[4]["found"]
+
+
+def test_who_is_not_root_reads_what_only_root_can_look_at_and_not_that_it_is_broken(server_root: ServerRoot) -> None:
+    """The server is root's, as servers are, and in order."""
+    layout = Layout(server_root.path)
+    keytab = layout.below("/etc/krb5.keytab")
+    server_root.settings.write_text("auth: kerberos\nkerberos: {realm: EXAMPLE.ORG}\nspawner: local\n")
+    keytab.write_bytes(b"\5\2")
+    keytab.chmod(0o600)
+    layout.tickets.mkdir(parents=True)
+    layout.tickets.chmod(0o711)
+    for path in (server_root.path, *server_root.path.rglob("*")):
+        os.chown(path, 0, 0)
+    done = server_root.hubctl_as(HubUser("daemon", 1, 1), "doctor", "--json")
+    told = [(entry["name"], entry["found"], entry["mend"]) for entry in json.loads(done.stdout)]
+    assert (done.returncode, done.stderr) == (1, "")
+    mend = "run this as root, or as the user that the hub runs as"
+    for name, path in (("database", layout.database), ("keytab", keytab), ("tickets", layout.tickets)):
+        assert (name, f"{path} can't be looked at without root's rights", mend) in told
+    assert ("certificate", f"{server_root.certificate} can't be read: Permission denied", "run this as root") in told
+    assert [entry for entry in told if "Errno" in entry[1] or (entry[0] == "tickets" and "nobody" in entry[1])] == []
 
 
 def test_people_read_a_line_for_what_was_found_and_one_for_the_mend(server_root: ServerRoot) -> None:

@@ -32,7 +32,8 @@ def load_chain(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
-        raise HubError(f"{path} can't be read: {error.strerror}", "`hubctl setup` makes it") from None
+        do = "run this as root" if isinstance(error, PermissionError) else "`hubctl setup` makes it"
+        raise HubError(f"{path} can't be read: {error.strerror}", do) from None
     except ValueError:
         do = "`hubctl cert install KEY CERT` puts another pair in its place, `hubctl cert self-signed` makes one"
         raise HubError(f"{path} holds no PEM certificate", do) from None

@@ -78,8 +78,14 @@ def _findings(check: Check, settings: Settings, layout: Layout) -> Iterator[Find
         yield from check.look(settings, layout)
     except HubError as error:
         yield fault(error.what, error.do)
+    except PermissionError as error:
+        what = error.filename or "this"
+        yield fault(
+            f"{what} can't be looked at without root's rights", "run this as root, or as the user that the hub runs as"
+        )
     except OSError as error:
-        yield fault(str(error), "run this as the user that the hub runs as")
+        what = error.filename or "the system"
+        yield fault(f"{what}: {error.strerror or error}", "mend that, then run this again")
     except Exception as error:  # the other checks may have more to tell
         told = " ".join(str(error).split())
         yield fault(

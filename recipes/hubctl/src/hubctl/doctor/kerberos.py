@@ -71,6 +71,7 @@ def keytab(settings: Settings, layout: Layout) -> Iterator[Finding]:
             f"put the host's keytab there: `kadmin -q 'ktadd -k {path} host/FQDN'`, or `realm join`",
         )
         return
+    _open(path)
     if finding := _readable_by_others(path):
         yield finding
     verifier = _verifier(path, name)
@@ -80,6 +81,15 @@ def keytab(settings: Settings, layout: Layout) -> Iterator[Finding]:
         yield fault(f"{error}; nobody can log in", f"`kadmin -q 'ktadd -k {path} host/FQDN'`")
         return
     yield _key(verifier, principal)
+
+
+def _open(path: Path) -> None:
+    """Looks whether this user may read a keytab: klist's words would be told as if it were damaged.
+
+    Raises:
+        PermissionError: no.
+    """
+    path.open("rb").close()
 
 
 def _readable_by_others(path: Path) -> Finding | None:
@@ -116,6 +126,7 @@ def http_keytab(settings: Settings, layout: Layout) -> Iterator[Finding]:
     if not path.exists():
         yield fault(f"there is no keytab at {path}: single sign-on does not work, the form does", mend)
         return
+    _open(path)
     if finding := _readable_by_others(path):
         yield finding
     try:
@@ -153,7 +164,7 @@ def tickets(_settings: Settings, layout: Layout) -> Iterator[Finding]:
         yield ok(f"{root} is not there yet: the first login makes it")
         return
     status = root.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
         yield fault(
             f"{root} is not a folder that the hub's user alone can write to (uid {status.st_uid}, mode"
             f" {stat.S_IMODE(status.st_mode):04o}); nobody can log in",

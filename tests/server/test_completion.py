@@ -20,7 +20,7 @@ def completion(**variables: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
+offers = pytest.mark.parametrize(
     ("words", "offered"),
     [
         (["st"], ["start", "stop", "status"]),
@@ -30,6 +30,9 @@ def completion(**variables: str) -> str:
         (["doctor", "--e"], ["--end-leftovers"]),
     ],
 )
+
+
+@offers
 def test_bash_offers_what_goes_on(words: list[str], offered: list[str]) -> None:
     script = completion(_HUBCTL_COMPLETE="source_bash")
     line = f"COMP_WORDS=(hubctl {' '.join(words)}); COMP_CWORD={len(words)}"
@@ -38,13 +41,62 @@ def test_bash_offers_what_goes_on(words: list[str], offered: list[str]) -> None:
     assert done.stdout.split() == offered
 
 
-def test_zsh_and_fish_offer_the_same() -> None:
-    zsh = completion(_HUBCTL_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="hubctl config va")
-    assert '"validate":' in zsh
-    fish = {"_TYPER_COMPLETE_ARGS": "hubctl config va", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    assert completion(_HUBCTL_COMPLETE="complete_fish", **fish).startswith("validate\t")
-    for shell in ("zsh", "fish"):
-        assert "hubctl" in completion(_HUBCTL_COMPLETE=f"source_{shell}")
+def in_a_shell(home: Path, *command: str) -> str:
+    """What a shell of a user whose `hubctl` is on PATH prints."""
+    variables = {"HOME": str(home), "ZDOTDIR": str(home), "TERM": "xterm", "LANG": "C.UTF-8"}
+    variables |= {"PATH": f"{HUBCTL.parent}:/usr/bin:/bin"}
+    variables |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, cwd=home, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@offers
+def test_fish_offers_what_goes_on(words: list[str], offered: list[str], tmp_path: Path) -> None:
+    script = tmp_path / "hubctl.fish"
+    script.write_text(completion(_HUBCTL_COMPLETE="source_fish"))
+    assert in_a_shell(tmp_path, "fish", "--no-execute", str(script)) == ""
+    ask = f"source {script}; complete --do-complete '{' '.join(['hubctl', *words])}'"
+    said = in_a_shell(tmp_path, "fish", "--no-config", "--command", ask)
+    assert [line.split("\t")[0] for line in said.splitlines()] == sorted(offered)
+
+
+ZSHRC = """
+autoload -Uz compinit
+compinit -u -D
+source $HOME/hubctl.zsh
+tell() { print -rn -- $BUFFER >$HOME/told; exit }
+zle -N tell
+bindkey '^T' tell
+"""
+"""For the person at the terminal: the word is completed by the tabulator; ctrl-T, ours, tells what the line is then."""
+
+TYPE = r"""
+zmodload zsh/zpty
+zpty shell zsh --no-globalrcs -i
+zpty -w -n shell "$1"$'\t\x14'
+zpty -r shell said '*it reads to the end of the shell*'
+exit 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("hubctl stat", "hubctl status "),
+        ("hubctl config va", "hubctl config validate "),
+        ("hubctl config set limits.m", "hubctl config set limits.memory "),
+        ("hubctl config add admin", "hubctl config add admin_"),
+        ("hubctl doctor --e", "hubctl doctor --end-leftovers "),
+    ],
+)
+def test_zsh_types_what_goes_on_as_far_as_it_is_clear(typed: str, completed: str, tmp_path: Path) -> None:
+    script = tmp_path / "hubctl.zsh"
+    script.write_text(completion(_HUBCTL_COMPLETE="source_zsh"))
+    assert in_a_shell(tmp_path, "zsh", "-n", str(script)) == ""
+    (tmp_path / ".zshrc").write_text(ZSHRC)
+    in_a_shell(tmp_path, "zsh", "-f", "-c", TYPE, "zsh", typed)
+    assert (tmp_path / "told").read_text() == completed
 
 
 def test_uninstall_is_the_installers(server_root: ServerRoot) -> None:

@@ -19,6 +19,9 @@ PREFIX_FILE = "/var/lib/jupyterhub/prefix"
 UNIT_PATH = "/etc/systemd/system/jupyterhub.service"
 """The hub's unit, which names its programs."""
 
+PID_FILE = "/run/jupyterhub/hub.pid"
+"""Begins with the number of the process of a hub that was started without systemd."""
+
 
 class StepError(Exception):
     """What is wrong with which thing, and what the administrator can do about it."""
@@ -149,16 +152,27 @@ def other_prefix(host: Host) -> str:
     """The other prefix for whose hub the host is set up, there still or gone; empty where it is this one's, or nothing
     says whose it is."""
     file = host.at(PREFIX_FILE)
-    name = file.read_text().strip() if file.is_file() else _prefix_of_unit(host)
+    name = file.read_text().strip() if file.is_file() else _prefix_of_unit(host) or _prefix_of_hub(host)
     return "" if name == str(host.prefix) else name
 
 
 def _prefix_of_unit(host: Host) -> str:
-    """The prefix of the programs that the unit starts: what an earlier release has set up says it nowhere else."""
+    """The prefix of the programs that the unit starts, where an earlier release has set the host up."""
     file = host.at(UNIT_PATH)
     text = file.read_text(errors="replace") if file.is_file() else ""
     found = re.search(r'^ExecStart="?(/[^\s"]*)/envs/jupyterhubenv/bin/jupyterhub\b', text, re.MULTILINE)
     return found[1] if found else ""
+
+
+def _prefix_of_hub(host: Host) -> str:
+    """The prefix of the hub that runs: without systemd, what an earlier release has set up says it nowhere else."""
+    try:
+        pid = int(host.at(PID_FILE).read_text().split("\n")[0])
+        program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+    except (OSError, ValueError):
+        return ""
+    found = re.fullmatch(r"(/.*)/envs/jupyterhubenv/bin/[^/]+", program)
+    return str(Path(found[1]).resolve()) if found else ""
 
 
 @dataclass(frozen=True)

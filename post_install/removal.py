@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from post_install.host import GROUP, UNIT_PATH, Host, needs_host, other_prefix
+from post_install.host import GROUP, PID_FILE, UNIT_PATH, Host, needs_host, other_prefix
 from post_install.messages import message
 from post_install.record import load, sha256
 from post_install.steps import s20_folders, s30_shared, s80_pam, s90_service, s95_logrotate
@@ -65,7 +65,7 @@ def _service(host: Host) -> Iterator[Item]:
     hubctl = host.env / "bin" / "hubctl"
     if host.at(UNIT_PATH).exists():
         yield Item(message("item_service", path=UNIT_PATH), partial(_end_service, host))
-    elif host.at(f"{RUNTIME}/hub.pid").exists() and hubctl.exists():
+    elif host.at(PID_FILE).exists() and hubctl.exists():
         yield Item(message("item_hub"), partial(host.must, str(hubctl), "--root", str(host.root), "stop"))
     places = (s90_service.PROXY_PATH, s90_service.SLICE_PATH, s90_service.TMPFILES_PATH, s95_logrotate.PATH)
     for path in _with_offers(*places):

@@ -1,5 +1,9 @@
 """A prefix beside that of the hub which the host is set up for."""
 
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,31 +18,45 @@ def installer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stub.build(tmp_path_factory.mktemp("installer"))
 
 
-def names_hub_in(first: Path, host: Path, by_its_unit: bool) -> None:
-    """Sets ``host``, with /var/lib and /etc in it, up for the hub in ``first``: as this release does, or one before."""
-    for folder in (host / "etc/systemd/system", host / "lib/jupyterhub", first / "envs/jupyterhubenv/bin"):
+@contextmanager
+def named(first: Path, host: Path, by: str) -> Iterator[None]:
+    """``host``, with /var/lib, /etc and /run in it, is set up for the hub in ``first``: as this release does, or one
+    before with systemd or without it, whose hub runs."""
+    programs = first / "envs/jupyterhubenv/bin"
+    for folder in (host / "etc/systemd/system", host / "lib/jupyterhub", host / "run/jupyterhub", programs):
         folder.mkdir(parents=True)
-    (first / "envs/jupyterhubenv/bin/hubctl").touch()
-    if by_its_unit:
+    (programs / "hubctl").touch()
+    if by == "its process":
+        shutil.copy("/bin/sleep", programs / "python3.13")
+        with subprocess.Popen([programs / "python3.13", "600"]) as hub:
+            (host / "run/jupyterhub/hub.pid").write_text(f"{hub.pid}\n1\nboot\n")
+            try:
+                yield
+            finally:
+                hub.kill()
+        return
+    if by == "its unit":
         unit = (ROOT / "config/jupyterhub.service").read_text().replace("@ENV@", f"{first}/envs/jupyterhubenv")
         (host / "etc/systemd/system/jupyterhub.service").write_text(unit)
     else:
         (host / "lib/jupyterhub/prefix").write_text(f"{first}\n")
+    yield
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("by_its_unit", [False, True])
+@pytest.mark.parametrize("by", ["a file", "its unit", "its process"])
 @pytest.mark.parametrize("flags", ["-bf", "-bfs"])
 def test_a_host_with_the_hub_of_another_prefix_is_left_alone_and_both_summary_and_advice_say_so(
-    installer: Path, tmp_path: Path, by_its_unit: bool, flags: str, shell: str
+    installer: Path, tmp_path: Path, by: str, flags: str, shell: str
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    names_hub_in(first, tmp_path, by_its_unit)
-    done = mounted(
+    script = (
         f"cp -a /etc/ssl {tmp_path}/etc  # py-rattler does not start without certificates\n"
-        f"mount --bind {tmp_path}/lib /var/lib; mount --bind {tmp_path}/etc /etc\n"
+        f"for pair in lib:/var/lib etc:/etc run:/run; do mount --bind {tmp_path}/${{pair%:*}} ${{pair#*:}}; done\n"
         f"for prefix in {first} {second}; do {shell} {installer} {flags} -p $prefix --log /dev/null; echo END; done\n"
     )
+    with named(first, tmp_path, by):
+        done = mounted(script)
     assert done.returncode == 0, done.stderr
     of_first, of_second, _ = done.stdout.split("END\n")
     if flags == "-bf":

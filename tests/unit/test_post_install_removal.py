@@ -1,5 +1,6 @@
 """What an uninstallation takes off the host, and what it leaves."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from post_install import cli, removal
-from post_install.host import Host
+from post_install.host import UNIT_PATH, Host
 from post_install.steps import STEPS
 from tests.unit.post_install_scratch import listing, make_host
 
@@ -171,6 +172,37 @@ def test_what_is_set_up_for_the_hub_of_another_prefix_stays_and_that_is_said(
     assert capsys.readouterr().out == f"  (stays: what is set up on this host, for the hub in {host.prefix})\n"
     assert cli.remove(trial, purge, only_list=False) == 0
     assert listing(host.root) == before
+
+
+@contextmanager
+def hub_by_hand(host: Host) -> Iterator[None]:
+    """The hub of an earlier release that was started by hand, where systemd does not run."""
+    program = host.env / "bin/python3.13"
+    shutil.copy("/bin/sleep", program)
+    host.at("/var/lib/jupyterhub/prefix").unlink()
+    host.at(UNIT_PATH).unlink()
+    with subprocess.Popen([program, "600"]) as hub:
+        host.at("/run/jupyterhub").mkdir(parents=True, exist_ok=True)
+        host.at("/run/jupyterhub/hub.pid").write_text(f"{hub.pid}\n1\nboot\n")
+        try:
+            yield
+        finally:
+            hub.kill()
+
+
+def test_a_hub_that_runs_by_hand_says_whose_the_host_is(
+    host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = beside(host, tmp_path)
+    link = tmp_path / "link"
+    link.symlink_to(host.prefix)
+    with hub_by_hand(replace(host, prefix=link)):
+        before = listing(host.root)
+        assert cli.remove(trial, purge=True, only_list=False) == 0
+        assert listing(host.root) == before
+        assert cli.remove(trial, purge=True, only_list=True) == 0
+        assert f"for the hub in {host.prefix})" in capsys.readouterr().out
+        assert "the running hub" in [item.what for item in removal.items(host, None, purge=False)], "its own prefix"
 
 
 def test_a_second_prefix_leaves_the_host_to_the_hub_that_is_there(

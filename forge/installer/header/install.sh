@@ -42,6 +42,13 @@ find_hub_prefix() {
                 ;;
             esac
         done </etc/systemd/system/jupyterhub.service
+    else
+        find_hub
+        program=
+        [ ! -r "/proc/${pid:-none}/cmdline" ] || program=$(tr '\0' '\n' <"/proc/$pid/cmdline" | head -n 1)
+        case $program in
+        /*/envs/jupyterhubenv/bin/*) hub_prefix=$(cd -P "${program%%/envs/jupyterhubenv/*}" 2>/dev/null && pwd -P) ;;
+        esac
     fi
 }
 

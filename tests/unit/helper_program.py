@@ -89,7 +89,7 @@ def lay(helper: Path, folder: Path, fill: Callable[[tarfile.TarFile], None]) -> 
     (folder / "prefix").mkdir()
     data = zstandard.ZstdCompressor().compress(archive(fill, tarfile.GNU_FORMAT))
     (folder / "file").write_bytes(b"header\n" + data)
-    words = ("link", folder / "file", folder / "pkgs", "sh it -b", 7, len(data), folder / "prefix")
+    words = ("link", folder / "file", folder / "pkgs", "sh it -b", "title", 7, len(data), folder / "prefix")
     return subprocess.run([helper, *map(str, words)], capture_output=True, text=True)
 
 

@@ -126,7 +126,7 @@ def test_verify_names_the_damaged_package(helper: Path, tmp_path: Path) -> None:
     "words",
     [
         *([], ["verify"], ["unpack", "a", "b", "1", "c"], ["nonsense", "x"], ["cat", "f", "x", "1"], ["sync"]),
-        ["link", "f", "c", "x", "1"],
+        ["link", "f", "c", "x", "t", "1"],
     ],
 )
 def test_wrong_calls_end_in_2(helper: Path, words: list[str]) -> None:

@@ -19,8 +19,9 @@ def test_on_a_terminal_one_line_moves_and_is_wiped(installer: Path, tmp_path: Pa
     command = ["sh", str(installer), "-bs", "-p", str(tmp_path / "prefix"), "--log", str(log)]
     code, shown = on_a_terminal(command)
     assert code == 0
-    assert "\r\x1b[K  unpacking 100 %" in shown
-    assert shown.rfind("\r\x1b[K") < shown.index("Linking")
+    for what in ("checking", "unpacking", "linking"):
+        assert f"\r\x1b[K  {what} 100 %" in shown
+    assert "%" not in "".join(line.rpartition("\x1b[K")[2] for line in shown.split("\r\n")), "nothing of it stays"
     assert "\x1b" not in log.read_text()
 
 

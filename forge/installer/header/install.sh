@@ -112,7 +112,8 @@ carried_python() {
 link_environments() {
     say linking
     if [ "$mode" = new ]; then
-        errors_logged lay_environments || fail
+        message progress_linking
+        errors_logged lay_environments "$text" || fail
         return
     fi
     # The disk writes what is unpacked while links are made of it.
@@ -124,10 +125,13 @@ link_environments() {
     wait "$writing" || fail
 }
 
-# Lays down the environments, which were worked out when this file was made; the cache's records and the marker, too.
+# lay_environments TITLE: the environments, which were worked out when this file was made; the cache's records and the
+# marker, too.
 # shellcheck disable=SC2317  # called through errors_logged
 lay_environments() {
     [ -z "$resume" ] || remove_links || return 1
+    title=$1
+    shift
     for name in $parts; do
         case $name in
         linked-*) set -- "$@" "${name#linked-}" ;;
@@ -147,7 +151,7 @@ lay_environments() {
         find_part "linked-$name"
         set -- "$@" "$part_offset" "$part_length" "$folder"
     done
-    "$helper" link "$self" "$prefix/pkgs" "$command_line" "$@"
+    "$helper" link "$self" "$prefix/pkgs" "$command_line" "$title" "$@"
 }
 
 # What an interrupted run has linked: half of a package may be there with nothing that says so.

@@ -5,7 +5,8 @@
  *   unpack unpack  FILE LIST BASE DIR TITLE  unpack every package to DIR/NAME that is not there yet
  *   unpack afresh  FILE LIST BASE DIR TITLE  the same, trusting nothing that lies in DIR
  *   unpack channel FILE LIST BASE DIR TITLE  write the packages as they are to DIR/SUBDIR/NAME.conda
- *   unpack link    FILE CACHE COMMAND [OFFSET LENGTH DIR]…   lay each environment's archive, a piece of FILE, down in DIR
+ *   unpack link    FILE CACHE COMMAND TITLE [OFFSET LENGTH DIR]…
+ *                                            lay each environment's archive, a piece of FILE, down in DIR
  *   unpack sync    DIR                       wait until the disk holds all of DIR's file system
  *   unpack lock    FD FILE [wait]            lock FILE, which FD is open on, and write the caller's pid into it
  *   unpack cat     FILE OFFSET LENGTH        write a zstd-compressed piece of FILE to standard output
@@ -18,6 +19,7 @@
 #include "files.h"
 #include "lay.h"
 #include "packages.h"
+#include "progress.h"
 #include "sha256.h"
 #include "untar.h"
 
@@ -50,12 +52,9 @@ struct run {
     void (*job)(const struct run *run, const struct package *package, void *scratch);
     int directory; /* where the job writes */
     bool trust;    /* whether complete packages that are there already are kept */
-    const char *title;
-    size_t next;        /* the next package to take */
-    uint64_t done;      /* bytes of the packages that are finished */
-    int percent;        /* as last shown */
-    bool on_terminal;
-    pthread_mutex_t lock; /* of the four above */
+    struct progress progress;
+    size_t next;          /* the next package to take */
+    pthread_mutex_t lock; /* of the one above */
 };
 
 /* What one thread needs to unpack. */
@@ -63,17 +62,8 @@ struct scratch {
     ZSTD_DCtx *decoder;
     void *output;
     struct untar *tar;
+    struct progress *progress; /* where it goes on with every piece that is decoded; NULL where it does not */
 };
-
-static void show_progress(struct run *run, const struct package *finished) {
-    run->done += finished->whole.length;
-    int percent = run->list->bytes ? (int)(run->done * 100 / run->list->bytes) : 100;
-    if (!run->on_terminal || percent == run->percent)
-        return;
-    run->percent = percent;
-    printf("\r\033[K%s %3d %%  %.50s", run->title, percent, finished->name);
-    fflush(stdout);
-}
 
 /* Unmaps what has been read: else the whole file would count as this program's memory. The kernel keeps it cached. */
 static void release(struct piece piece) {
@@ -84,7 +74,7 @@ static void release(struct piece piece) {
 
 static void *worker(void *argument) {
     struct run *run = argument;
-    struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), untar_new()};
+    struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), untar_new(), NULL};
     if (scratch.decoder == NULL)
         fail(EXIT_INSTALL, "no memory left for decompression");
     pthread_mutex_lock(&run->lock);
@@ -93,8 +83,8 @@ static void *worker(void *argument) {
         pthread_mutex_unlock(&run->lock);
         run->job(run, package, &scratch);
         release(package->whole);
+        progress_advance(&run->progress, package->whole.length, package->name);
         pthread_mutex_lock(&run->lock);
-        show_progress(run, package);
     }
     pthread_mutex_unlock(&run->lock);
     return NULL;
@@ -112,15 +102,13 @@ static int processors(void) {
 static void for_each_package(struct run *run) {
     pthread_t threads[MAX_THREADS];
     int started = 0;
-    run->on_terminal = isatty(STDOUT_FILENO);
     pthread_mutex_init(&run->lock, NULL);
     while (started < processors() - 1 && pthread_create(&threads[started], NULL, worker, run) == 0)
         started++;
     worker(run);
     while (started > 0)
         pthread_join(threads[--started], NULL);
-    if (run->on_terminal)
-        fputs("\r\033[K", stdout);
+    progress_end(&run->progress);
 }
 
 /* ---- files ---- */
@@ -177,6 +165,7 @@ static void decode(struct scratch *scratch, struct piece compressed, const char 
     ZSTD_DCtx_reset(scratch->decoder, ZSTD_reset_session_only);
     for (;;) {
         ZSTD_outBuffer output = {scratch->output, OUTPUT_BUFFER, 0};
+        size_t before = input.pos;
         hint = ZSTD_decompressStream(scratch->decoder, &output, &input);
         if (ZSTD_isError(hint))
             fail(EXIT_DAMAGED, "%s cannot be decompressed: %s", name, ZSTD_getErrorName(hint));
@@ -184,6 +173,8 @@ static void decode(struct scratch *scratch, struct piece compressed, const char 
             untar_feed(scratch->tar, output.dst, output.pos);
         else
             write_all(STDOUT_FILENO, output.dst, output.pos, "standard output");
+        if (scratch->progress)
+            progress_advance(scratch->progress, input.pos - before, name);
         /* With the input used up and room left in the output, the decoder has nothing more to give. */
         if (input.pos == input.size && (hint == 0 || output.pos < output.size))
             break;
@@ -257,12 +248,13 @@ struct environment {
     const char *directory;
     int cache;
     struct laying laying;
+    struct progress *progress; /* of all of them */
     pthread_t thread;
 };
 
 static void *lay_environment(void *argument) {
     struct environment *environment = argument;
-    struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), untar_new()};
+    struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), untar_new(), environment->progress};
     if (scratch.decoder == NULL)
         fail(EXIT_INSTALL, "no memory left for decompression");
     int directory = open_directory(AT_FDCWD, environment->directory);
@@ -274,9 +266,11 @@ static void *lay_environment(void *argument) {
 }
 
 /* Each in a thread of its own; `words` are offset, length and folder of every archive. */
-static void link_environments(const char *path, const char *cache, const char *command, char *const words[],
-                              size_t number) {
+static void link_environments(const char *path, const char *cache, const char *command, const char *title,
+                              char *const words[], size_t number) {
     struct environment environments[MAX_ENVIRONMENTS];
+    struct progress progress;
+    uint64_t bytes = 0;
     struct piece file = map_file(path);
     char local[sizeof "2026-11-30 12:00:00"], utc[sizeof "2026-11-30T12:00:00Z"];
     time_t now = time(NULL);
@@ -285,6 +279,9 @@ static void link_environments(const char *path, const char *cache, const char *c
     strftime(utc, sizeof utc, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
     if (number > MAX_ENVIRONMENTS)
         fail(EXIT_USAGE, "more than %d environments", MAX_ENVIRONMENTS);
+    for (size_t i = 0; i < number; i++)
+        bytes += count(words[3 * i + 1]);
+    progress_begin(&progress, title, bytes);
     for (size_t i = 0; i < number; i++, words += 3) {
         size_t offset = count(words[0]), length = count(words[1]);
         if (offset > file.length || length > file.length - offset)
@@ -294,12 +291,14 @@ static void link_environments(const char *path, const char *cache, const char *c
             .directory = words[2],
             .cache = open_directory(AT_FDCWD, cache),
             .laying = {.prefix = words[2], .cache = cache, .command = command, .time = local, .utc = utc},
+            .progress = &progress,
         };
         if (pthread_create(&environments[i].thread, NULL, lay_environment, &environments[i]) != 0)
             fail(EXIT_INSTALL, "no memory left for a thread");
     }
     for (size_t i = 0; i < number; i++)
         pthread_join(environments[i].thread, NULL);
+    progress_end(&progress);
 }
 
 /* ---- the lock ---- */
@@ -327,7 +326,7 @@ static int lock(int file, const char *path, bool wait) {
 /* ---- the command line ---- */
 
 static void cat(const char *path, size_t offset, size_t length) {
-    struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), NULL};
+    struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), NULL, NULL};
     struct piece file = map_file(path);
     if (scratch.decoder == NULL)
         fail(EXIT_INSTALL, "no memory left for decompression");
@@ -345,7 +344,8 @@ static void print_sha256(const char *path) {
 
 static void for_packages(const char *command, char *const arguments[], const char *directory, const char *title) {
     struct package_list list = read_package_list(arguments[1], map_file(arguments[0]), count(arguments[2]));
-    struct run run = {.list = &list, .directory = -1, .title = title};
+    struct run run = {.list = &list, .directory = -1};
+    progress_begin(&run.progress, title, list.bytes);
     if (strcmp(command, "verify") == 0) {
         run.job = verify;
     } else if (strcmp(command, "channel") == 0) {
@@ -370,8 +370,8 @@ int main(int argc, char **argv) {
         for_packages(command, argv + 2, argv[5], argv[6]);
     } else if (strcmp(command, "verify") == 0 && argc == 6) {
         for_packages(command, argv + 2, NULL, argv[5]);
-    } else if (strcmp(command, "link") == 0 && argc >= 5 && (argc - 5) % 3 == 0) {
-        link_environments(argv[2], argv[3], argv[4], argv + 5, (size_t)(argc - 5) / 3);
+    } else if (strcmp(command, "link") == 0 && argc >= 6 && (argc - 6) % 3 == 0) {
+        link_environments(argv[2], argv[3], argv[4], argv[5], argv + 6, (size_t)(argc - 6) / 3);
     } else if (strcmp(command, "sync") == 0 && argc == 3) {
         write_out(open_directory(AT_FDCWD, argv[2]));
     } else if (strcmp(command, "lock") == 0 && (argc == 4 || argc == 5)) {

@@ -101,6 +101,7 @@ message_en() {
     initialising) text='Setting up the shell (conda init %s)' ;;
     progress_checking) text='  checking' ;;
     progress_unpacking) text='  unpacking' ;;
+    progress_linking) text='  linking' ;;
     progress_writing) text='  writing' ;;
     host_skipped) text='The host was left alone (-s).' ;;
     installed) text='\nInstalled: %s %s in %s' ;;

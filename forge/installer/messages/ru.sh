@@ -100,6 +100,7 @@ message_ru() {
     initialising) text='Настройка оболочки (conda init %s)' ;;
     progress_checking) text='  проверка' ;;
     progress_unpacking) text='  распаковка' ;;
+    progress_linking) text='  создание' ;;
     progress_writing) text='  запись' ;;
     host_skipped) text='Сервер оставлен без изменений (-s).' ;;
     installed) text='\nУстановлено: %s %s в %s' ;;

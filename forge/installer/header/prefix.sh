@@ -104,6 +104,19 @@ is_new() {
     done
 }
 
+# Whether another run is at work here, in `holder`: the one whose pid is in the lock (begin_work) and that has it open; a
+# killed one leaves the lock, and its pid becomes another's. To try the lock takes the helper, which has to be written.
+is_at_work() {
+    holder=
+    [ ! -r "$state/lock" ] || read -r holder <"$state/lock"
+    [ "${holder:-$$}" != $$ ] || return 1
+    for opened in "/proc/$holder/fd"/*; do
+        # shellcheck disable=SC3013  # as in choose_log
+        [ ! "$opened" -ef "$state/lock" ] || return 0
+    done
+    return 1
+}
+
 # Sets `mode`: "new" when everything in the prefix is or will be ours, "over" when something was there before.
 check_prefix_state() {
     if [ -d "$prefix" ]; then
@@ -116,6 +129,9 @@ check_prefix_state() {
     fi
     if [ -h "$prefix/pkgs" ]; then
         refuse cache_link "$prefix/pkgs"
+    elif is_at_work; then
+        resume=1 # it has used up a part of the space already, as an interrupted one
+        refuse running "$holder" "$prefix"
     elif [ -f "$state/installing" ]; then
         read -r _ mode installing_boot <"$state/installing" || mode=over
         resume=1

@@ -1,7 +1,5 @@
 """The installer file as an administrator meets it: what it takes, what it refuses, what it leaves behind."""
 
-import asyncio
-import hashlib
 import json
 import os
 import subprocess
@@ -9,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import rattler
-import zstandard
 
 from forge.errors import ForgeError
 from tests.unit import installer_stub as stub
@@ -252,83 +248,6 @@ def test_f_links_anew_what_was_lost(installer: Path, tmp_path: Path) -> None:
     (prefix / "share/conda").unlink()
     assert run(installer, "-b", "-f", "-p", prefix).returncode == 0
     assert (prefix / "share/conda").read_text() == "conda\n"
-
-
-# ---- the channel inside ----
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_extract_channel_lays_down_an_indexed_channel(installer: Path, tmp_path: Path, shell: str) -> None:
-    channel = tmp_path / "srv/channel"
-    done = run(installer, "--extract-channel", channel, shell=shell)
-    assert (done.returncode, done.stderr) == (0, "")
-    packages = {path.name: path for path in channel.rglob("*.conda")}
-    assert len(packages) == 6
-    for subdir in ("linux-64", "noarch"):
-        repodata = (channel / subdir / "repodata.json").read_bytes()
-        records = json.loads(repodata)["packages.conda"]
-        assert {name: path for name, path in packages.items() if path.parent.name == subdir}.keys() == records.keys()
-        for name, record in records.items():
-            assert hashlib.sha256(packages[name].read_bytes()).hexdigest() == record["sha256"]
-        compressed = (channel / subdir / "repodata.json.zst").read_bytes()
-        assert zstandard.ZstdDecompressor().decompressobj().decompress(compressed) == repodata
-    assert sorted(path.name for path in channel.iterdir()) == ["linux-64", "noarch"]
-
-
-def names_in_the_index(channel: Path) -> set[str]:
-    """Of both subdirs, out of the file that conda asks for first; the plain one says the same."""
-    names: set[str] = set()
-    for subdir in ("linux-64", "noarch"):
-        compressed = (channel / subdir / "repodata.json.zst").read_bytes()
-        plain = zstandard.ZstdDecompressor().decompressobj().decompress(compressed)
-        assert json.loads(plain) == json.loads((channel / subdir / "repodata.json").read_bytes())
-        names |= json.loads(plain)["packages.conda"].keys()
-    return names
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_a_release_joins_those_that_the_channel_has_already(installer: Path, tmp_path: Path, shell: str) -> None:
-    channel = tmp_path / "channel"
-    newer = stub.build(tmp_path, stub.newer(tmp_path / "packages", stub.plan(tmp_path / "packages")))
-    run(installer, "--extract-channel", channel)
-    before = names_in_the_index(channel)
-    done = run(newer, "--extract-channel", channel, shell=shell)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert names_in_the_index(channel) == before | {"demo-2.0-h0_0.conda"}
-    assert sorted(path.name for path in channel.iterdir()) == ["linux-64", "noarch"]
-
-
-def test_the_same_release_again_changes_nothing(installer: Path, tmp_path: Path) -> None:
-    run(installer, "--extract-channel", tmp_path / "channel")
-    before = stub.tree(tmp_path / "channel")
-    assert run(installer, "--extract-channel", tmp_path / "channel").returncode == 0
-    assert stub.tree(tmp_path / "channel") == before
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_a_published_package_is_never_rewritten(installer: Path, tmp_path: Path, shell: str) -> None:
-    channel = tmp_path / "channel"
-    run(installer, "--extract-channel", channel)
-    published = channel / "linux-64/demo-1.0-h0_0.conda"
-    published.write_bytes(b"another build")
-    before = stub.tree(channel)
-    done = run(installer, "--extract-channel", channel, shell=shell)
-    assert done.returncode == 1
-    assert str(published) in done.stderr
-    assert stub.tree(channel) == before
-
-
-def test_the_extracted_channel_can_be_solved_from(installer: Path, tmp_path: Path) -> None:
-    run(installer, "--extract-channel", tmp_path / "channel")
-    solution = asyncio.run(
-        rattler.solve(
-            [rattler.Channel((tmp_path / "channel").as_uri())],
-            ["demo"],
-            platforms=["linux-64", "noarch"],
-            virtual_packages=[],
-        )
-    )
-    assert {record.name.normalized for record in solution} == {"demo", "python", "libz"}
 
 
 # ---- the file ----

@@ -53,6 +53,14 @@ def wait_while_open(page: Page, what: str, condition: Callable[[], bool]) -> Non
         page.wait_for_timeout(200)
 
 
+def wait_for_script(page: Page) -> None:
+    """Waits until the script of one of the hub's pages has come, which is what makes a button without an address work.
+
+    JupyterHub's own tests wait for the same.
+    """
+    page.wait_for_function("window._jupyterhub_page_loaded")
+
+
 def run_cell(page: Page, source: str) -> str:
     """Runs ``source`` in the last cell of the open notebook; gives what it printed."""
     # The status bar says so only when the kernel takes input; the toolbar's sign turns green too early.

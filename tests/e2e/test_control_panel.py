@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import wait_while_open
+from tests.e2e.browser import wait_for_script, wait_while_open
 from tests.e2e.scratch_hub import ScratchHub, scratch_hub
 from tests.waiting import is_running
 
@@ -26,6 +26,7 @@ def test_a_user_stops_and_starts_the_server_from_the_control_panel(hub: ScratchH
         page.get_by_text("Hub Control Panel").click()
     panel = opened.value
     panel.wait_for_url("**/hub/home")
+    wait_for_script(panel)
     panel.get_by_role("button", name="Stop My Server").click()
     expect(panel.get_by_role("button", name="Stop My Server")).to_be_hidden()
     panel.get_by_role("button", name="Start My Server").click()

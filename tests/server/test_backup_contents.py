@@ -91,6 +91,34 @@ def test_whatever_an_administrator_has_written_comes_back(server_root: ServerRoo
     assert (bare.path / path).read_text() == "# ours\n"
 
 
+PICTURE = """docker:
+  images:
+    - name: Analysis
+      image: hubforge/notebook
+      picture: {}
+"""
+
+
+@pytest.mark.parametrize("path", ["etc/jupyterhub/analysis.png", "etc/jupyterhub/pictures/analysis.png"])
+def test_picture_of_the_spawn_page_comes_back(server_root: ServerRoot, bare: ServerRoot, path: str) -> None:
+    put(server_root, path, "a picture")
+    with server_root.settings.open("a") as settings:
+        settings.write(PICTURE.format(f"/{path}"))
+    done = bare.hubctl("restore", str(backup(server_root)))
+    assert done.returncode == 0, done.stderr
+    assert (bare.path / path).read_text() == "a picture"
+    assert (bare.path / path).stat().st_mode & 0o777 == 0o644
+
+
+def test_picture_that_is_no_file_of_the_hub_is_no_part_of_its_backup(server_root: ServerRoot, bare: ServerRoot) -> None:
+    put(server_root, "usr/share/pixmaps/site.png", "a picture")
+    with server_root.settings.open("a") as settings:
+        settings.write(PICTURE.format("/usr/share/pixmaps/site.png"))
+    done = bare.hubctl("restore", str(backup(server_root)))
+    assert done.returncode == 0, done.stderr
+    assert not (bare.path / "usr/share/pixmaps").exists()
+
+
 def test_edited_configuration_file_of_the_environment_comes_back(
     server_root: ServerRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

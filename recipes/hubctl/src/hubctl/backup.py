@@ -176,6 +176,8 @@ def known_places(settings: Settings, layout: Layout) -> dict[str, Place]:
     }
     for path in layout.secrets:
         found[f"secrets/{path.name}"] = Place(path, 0o600, 0o700)
+    for path in _pictures(settings, layout):
+        found[f"settings/{path.relative_to(layout.settings.parent)}"] = Place(path, 0o644)
     for member, folder in folders(layout).items():
         for path in _files(folder):
             found[f"{member}/{path.relative_to(folder)}"] = Place(path, 0o644)
@@ -183,6 +185,12 @@ def known_places(settings: Settings, layout: Layout) -> dict[str, Place]:
         if _is_edited(place.path, member):
             found[member] = place
     return found
+
+
+def _pictures(settings: Settings, layout: Layout) -> list[Path]:
+    """Those of the spawn page that lie among the hub's settings; others are files of the host."""
+    named = (layout.below(image.picture) for image in settings.docker.images if image.picture)
+    return [path for path in named if path.is_relative_to(layout.settings.parent)]
 
 
 def folders(layout: Layout) -> dict[str, Path]:

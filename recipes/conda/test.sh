@@ -25,6 +25,20 @@ grep -q "no shell functions for powershell" "$HOME/powershell.log"
 # Activation in a POSIX shell that stops at unset variables and at errors.
 sh -euc '. "$1/etc/profile.d/conda.sh"; conda activate base; [ "$CONDA_PREFIX" = "$1" ]; conda deactivate' - "$PREFIX"
 
+# A password in a channel's address: neither in what conda says, as far as it can be made to, nor in a history.
+secret=http://anna:secret@127.0.0.1:9/channel
+if "$PREFIX/bin/conda" create -vvv --yes --prefix "$HOME/made" --override-channels -c $secret six >"$HOME/said" 2>&1; then
+    echo "a channel that is not there gave a package" >&2
+    exit 1
+fi
+"$PREFIX/bin/conda" create --yes --offline --prefix "$HOME/made" --override-channels -c $secret >>"$HOME/said" 2>&1
+CONDA_CHANNELS=$secret "$PREFIX/bin/conda" info >>"$HOME/said"
+grep -q "//anna:<PASSWORD>@127.0.0.1:9/" "$HOME/said" "$HOME/made/conda-meta/history"
+if grep -r "anna:secret" "$HOME/said" "$HOME/made"; then
+    echo "conda shows a password" >&2
+    exit 1
+fi
+
 # No address of a public channel in any text of the package.
 if grep -rlE '(anaconda|conda)\.(org|com|io)\b' "$PREFIX/lib/python3.13/site-packages/conda" "$PREFIX/condabin" \
     "$PREFIX/etc/profile.d/conda.sh"; then

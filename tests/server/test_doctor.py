@@ -16,9 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hubctl import images
 from hubctl.doctor import examination, machine
 from hubctl.doctor.examination import examine
 from hubctl.doctor.finding import Finding
+from hubctl.errors import HubError
 from hubctl.layout import Layout
 from spawn_support import docker_settings, open_folder, running_hub
 
@@ -138,6 +140,8 @@ def test_docker_that_does_not_answer_is_a_fault(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
     assert in_process(docker_root, "docker") == ["fault"]
+    with pytest.raises(HubError, match=r"^Docker does not answer \(No such file or directory\)"), images.engine():
+        pass
 
 
 @pytest.mark.parametrize(("mode", "told"), [(0o666, 1), (0o662, 1), (0o660, 0)])

@@ -70,9 +70,19 @@ def engine(timeout: int | None = 10) -> Iterator[Any]:
         raise HubError(f"Docker refuses: {error.explanation or error}") from None
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise HubError(
-            f"Docker does not answer ({str(error).splitlines()[0]})",
+            f"Docker does not answer ({_words(error)})",
             "start it, run this as one who may use it, or set `spawner: local` in hub.yaml",
         ) from None
+
+
+def _words(error: BaseException) -> str:
+    """The system's, where it is the one that refuses: each library has put them into brackets of its own."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error).splitlines()[0]
 
 
 def socket() -> Path | None:

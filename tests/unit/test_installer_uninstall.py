@@ -101,6 +101,27 @@ def test_the_log_that_was_asked_for_says_what_went(installer: Path, prefix: Path
     assert f"{prefix} and all that is in it" in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_log_says_what_went_of_the_host_too(installer: Path, prefix: Path, tmp_path: Path, shell: str) -> None:
+    lay_down_steps(prefix, 0)
+    done = run(installer, "--uninstall", "-b", "-p", prefix, "--log", tmp_path / "log", shell=shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  the service\n" in done.stdout
+    heading, _, said = (tmp_path / "log").read_text().partition("\n")
+    assert heading.startswith("==== ")
+    assert said == done.stdout
+
+
+def test_why_the_host_could_not_be_left_as_it_was_is_in_the_log(
+    installer: Path, prefix: Path, tmp_path: Path
+) -> None:
+    lay_down_steps(prefix, "'out of luck'")
+    done = run(installer, "--uninstall", "-b", "-p", prefix, "--log", tmp_path / "log")
+    assert done.returncode == 4
+    assert "out of luck\n" in done.stderr
+    assert "out of luck\n" in (tmp_path / "log").read_text()
+
+
 def test_what_an_uninstallation_has_left_is_named_to_who_wants_it_gone_later(installer: Path, prefix: Path) -> None:
     assert run(installer, "--uninstall", "-b", "-p", prefix).returncode == 0
     done = run(installer, "--uninstall", "--purge", "-b", "-p", prefix)
@@ -134,8 +155,8 @@ sys.exit(EXIT if "--remove" in sys.argv else 0)
 """
 
 
-def lay_down_steps(prefix: Path, code: int) -> None:
-    """Steps of the host that only write down how they were called."""
+def lay_down_steps(prefix: Path, code: int | str) -> None:
+    """Steps of the host that only write down how they were called; ``code`` is what they give to ``sys.exit``."""
     python, steps = prefix / "envs/jupyterhubenv/bin/python", prefix / "envs/jupyterhubenv/share/hubforge/post_install"
     steps.mkdir(parents=True)
     (steps / "__main__.py").write_text(STEPS.replace("EXIT", str(code)))

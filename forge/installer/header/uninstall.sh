@@ -8,6 +8,12 @@ host_removal() {
         "$prefix/envs/jupyterhubenv/bin/python" -I -B "$steps" --prefix "$prefix" ${purge:+--purge} "$@"
 }
 
+# What they would remove. Where they are gone, that is said otherwise.
+# shellcheck disable=SC2317  # called through logged
+list_host_removals() {
+    host_removal --list-removals 2>/dev/null
+}
+
 # Everything below the prefix goes, but for what somebody had there before the installation.
 remove_installed() {
     if [ ! -f "$state/found" ]; then
@@ -75,7 +81,7 @@ list_removals() {
     list_log
     [ ! -f "$state/uninstalling" ] || return 0
     host_unknown=
-    host_removal --list-removals 2>/dev/null || {
+    logged list_host_removals || {
         host_unknown=1
         say removal_host_unknown "$prefix"
     }
@@ -90,13 +96,14 @@ uninstall() {
     fi
     [ -w "$state" ] || die 1 not_writable "$state" "$with_p"
     begin_work
-    [ -z "$wanted_log" ] || { choose_log && begin_log; }
+    # what is said is kept only where that was asked for
+    if [ -n "$wanted_log" ]; then choose_log && begin_log; else log=/dev/null; fi
     list_removals
     [ -n "$batch" ] || agreed uninstall_question || die 1 uninstall_declined
 
     begun=1
     if [ ! -f "$state/uninstalling" ]; then
-        [ -n "$host_unknown" ] || host_removal --remove || die 4 removal_host_failed "$prefix"
+        [ -n "$host_unknown" ] || logged host_removal --remove || die 4 removal_host_failed "$prefix"
         : >"$state/uninstalling" || die 4 removal_failed "$prefix"
     fi
     cd / || exit 4

@@ -206,5 +206,19 @@ def test_a_signature_that_cannot_be_checked_is_a_warning(signed: Path, tmp_path:
     assert signature_line(done).startswith("warning")
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_ssh_keygen_that_knows_no_signatures_of_files_is_no_damage(
+    installer: Path, tmp_path: Path, shell: str
+) -> None:
+    file = tmp_path / installer.name
+    shutil.copyfile(installer, file)
+    ssh_signed(file, "ed25519")
+    old = fakes(tmp_path / "fake", **{"ssh-keygen": "echo unknown option -- Y >&2; exit 1"})  # as OpenSSH 8.0 does
+    done = run(file, "--check", "-p", tmp_path / "prefix", shell=shell, PATH=old)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert signature_line(done).startswith("warning")
+    assert "OpenSSH 8.1 or newer" in signature_line(done)
+
+
 def test_without_a_signature_that_is_said(installer: Path, tmp_path: Path) -> None:
     assert "none" in signature_line(run(installer, "--check", "-p", tmp_path / "prefix"))

@@ -133,6 +133,7 @@ message_en() {
     signature_none) text='signature: none is there (%s)' ;;
     signature_without_key) text='signature: %s cannot be checked without the key %s' ;;
     signature_without_tool) text='signature: %s cannot be checked without the command %s' ;;
+    signature_by_old_tool) text='signature: %s cannot be checked by the ssh-keygen that is here; %s or newer can' ;;
     architecture_fine) text='architecture: %s' ;;
     glibc_fine) text='glibc: %s (%s or newer is needed)' ;;
     glibc_unknown) text='glibc: its version cannot be told; %s or newer is needed' ;;

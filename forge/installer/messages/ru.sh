@@ -132,6 +132,7 @@ message_ru() {
     signature_none) text='подпись: нет (%s)' ;;
     signature_without_key) text='подпись: %s нельзя проверить без ключа %s' ;;
     signature_without_tool) text='подпись: %s нельзя проверить без команды %s' ;;
+    signature_by_old_tool) text='подпись: %s здешний ssh-keygen проверить не может; может %s или новее' ;;
     architecture_fine) text='архитектура: %s' ;;
     glibc_fine) text='glibc: %s (нужна %s или новее)' ;;
     glibc_unknown) text='glibc: версию узнать не удалось; нужна %s или новее' ;;

@@ -44,6 +44,22 @@ def test_a_disk_that_is_too_small_is_refused(installer: Path, tmp_path: Path) ->
     assert "MiB" in done.stderr
 
 
+@pytest.mark.parametrize("task", ["-bs", "--uninstall -b"])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_on_a_disk_without_any_room_that_is_said_and_not_that_rights_are_missing(
+    installer: Path, tmp_path: Path, shell: str, task: str
+) -> None:
+    done = mounted(
+        f"mkdir {tmp_path}/disk; mount -t tmpfs -o size=50m none {tmp_path}/disk\n"
+        f"{shell} {installer} -bs -p {tmp_path}/disk/prefix --log /dev/null >/dev/null\n"
+        f"echo 2026.11 new unknown >{tmp_path}/disk/prefix/.hubforge/installing\n"
+        f"head -c 50m /dev/zero >{tmp_path}/disk/filler 2>/dev/null || true\n"
+        f"{shell} {installer} {task} -p {tmp_path}/disk/prefix --log /dev/null >/dev/null"
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith(f'"{tmp_path}/disk/prefix/.hubforge" has 0 MiB free; 1 MiB are needed.\n')
+
+
 @pytest.mark.parametrize("option", ["ro", "noexec"])
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_read_only_and_a_noexec_file_system_are_refused_and_nothing_stays(

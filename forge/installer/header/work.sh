@@ -43,9 +43,16 @@ make_work() {
         fi
     done
     helper=$work/unpack
-    { part helper >"$helper" && chmod 700 "$helper" && part packages >"$work/packages"; } || die 1 not_writable "$work" "$with_p"
+    { part helper >"$helper" && chmod 700 "$helper" && part packages >"$work/packages"; } || no_room_for_work
     find_part helper
     [ "$("$helper" sha256 "$helper" 2>/dev/null)" = "$part_sha256" ] || die 1 noexec "$prefix"
+}
+
+# The helper and the list take less than a MiB. A disk that is full even for them is no matter of rights.
+no_room_for_work() {
+    measure_space "$state"
+    [ "${free_mib:-1}" -gt 0 ] || die 1 space "$state" 0 1
+    die 1 not_writable "$work" "$with_p"
 }
 
 check_packages() {

@@ -18,7 +18,7 @@ import zstandard
 from forge.condapkg import PLACEHOLDER
 from forge.errors import ForgeError
 from forge.files import replacing, sha256_of, write_text
-from forge.installer import build_helper, link, linked, sbom
+from forge.installer import build_helper, link, linked, room, sbom
 from forge.installer.build_helper import Helper
 from forge.installer.carried import Carried, Environment, carried
 from forge.paths import RECIPES
@@ -41,9 +41,6 @@ ON_THE_SERVER = (
     *("upgrade_change", "package_tests"),
 )
 """The modules that run on the server, from one folder, with the Python that the file carries."""
-
-FILE_SYSTEM_BLOCK = 4096
-"""Bytes: what a file takes on disk is rounded up to this; so is the header's length."""
 
 
 @dataclass(frozen=True)
@@ -140,29 +137,6 @@ def _with_dependencies(names: Iterable[str], packages: Mapping[str, Carried]) ->
     return [found[name] for name in sorted(found)]
 
 
-def _installed_bytes(packages: Sequence[Carried]) -> int:
-    """What the installation takes on disk: every file once in the cache, patched ones again in each environment."""
-    total = 0
-    for package in packages:
-        for entry in package.paths:
-            copies = 1 + (len(package.environments) if entry.placeholder else 0)
-            total += copies * _on_disk(entry.size)
-    return total
-
-
-def _copied_bytes(packages: Sequence[Carried], environments: Sequence[Environment]) -> int:
-    """What a copy of the largest environment takes on disk: ``-t`` makes one after the other."""
-    copied = dict.fromkeys((environment.name for environment in environments), 0)
-    for package in packages:
-        for name in package.environments:
-            copied[name] += sum(_on_disk(entry.size) for entry in package.paths)
-    return max(copied.values())
-
-
-def _on_disk(size: int) -> int:
-    return -(-size // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK
-
-
 def _prefix_limit(plan: Plan, packages: Sequence[Carried]) -> int:
     """The longest prefix, in characters, that every environment's placeholder has room for."""
     placeholders = {len(entry.placeholder) for package in packages for entry in package.paths if entry.placeholder}
@@ -203,7 +177,7 @@ def _package_lines(packages: Sequence[Carried]) -> Iterator[str]:
         size = package.record["size"]
         spans = " ".join(f"{span.offset} {span.length}" for span in package.spans)
         names = f"{package.index.subdir} {package.index.stem} {','.join(package.environments)}"
-        kibibytes = _installed_bytes([package]) // 2**10
+        kibibytes = room.installed_bytes([package]) // 2**10
         yield f"{package.record['sha256']} {offset} {size} {spans} {names} {kibibytes}\n"
         offset += size
 
@@ -275,7 +249,7 @@ def _header(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> b
         if len(header) <= length and int(values["REST_START"]) == guard_length + 1:
             break
         values["REST_START"] = str(guard_length + 1)  # tail counts from one
-        length = -(-len(header) // FILE_SYSTEM_BLOCK) * FILE_SYSTEM_BLOCK
+        length = -(-len(header) // room.BLOCK) * room.BLOCK
     header = header.ljust(length, b"\n")
     rest = hashlib.sha256(header[int(values["REST_START"]) - 1 :]).hexdigest()
     header = header.replace(b"rest_sum='" + b"0" * 64, b"rest_sum='" + rest.encode(), 1)
@@ -319,8 +293,8 @@ def _values(plan: Plan, packages: Sequence[Carried], parts: Sequence[Part]) -> d
         "PREFIX_LIMIT": str(_prefix_limit(plan, packages)),
         "GLIBC": GLIBC,
         "PACKAGE_COUNT": str(len(packages)),
-        "INSTALLED_MIB": str(-(-_installed_bytes(packages) // 2**20)),
-        "COPIED_MIB": str(-(-_copied_bytes(packages, plan.environments) // 2**20)),
+        "INSTALLED_MIB": str(-(-room.installed_bytes(packages) // 2**20)),
+        "COPIED_MIB": str(-(-room.copied_bytes(packages, plan.environments) // 2**20)),
         "PYTHON": f"{base['python'].index.stem}/bin/python{series}",
         "PYTHON_FOLDERS": " ".join(python_folders),
         "LIBRARY_FOLDERS": " ".join(library_folders),

@@ -44,6 +44,8 @@ class Carried:
     entry_points: tuple[str, ...]
     hashes: list[str]
     """As its ``info/paths.json`` has them, one after the other."""
+    info: Mapping[str, int]
+    """The files below its ``info``, with their sizes in bytes."""
     environments: tuple[str, ...]
 
     @property
@@ -104,5 +106,6 @@ def _read(path: Path, environments: tuple[str, ...]) -> Carried:
         paths=package.paths,
         entry_points=tuple(noarch.get("entry_points", ())),
         hashes=re.findall(r'"sha256": "([0-9a-f]{64})"', package.info["paths.json"].decode()),
+        info={name: len(data) for name, data in package.info.items()},
         environments=environments,
     )

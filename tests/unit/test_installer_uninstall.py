@@ -112,9 +112,7 @@ def test_the_log_says_what_went_of_the_host_too(installer: Path, prefix: Path, t
     assert said == done.stdout
 
 
-def test_why_the_host_could_not_be_left_as_it_was_is_in_the_log(
-    installer: Path, prefix: Path, tmp_path: Path
-) -> None:
+def test_why_the_host_could_not_be_left_as_it_was_is_in_the_log(installer: Path, prefix: Path, tmp_path: Path) -> None:
     lay_down_steps(prefix, "'out of luck'")
     done = run(installer, "--uninstall", "-b", "-p", prefix, "--log", tmp_path / "log")
     assert done.returncode == 4

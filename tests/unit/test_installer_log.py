@@ -26,6 +26,15 @@ def test_the_log_holds_what_was_said_and_the_command(installer: Path, tmp_path: 
     assert text.endswith(said)
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_log_has_the_summary_which_is_said_once(installer: Path, tmp_path: Path, shell: str) -> None:
+    done = run(installer, "-bs", "-p", tmp_path / "prefix", "--log", tmp_path / "log", shell=shell)
+    summary = done.stdout[: done.stdout.index("Checking")]
+    assert "MiB" in summary
+    assert summary in (tmp_path / "log").read_text()
+    assert done.stdout.count(summary) == 1
+
+
 def test_errors_are_in_the_log_too(installer: Path, tmp_path: Path) -> None:
     unlucky = stub.before_linking(tmp_path / "commands", "echo out of luck >&2; exit 1")
     done = run(installer, "-bs", "-p", tmp_path / "prefix", "--log", tmp_path / "log", **unlucky)

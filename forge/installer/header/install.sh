@@ -61,6 +61,7 @@ begin() {
     { echo "$version $mode $boot" >"$state/installing.new" && mv "$state/installing.new" "$state/installing"; } || fail
     begun=1
     begin_log
+    summarise >/dev/null # it was said already, when nothing was to be written yet: the log has it from here
 }
 
 unpack_packages() {

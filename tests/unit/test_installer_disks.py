@@ -48,12 +48,6 @@ def test_a_disk_that_is_too_small_is_refused(installer: Path, tmp_path: Path) ->
     assert "MiB" in done.stderr
 
 
-def taken(folder: Path) -> int:
-    """Bytes that a disk of blocks of 4 KiB gives away for ``folder``: each file once, and a block for each folder."""
-    files = {path.lstat().st_ino: path.lstat() for path in folder.rglob("*") if not path.is_symlink()}
-    return sum(4096 if status.st_mode & 0o40000 else -(-status.st_size // 4096) * 4096 for status in files.values())
-
-
 def test_what_it_says_is_needed_is_enough_with_folders_and_records_too(tmp_path: Path) -> None:
     plan = stub.plan(tmp_path / "packages")
     deep = [Member(f"share/deep/{number}/file", b"x") for number in range(1500)]
@@ -62,7 +56,7 @@ def test_what_it_says_is_needed_is_enough_with_folders_and_records_too(tmp_path:
     plan = replace(plan, environments=(base, Environment(hub.name, hub.specs, (*hub.packages, folders))))
     done = run(stub.build(tmp_path, plan), "-bs", "-p", tmp_path / "prefix")
     needed = int(re.findall(r"space +(\d+) MiB", done.stdout)[0])
-    assert needed - 3 < taken(tmp_path / "prefix") / 2**20 <= needed
+    assert needed - 3 < stub.taken(tmp_path / "prefix") / 2**20 <= needed
 
 
 @pytest.mark.parametrize("task", ["-bs", "--uninstall -b"])

@@ -1,11 +1,12 @@
 """``-t``: the tests that packages carry are run in copies of the environments."""
 
-import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from forge.condapkg import Index, Member
 from tests.unit import installer_stub as stub
 from tests.unit.installer_stub import mounted, run
 
@@ -65,13 +66,18 @@ def test_the_room_that_the_copies_take_is_wanted_before_anything_is_written(inst
     assert f'"{tmp_path}/disk" has {alone} MiB free; {with_copies} MiB are needed.' in done.stderr
 
 
-def test_the_room_that_is_counted_for_the_copies_is_what_the_largest_environment_takes(
-    installer: Path, prefix: Path, tmp_path: Path
+def test_the_room_that_is_counted_holds_the_largest_environments_copy_and_a_copy_that_a_test_makes_of_it(
+    tmp_path: Path,
 ) -> None:
+    plan = stub.plan(tmp_path / "packages")
+    data = [Member("share/large", bytes(20 * 2**20))]
+    large = stub.package(tmp_path / "packages", Index("large", "1.0", "0", subdir="linux-64"), data)
+    base, hub = plan.environments
+    plan = replace(plan, environments=(base, replace(hub, packages=(*hub.packages, large))))
+    installer, prefix = stub.build(tmp_path, plan), tmp_path / "prefix"
+    assert run(installer, "-bs", "-p", prefix).returncode == 0
     counted = needed(installer, tmp_path / "new", "-t") - needed(installer, tmp_path / "new")
-    files = [path for path in (prefix / "envs/jupyterhubenv").rglob("*") if path.is_file() and not path.is_symlink()]
-    taken = sum(path.stat().st_blocks * 512 for path in files if "conda-meta" not in path.parts)
-    assert counted == math.ceil(taken / 2**20)
+    assert counted - 2 < 2 * stub.taken(prefix / "envs/jupyterhubenv") / 2**20 <= counted
     assert needed(installer, prefix, "-u", "-t") == counted
 
 

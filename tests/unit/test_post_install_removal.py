@@ -13,6 +13,7 @@ from post_install import cli, removal
 from post_install.host import UNIT_PATH, Host
 from post_install.steps import STEPS
 from tests.unit.post_install_scratch import listing, make_host
+from tests.waiting import wait_for
 
 BLOCK = """
 # >>> conda initialize >>>
@@ -185,6 +186,8 @@ def hub_by_hand(host: Host) -> Iterator[None]:
         host.at("/run/jupyterhub").mkdir(parents=True, exist_ok=True)
         host.at("/run/jupyterhub/hub.pid").write_text(f"{hub.pid}\n1\nboot\n")
         try:
+            # the kernel lets the parent go on before it has the new program's arguments
+            wait_for("the hub's command line", lambda: Path(f"/proc/{hub.pid}/cmdline").read_bytes() != b"")
             yield
         finally:
             hub.kill()

@@ -8,6 +8,7 @@ from conftest import self_signed
 from hubctl import channel_commands, condaconfig, localchannel, revisions
 from hubctl.condaconfig import Login
 from hubctl.errors import HubError
+from hubctl.layout import Layout
 
 OURS = Login("mirror.test", "anna", 'se"cr et\\#1')
 
@@ -114,6 +115,27 @@ def test_a_channel_that_wants_no_login_is_set_whatever_that_file_holds(
     with pytest.raises(HubError, match=f"{file} is not in UTF-8"):
         channel_commands.set_address("https://mirror.test/channel")
     assert "file:///srv/channel" in condaconfig.file().read_text()
+
+
+def test_a_server_without_packages_of_its_own_can_leave_a_web_server_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubctl.layout.base_prefix", lambda: tmp_path / "prefix")
+    monkeypatch.setattr(channel_commands, "releases", lambda _: ["2026.11"])
+    monkeypatch.setenv("HUBFORGE_ROOT", str(tmp_path))
+    (tmp_path / "prefix").mkdir()
+    channel_commands.set_address("https://mirror.test/channel")
+
+    def refuse(channel: str) -> list[str]:
+        raise HubError(f"conda can't read {channel}")
+
+    monkeypatch.setattr(channel_commands, "releases", refuse)
+    with pytest.raises(HubError, match="can't read"):
+        channel_commands.set_address("https://gone.test/channel")
+    own = Layout.current()
+    channel_commands.set_address(own.channel.as_uri())
+    assert condaconfig.addresses(condaconfig.read(own), own) == []
+    assert not condaconfig.file().exists()
 
 
 @pytest.mark.parametrize("address", ["https://[::1/x", "https://[bad]/x", "https://anna@[::1/x"])

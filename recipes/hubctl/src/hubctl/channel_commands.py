@@ -55,14 +55,16 @@ def set_address(
     address, login = _split(address)
     if not address.startswith("file:"):
         condaconfig.netrc_text()
-    source = Source(address, condaconfig.ca_file() if ca else None)
+    elsewhere = None if address == layout.channel.as_uri() else address
+    source = Source(elsewhere, condaconfig.ca_file() if ca else None)
     try:
         with condaconfig.undone_on_failure():
             _keep_certificates(ca)
             if login:
                 condaconfig.remember(login)
             condaconfig.write(source, layout)
-            there = releases(address)
+            # this server's own may have no package yet, and is the way back from all others
+            there = releases(address) if condaconfig.addresses(source, layout) else []
     except OSError as error:
         raise HubError(f"{error.filename} can't be written: {error.strerror}", "run this as root") from None
     print(f"conda installs from {address}; releases there: {', '.join(there) or 'none'}")

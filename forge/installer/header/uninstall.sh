@@ -2,6 +2,7 @@
 # ---- --uninstall: what was put in goes; what it may not know stays ----
 
 # host_removal OPTION…: the installed steps that know what was done to the host, or nothing where they are gone.
+# shellcheck disable=SC2317  # called through logged
 host_removal() {
     steps=$prefix/envs/jupyterhubenv/share/hubforge/post_install
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG="$locale" ${HOME:+"HOME=$HOME"} \

@@ -179,14 +179,21 @@ def _fetch(prefix: Path, revision: Revision) -> list[str]:
             reason = reason or str(json.loads(done.stdout)["message"]).strip()
         except (ValueError, TypeError, KeyError):
             reason = reason or (done.stderr or done.stdout).strip()[-1000:]
-    raise HubError(f"conda can't go back to revision {revision.number}: {reason}", "its revisions are as before")
+    raise _stays(revision.number, reason)
+
+
+def _stays(number: int, reason: str) -> HubError:
+    return HubError(f"conda can't go back to revision {number}: {reason}", "its revisions are as before")
 
 
 def _ask(plan: Plan, runs: bool, prefix: Path, options: Sequence[str]) -> Plan:
     """With conda's own list of what changes; what conda asks itself ends with 0 when the answer is no."""
-    command = conda("install", "--revision", str(plan.revision.number), *options, "--dry-run", prefix=prefix)
-    if subprocess.run(command, env=surroundings()).returncode:
-        raise HubError("conda did not go back", "what it says above is the reason; its revisions are as before")
+    number = plan.revision.number
+    print(f"Revision {number}, of {plan.revision.date}, has release {plan.revision.release or 'unknown'}.", flush=True)
+    command = conda("install", "--revision", str(number), *options, "--dry-run", prefix=prefix)
+    done = subprocess.run(command, env=surroundings(), stderr=subprocess.PIPE, text=True)  # it says that it is dry
+    if done.returncode:
+        raise _stays(number, done.stderr.strip())
     confirm("Go back?", default=True, abort=True)
     if runs and not plan.restart:
         return replace(plan, restart=confirm("Start the hub, which runs, again at the end?"))

@@ -12,6 +12,9 @@ from typing import Any
 GRACE = 3.0
 """Seconds that a program has to end by itself when it is asked to."""
 
+GONE = (FileNotFoundError, ProcessLookupError)
+"""What opening a file of a process in /proc raises when that has ended, and what reading it does."""
+
 
 def run(
     command: Sequence[str | Path],
@@ -60,7 +63,7 @@ def _children() -> list[int]:
     """This process's own children (proc_pid_task(5), ``children``)."""
     found = []
     for path in Path("/proc/self/task").glob("*/children"):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(*GONE):
             found += [int(pid) for pid in path.read_text().split()]
     return found
 
@@ -89,5 +92,5 @@ def _is_alive(pid: int) -> bool:
     """Whether it runs: one that has ended and that nobody has asked about yet does not (``Z``, proc_pid_stat(5))."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except GONE:
         return False

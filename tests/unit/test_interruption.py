@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forge import interruption
+from forge import interruption, processes
 from tests.unit.forge_command import ctrl_c, once_written, start_command, start_python
 from tests.unit.sources_mirrors import use_pip_index
 from tests.waiting import is_running
@@ -42,6 +42,19 @@ def test_a_program_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     running = int(once_written(pid))
     assert ctrl_c(process) == (interruption.EXIT_CODE, ONE_LINE)
     assert not is_running(running)
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, ProcessLookupError], ids=["before", "meanwhile"])
+def test_what_ends_by_itself_while_it_is_looked_at_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    def gone(_: Path) -> str:
+        raise error
+
+    with monkeypatch.context() as proc:
+        proc.setattr(Path, "read_text", gone)
+        processes.end_all()
+        assert not processes._is_alive(1)
 
 
 def test_a_kill_of_the_build_tool_alone_ends_programs_of_its_threads(tmp_path: Path) -> None:

@@ -145,12 +145,20 @@ def test_ctrl_c_while_systemd_starts_the_hub_says_that_it_goes_on(server: Contai
     assert (ended.returncode, ended.stdout) == (130, f"hubctl: interrupted: {left}\n")
 
 
+STOPS_LATER = """
+[Service]
+ExecStop=/bin/sh -c 'until [ -e /run/may-go-on ]; do sleep 0.1; done'
+"""
+"""Of a unit: its processes are told to end when that has ended, so a stop takes its time."""
+
+
 def test_ctrl_c_while_systemd_stops_the_hub_says_how_that_is_finished(service: Container) -> None:
-    hub = main_process(service)
-    service.shell(f"kill -STOP {hub}")  # takes its time
+    drop_in = f"/run/systemd/system/{UNIT}.d"
+    service.shell(f"rm -f /run/may-go-on; mkdir -p {drop_in}")
+    service.run("sh", "-c", f"cat >{drop_in}/later.conf; systemctl daemon-reload", text=STOPS_LATER)
     under_way = f"systemctl show --property=ActiveState --value {UNIT} | grep -qx deactivating"
     ended = interrupted(service, under_way, "stop")
-    service.shell(f"kill -CONT {hub}; {HUBCTL} stop")
+    service.shell(f"touch /run/may-go-on; {HUBCTL} stop; rm -r {drop_in}; systemctl daemon-reload")
     left = "what was told to end may not have ended yet, `hubctl stop` finishes it"
     assert (ended.returncode, ended.stdout) == (130, f"hubctl: interrupted: {left}\n")
     assert service.shell(f"systemctl show --property=SubState --value {UNIT}") == "dead\n"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hubctl import homes, settings_edit, tlspair
 from hubctl import layout as places
 from hubctl import settings as hub_settings
-from hubctl import settings_edit, tlspair
 from hubctl.doctor.finding import State
 from hubctl.errors import HubError
 from hubctl.layout import Layout
@@ -220,7 +220,7 @@ def _people(plan: Plan, findings: Findings, users: dict[str, bool], settings: Se
     if settings.auth == "shared-password":
         return
     names = sorted({*(findings.allowed or users), *settings.admin_users})
-    outside = [name for name in names if _exists(name) and not _is_in(name, settings.allowed_groups)]
+    outside = [name for name in names if homes.has_account(name) and not _is_in(name, settings.allowed_groups)]
     option = plan.old.config.options.get("Authenticator.whitelist") or plan.old.config.options.get(
         "Authenticator.allowed_users"
     )
@@ -232,16 +232,8 @@ def _people(plan: Plan, findings: Findings, users: dict[str, bool], settings: Se
             for name in outside
         )
         plan.persons.append(Person(what, do, line))
-    if missing := [name for name in names if not _exists(name)]:
+    if missing := [name for name in names if not homes.has_account(name)]:
         plan.persons.append(Person(what, f"there is no account here of {', '.join(missing)}", line))
-
-
-def _exists(name: str) -> bool:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
 
 
 def _is_in(name: str, groups: Iterable[str]) -> bool:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Response, TimeoutError, expect, sync_playwright
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",  # the tests run as root
@@ -42,7 +42,14 @@ def page(browser: Browser) -> Page:
 def patient(context: BrowserContext) -> BrowserContext:
     """Makes its pages wait for ``PATIENCE``, too."""
     context.set_default_timeout(1000 * PATIENCE)
+    context.on("response", say_refusal)
     return context
+
+
+def say_refusal(response: Response) -> None:
+    """Prints what a page was refused for: pytest shows it beside a test that then waited for something else."""
+    if response.status >= 400:
+        print(f"the browser got {response.status} of {response.url}")
 
 
 def wait_while_open(page: Page, what: str, condition: Callable[[], bool]) -> None:

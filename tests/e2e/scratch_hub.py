@@ -64,6 +64,7 @@ def scratch_hub(more: str = "") -> Iterator[ScratchHub]:
             yield ScratchHub(scratch, f"https://localhost:{port}")
         finally:
             forge.hub.stop(scratch)
+            print((scratch.root / "var" / "log" / "jupyterhub" / "jupyterhub.log").read_text())
 
 
 def ports(port: int) -> str:

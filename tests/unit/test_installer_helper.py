@@ -122,6 +122,20 @@ def test_verify_names_the_damaged_package(helper: Path, tmp_path: Path) -> None:
     assert "evil-1-0" in done.stderr
 
 
+@pytest.mark.parametrize("length", [65_535, 65_536, 65_537, 131_072, 1_000_003])
+def test_a_package_is_checked_to_its_last_byte_however_it_is_cut_into_pieces(
+    helper: Path, tmp_path: Path, length: int
+) -> None:
+    made = carrier(tmp_path, os.urandom(length - 1), b"x", compressed=True)
+    assert made.run(helper, "verify").returncode == 0
+    whole = made.file.read_bytes()
+    for place in (0, 65_535, length // 2, length - 1):
+        data = bytearray(whole)
+        data[made.base + min(place, length - 1)] ^= 1
+        made.file.write_bytes(data)
+        assert made.run(helper, "verify").returncode == DAMAGED, f"byte {place}"
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -20,7 +20,6 @@ struct piece map_file(const char *path) {
     void *data = mmap(NULL, length, PROT_READ, MAP_SHARED, file, 0);
     if (data == MAP_FAILED)
         fail(EXIT_INSTALL, "cannot read %s: %s", path, strerror(errno));
-    madvise(data, length, MADV_WILLNEED);
     close(file);
     return (struct piece){data, length};
 }

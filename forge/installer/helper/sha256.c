@@ -4,11 +4,8 @@
 #include <immintrin.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-
-#define BLOCK 64
 
 /* The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4, 4.2.2). */
 static const uint32_t K[64] __attribute__((aligned(16))) = {
@@ -43,7 +40,7 @@ static void schedule(uint32_t w[64], const uint8_t *block) {
 }
 
 static void compress_portable(uint32_t state[8], const uint8_t *data, size_t blocks) {
-    for (; blocks > 0; blocks--, data += BLOCK) {
+    for (; blocks > 0; blocks--, data += SHA256_BLOCK) {
         uint32_t w[64];
         schedule(w, data);
         uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
@@ -72,7 +69,7 @@ __attribute__((target("sha,sse4.1"))) static void compress_sha_ni(uint32_t state
     __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(state + 4)), 0x1B);
     __m128i abef = _mm_alignr_epi8(cdab, hgfe, 8);
     __m128i cdgh = _mm_blend_epi16(hgfe, cdab, 0xF0);
-    for (; blocks > 0; blocks--, data += BLOCK) {
+    for (; blocks > 0; blocks--, data += SHA256_BLOCK) {
         __m128i abef_before = abef, cdgh_before = cdgh, w[4];
         for (int i = 0; i < 4; i++)
             w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(data + 16 * i)), big_endian);
@@ -112,23 +109,39 @@ void sha256_portable_only(void) {
     portable_only = true;
 }
 
-void sha256_hex(const void *data, size_t length, char hex[SHA256_HEX]) {
-    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    const uint8_t *bytes = data;
-    size_t rest = length % BLOCK;
-
+void sha256_begin(struct sha256 *hash) {
+    static const struct sha256 empty = { /* FIPS 180-4, 5.3.3 */
+        {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}, 0};
     pthread_once(&chosen, choose);
-    compress(state, bytes, length / BLOCK);
+    *hash = empty;
+}
 
+void sha256_add(struct sha256 *hash, const void *data, size_t length) {
+    compress(hash->state, data, length / SHA256_BLOCK);
+    hash->length += length;
+}
+
+void sha256_end(struct sha256 *hash, const void *data, size_t length, char hex[SHA256_HEX]) {
+    size_t rest = length % SHA256_BLOCK;
+    const uint8_t *last_bytes = (const uint8_t *)data + (length - rest);
+    uint64_t bits = (hash->length + length) * 8;
+
+    sha256_add(hash, data, length - rest);
     /* The last bytes, a one bit, zeros, and the length in bits as 64 bits (FIPS 180-4, 5.1.1). */
-    uint8_t last[2 * BLOCK] = {0};
-    size_t padded = rest < BLOCK - 8 ? BLOCK : 2 * BLOCK;
-    memcpy(last, bytes + (length - rest), rest);
+    uint8_t last[2 * SHA256_BLOCK] = {0};
+    size_t padded = rest < SHA256_BLOCK - 8 ? SHA256_BLOCK : 2 * SHA256_BLOCK;
+    memcpy(last, last_bytes, rest);
     last[rest] = 0x80;
     for (int i = 0; i < 8; i++)
-        last[padded - 1 - i] = (uint8_t)((uint64_t)length * 8 >> (8 * i));
-    compress(state, last, padded / BLOCK);
+        last[padded - 1 - i] = (uint8_t)(bits >> (8 * i));
+    sha256_add(hash, last, padded);
 
     for (int i = 0; i < 8; i++)
-        snprintf(hex + 8 * i, 9, "%08x", state[i]);
+        snprintf(hex + 8 * i, 9, "%08x", hash->state[i]);
+}
+
+void sha256_hex(const void *data, size_t length, char hex[SHA256_HEX]) {
+    struct sha256 hash;
+    sha256_begin(&hash);
+    sha256_end(&hash, data, length, hex);
 }

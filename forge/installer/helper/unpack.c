@@ -20,6 +20,7 @@
 #include "lay.h"
 #include "packages.h"
 #include "progress.h"
+#include "reader.h"
 #include "sha256.h"
 #include "untar.h"
 
@@ -42,6 +43,7 @@
 #define MAX_THREADS 8               /* each decoder holds a window of some MiB */
 #define MAX_ENVIRONMENTS 32
 #define OUTPUT_BUFFER (256 * 1024)  /* bytes decoded before they are written */
+#define CHECKED_AT_ONCE (64 * 1024) /* bytes, whole blocks of SHA-256 */
 #define WRITE_OUT_PAUSE 200000      /* microseconds */
 #define RECEIPT "info/hubforge-sha256" /* in an unpacked package: the sha256 of the file that it came from */
 
@@ -49,9 +51,10 @@
 
 struct run {
     const struct package_list *list;
-    void (*job)(const struct run *run, const struct package *package, void *scratch);
+    void (*job)(struct run *run, const struct package *package, void *scratch);
     int directory; /* where the job writes */
     bool trust;    /* whether complete packages that are there already are kept */
+    struct reader reader;
     struct progress progress;
     size_t next;          /* the next package to take */
     pthread_mutex_t lock; /* of the one above */
@@ -149,10 +152,18 @@ static void *keep_writing_out(void *directory) {
 
 /* ---- the jobs ---- */
 
-static void verify(const struct run *run, const struct package *package, void *unused) {
+static void verify(struct run *run, const struct package *package, void *unused) {
+    const uint8_t *data = package->whole.data, *end = data + package->whole.length;
+    struct sha256 hash;
     char found[SHA256_HEX];
-    (void)run, (void)unused;
-    sha256_hex(package->whole.data, package->whole.length, found);
+    (void)unused;
+    sha256_begin(&hash);
+    for (; end - data > CHECKED_AT_ONCE; data += CHECKED_AT_ONCE) {
+        reader_wait(&run->reader, data + CHECKED_AT_ONCE);
+        sha256_add(&hash, data, CHECKED_AT_ONCE);
+    }
+    reader_wait(&run->reader, end);
+    sha256_end(&hash, data, (size_t)(end - data), found);
     if (strcmp(found, package->sha256) != 0)
         fail(EXIT_DAMAGED, "the package %s in this file is damaged (sha256 %s, expected %s)", package->name, found,
              package->sha256);
@@ -196,7 +207,7 @@ static bool is_complete(int directory, const struct package *package) {
 }
 
 /* Unpacks to a temporary name, which becomes DIR/NAME when all is there: a package is complete or not there. */
-static void unpack(const struct run *run, const struct package *package, void *argument) {
+static void unpack(struct run *run, const struct package *package, void *argument) {
     struct scratch *scratch = argument;
     char partial[sizeof package->name + 16];
     if (run->trust && is_complete(run->directory, package))
@@ -220,7 +231,7 @@ static void unpack(const struct run *run, const struct package *package, void *a
         fail(EXIT_INSTALL, "package %s: cannot put it in place: %s", package->name, strerror(errno));
 }
 
-static void lay_down(const struct run *run, const struct package *package, void *unused) {
+static void lay_down(struct run *run, const struct package *package, void *unused) {
     (void)unused;
     char name[sizeof package->name + 8], partial[sizeof package->name + 16];
     int subdir = open_directory(run->directory, package->subdir);
@@ -343,11 +354,14 @@ static void print_sha256(const char *path) {
 }
 
 static void for_packages(const char *command, char *const arguments[], const char *directory, const char *title) {
-    struct package_list list = read_package_list(arguments[1], map_file(arguments[0]), count(arguments[2]));
+    struct piece file = map_file(arguments[0]);
+    struct package_list list = read_package_list(arguments[1], file, count(arguments[2]));
     struct run run = {.list = &list, .directory = -1};
     progress_begin(&run.progress, title, list.bytes);
-    if (strcmp(command, "verify") == 0) {
+    bool verifies = strcmp(command, "verify") == 0;
+    if (verifies) {
         run.job = verify;
+        reader_begin(&run.reader, arguments[0], file);
     } else if (strcmp(command, "channel") == 0) {
         run.job = lay_down;
     } else {
@@ -360,6 +374,8 @@ static void for_packages(const char *command, char *const arguments[], const cha
     if (directory != NULL && pthread_create(&writer, NULL, keep_writing_out, &run.directory) == 0)
         pthread_detach(writer);
     for_each_package(&run);
+    if (verifies)
+        reader_end(&run.reader);
 }
 
 int main(int argc, char **argv) {

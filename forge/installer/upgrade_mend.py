@@ -20,8 +20,10 @@ def mend_records(folder: Path, before: Before, environment: str) -> None:
     """Takes away conda's records that a killed run has left half-written; those of the set before come back."""
     for path in (folder / "conda-meta").glob("prefix_record_*"):  # rattler's, before it has its name
         path.unlink()
-    if (folder / CONDAS_OWN).is_dir() and not was_killed(folder):  # before it had begun
-        (folder / CONDAS_OWN).rmdir()
+    if (folder / CONDAS_OWN).is_dir():
+        sweep_scripts(folder)
+        if not was_killed(folder):  # before it had begun
+            (folder / CONDAS_OWN).rmdir()
     for path in sorted((folder / "conda-meta").glob("*.json")):
         if readable(path):
             continue
@@ -66,6 +68,16 @@ def sweep_after_conda(folder: Path, cache: Path, stems: Collection[str]) -> None
     for path in (folder / "conda-meta").glob(f"*{TO_BE_REMOVED}"):
         path.unlink()
     shutil.rmtree(folder / CONDAS_OWN)
+
+
+def sweep_scripts(folder: Path) -> None:
+    """Removes the lists of what conda was to have compiled and the scripts that do it, begun or whole; nothing else."""
+    for path in folder.glob(".tmp????????"):
+        if path.is_symlink() or not path.is_file():
+            continue
+        text = path.read_text(errors="replace").rstrip()
+        if text.endswith(".py") or "-m compileall" in text or not text:
+            path.unlink()
 
 
 def owned_files(folder: Path) -> set[str]:

@@ -24,6 +24,12 @@ struct piece map_file(const char *path) {
     return (struct piece){data, length};
 }
 
+void let_go(struct piece piece) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)piece.data + piece.length;
+    uintptr_t start = (uintptr_t)piece.data / page * page;
+    madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
 int open_directory(int parent, const char *name) {
     int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (directory < 0)

@@ -14,6 +14,9 @@ struct piece {
 /* All of a file, which must not be empty. */
 struct piece map_file(const char *path);
 
+/* What has been read counts no longer as this program's memory; the kernel keeps it, and it can be read again. */
+void let_go(struct piece piece);
+
 /* Opens the folder `name` in `parent`, following no link. */
 int open_directory(int parent, const char *name);
 

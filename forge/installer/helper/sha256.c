@@ -19,7 +19,8 @@ static const uint32_t K[64] __attribute__((aligned(16))) = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
-typedef void compress_blocks(uint32_t state[8], const uint8_t *data, size_t blocks);
+/* Takes `blocks` blocks into each of one or two messages. */
+typedef void compress_blocks(int lanes, uint32_t *const states[], const uint8_t *const data[], size_t blocks);
 
 static uint32_t rotate(uint32_t word, int bits) {
     return word >> bits | word << (32 - bits);
@@ -39,7 +40,7 @@ static void schedule(uint32_t w[64], const uint8_t *block) {
     }
 }
 
-static void compress_portable(uint32_t state[8], const uint8_t *data, size_t blocks) {
+static void compress_one(uint32_t state[8], const uint8_t *data, size_t blocks) {
     for (; blocks > 0; blocks--, data += SHA256_BLOCK) {
         uint32_t w[64];
         schedule(w, data);
@@ -58,40 +59,83 @@ static void compress_portable(uint32_t state[8], const uint8_t *data, size_t blo
     }
 }
 
-/*
- * The same with the SHA extensions (Intel SDM, SHA256RNDS2, SHA256MSG1, SHA256MSG2). The instructions want the state
- * as two registers, {a,b,e,f} and {c,d,g,h}, and do two rounds each; w[] is a ring of the last sixteen words.
- */
-__attribute__((target("sha,sse4.1"))) static void compress_sha_ni(uint32_t state[8], const uint8_t *data,
-                                                                  size_t blocks) {
-    const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
+static void compress_portable(int lanes, uint32_t *const states[], const uint8_t *const data[], size_t blocks) {
+    for (int lane = 0; lane < lanes; lane++)
+        compress_one(states[lane], data[lane], blocks);
+}
+
+/* A state as the SHA extensions want it: {a,b,e,f} and {c,d,g,h}. */
+struct registers {
+    __m128i abef, cdgh;
+};
+
+#define SHA_NI __attribute__((target("sha,sse4.1")))
+#define SHA_NI_PART __attribute__((target("sha,sse4.1"), always_inline)) static inline
+
+SHA_NI_PART struct registers load_state(const uint32_t state[8]) {
     __m128i cdab = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)state), 0xB1);
     __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(state + 4)), 0x1B);
-    __m128i abef = _mm_alignr_epi8(cdab, hgfe, 8);
-    __m128i cdgh = _mm_blend_epi16(hgfe, cdab, 0xF0);
-    for (; blocks > 0; blocks--, data += SHA256_BLOCK) {
-        __m128i abef_before = abef, cdgh_before = cdgh, w[4];
-        for (int i = 0; i < 4; i++)
-            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(data + 16 * i)), big_endian);
-#pragma clang loop unroll(full)
-        for (int i = 0; i < 16; i++) { /* four rounds each */
-            __m128i now = w[i & 3];
-            __m128i words = _mm_add_epi32(now, _mm_load_si128((const __m128i *)(K + 4 * i)));
-            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, words);
-            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(words, 0x0E));
-            if (i < 12) { /* the words of four steps later take this place in the ring */
-                __m128i next = _mm_sha256msg1_epu32(now, w[(i + 1) & 3]);
-                next = _mm_add_epi32(next, _mm_alignr_epi8(w[(i + 3) & 3], w[(i + 2) & 3], 4));
-                w[i & 3] = _mm_sha256msg2_epu32(next, w[(i + 3) & 3]);
-            }
-        }
-        abef = _mm_add_epi32(abef, abef_before);
-        cdgh = _mm_add_epi32(cdgh, cdgh_before);
-    }
-    __m128i feba = _mm_shuffle_epi32(abef, 0x1B);
-    __m128i dchg = _mm_shuffle_epi32(cdgh, 0xB1);
+    return (struct registers){_mm_alignr_epi8(cdab, hgfe, 8), _mm_blend_epi16(hgfe, cdab, 0xF0)};
+}
+
+SHA_NI_PART void store_state(uint32_t state[8], struct registers from) {
+    __m128i feba = _mm_shuffle_epi32(from.abef, 0x1B);
+    __m128i dchg = _mm_shuffle_epi32(from.cdgh, 0xB1);
     _mm_storeu_si128((__m128i *)state, _mm_blend_epi16(feba, dchg, 0xF0));
     _mm_storeu_si128((__m128i *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+SHA_NI_PART void load_words(__m128i w[4], const uint8_t *block) {
+    const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
+    for (int i = 0; i < 4; i++)
+        w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(block + 16 * i)), big_endian);
+}
+
+/* The rounds 4 * `i` to 4 * `i` + 3; w is a ring of the last sixteen words. */
+SHA_NI_PART void four_rounds(struct registers *state, __m128i w[4], int i) {
+    __m128i now = w[i & 3];
+    __m128i words = _mm_add_epi32(now, _mm_load_si128((const __m128i *)(K + 4 * i)));
+    state->cdgh = _mm_sha256rnds2_epu32(state->cdgh, state->abef, words);
+    state->abef = _mm_sha256rnds2_epu32(state->abef, state->cdgh, _mm_shuffle_epi32(words, 0x0E));
+    if (i < 12) { /* the words of four steps later take this place in the ring */
+        __m128i next = _mm_sha256msg1_epu32(now, w[(i + 1) & 3]);
+        next = _mm_add_epi32(next, _mm_alignr_epi8(w[(i + 3) & 3], w[(i + 2) & 3], 4));
+        w[i & 3] = _mm_sha256msg2_epu32(next, w[(i + 3) & 3]);
+    }
+}
+
+/*
+ * The same with the SHA extensions (Intel SDM, SHA256RNDS2, SHA256MSG1, SHA256MSG2), for one message or two. Each of
+ * the instructions waits for the result of the one before; those of a second message fill the gaps.
+ */
+SHA_NI_PART void compress_lanes(int lanes, uint32_t *const states[], const uint8_t *const data[], size_t blocks) {
+    struct registers state[2], before[2];
+    __m128i w[2][4];
+    for (int lane = 0; lane < lanes; lane++)
+        state[lane] = load_state(states[lane]);
+    for (size_t at = 0; at < blocks * SHA256_BLOCK; at += SHA256_BLOCK) {
+        for (int lane = 0; lane < lanes; lane++) {
+            before[lane] = state[lane];
+            load_words(w[lane], data[lane] + at);
+        }
+#pragma clang loop unroll(full)
+        for (int i = 0; i < 16; i++)
+            for (int lane = 0; lane < lanes; lane++)
+                four_rounds(&state[lane], w[lane], i);
+        for (int lane = 0; lane < lanes; lane++) {
+            state[lane].abef = _mm_add_epi32(state[lane].abef, before[lane].abef);
+            state[lane].cdgh = _mm_add_epi32(state[lane].cdgh, before[lane].cdgh);
+        }
+    }
+    for (int lane = 0; lane < lanes; lane++)
+        store_state(states[lane], state[lane]);
+}
+
+SHA_NI static void compress_sha_ni(int lanes, uint32_t *const states[], const uint8_t *const data[], size_t blocks) {
+    if (lanes == 1)
+        compress_lanes(1, states, data, blocks);
+    else
+        compress_lanes(2, states, data, blocks);
 }
 
 static compress_blocks *compress;
@@ -117,8 +161,15 @@ void sha256_begin(struct sha256 *hash) {
 }
 
 void sha256_add(struct sha256 *hash, const void *data, size_t length) {
-    compress(hash->state, data, length / SHA256_BLOCK);
+    compress(1, (uint32_t *[]){hash->state}, (const uint8_t *[]){data}, length / SHA256_BLOCK);
     hash->length += length;
+}
+
+void sha256_add_both(struct sha256 *one, const void *to_one, struct sha256 *other, const void *to_other, size_t length) {
+    uint32_t *const states[] = {one->state, other->state};
+    compress(2, states, (const uint8_t *[]){to_one, to_other}, length / SHA256_BLOCK);
+    one->length += length;
+    other->length += length;
 }
 
 void sha256_end(struct sha256 *hash, const void *data, size_t length, char hex[SHA256_HEX]) {

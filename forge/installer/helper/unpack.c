@@ -1,7 +1,8 @@
 /*
  * The static helper inside hub-installer.sh: what a bare server's shell cannot do, or not fast enough.
  *
- *   unpack verify  FILE LIST BASE TITLE      check the sha256 of every package in FILE
+ *   unpack verify  FILE LIST BASE TITLE [portable]
+ *                                            check the sha256 of every package in FILE
  *   unpack unpack  FILE LIST BASE DIR TITLE  unpack every package to DIR/NAME that is not there yet
  *   unpack afresh  FILE LIST BASE DIR TITLE  the same, trusting nothing that lies in DIR
  *   unpack channel FILE LIST BASE DIR TITLE  write the packages as they are to DIR/SUBDIR/NAME.conda
@@ -20,15 +21,15 @@
 #include "lay.h"
 #include "packages.h"
 #include "progress.h"
-#include "reader.h"
 #include "sha256.h"
+#include "threads.h"
 #include "untar.h"
+#include "verify.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,10 +41,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#define MAX_THREADS 8               /* each decoder holds a window of some MiB */
 #define MAX_ENVIRONMENTS 32
 #define OUTPUT_BUFFER (256 * 1024)  /* bytes decoded before they are written */
-#define CHECKED_AT_ONCE (64 * 1024) /* bytes, whole blocks of SHA-256 */
 #define WRITE_OUT_PAUSE 200000      /* microseconds */
 #define RECEIPT "info/hubforge-sha256" /* in an unpacked package: the sha256 of the file that it came from */
 
@@ -54,7 +53,6 @@ struct run {
     void (*job)(struct run *run, const struct package *package, void *scratch);
     int directory; /* where the job writes */
     bool trust;    /* whether complete packages that are there already are kept */
-    struct reader reader;
     struct progress progress;
     size_t next;          /* the next package to take */
     pthread_mutex_t lock; /* of the one above */
@@ -68,13 +66,6 @@ struct scratch {
     struct progress *progress; /* where it goes on with every piece that is decoded; NULL where it does not */
 };
 
-/* Unmaps what has been read: else the whole file would count as this program's memory. The kernel keeps it cached. */
-static void release(struct piece piece) {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)piece.data + piece.length;
-    uintptr_t start = (uintptr_t)piece.data / page * page;
-    madvise((void *)start, end - start, MADV_DONTNEED);
-}
-
 static void *worker(void *argument) {
     struct run *run = argument;
     struct scratch scratch = {ZSTD_createDCtx(), allocate(OUTPUT_BUFFER), untar_new(), NULL};
@@ -85,7 +76,7 @@ static void *worker(void *argument) {
         const struct package *package = &run->list->packages[run->next++];
         pthread_mutex_unlock(&run->lock);
         run->job(run, package, &scratch);
-        release(package->whole);
+        let_go(package->whole);
         progress_advance(&run->progress, package->whole.length, package->name);
         pthread_mutex_lock(&run->lock);
     }
@@ -93,24 +84,10 @@ static void *worker(void *argument) {
     return NULL;
 }
 
-static int processors(void) {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    int count = CPU_COUNT(&set);
-    return count < MAX_THREADS ? count : MAX_THREADS;
-}
-
 /* Does the job for every package; the list is sorted by size, largest first, so that the threads end together. */
 static void for_each_package(struct run *run) {
-    pthread_t threads[MAX_THREADS];
-    int started = 0;
     pthread_mutex_init(&run->lock, NULL);
-    while (started < processors() - 1 && pthread_create(&threads[started], NULL, worker, run) == 0)
-        started++;
-    worker(run);
-    while (started > 0)
-        pthread_join(threads[--started], NULL);
+    on_all_processors(worker, run);
     progress_end(&run->progress);
 }
 
@@ -151,23 +128,6 @@ static void *keep_writing_out(void *directory) {
 }
 
 /* ---- the jobs ---- */
-
-static void verify(struct run *run, const struct package *package, void *unused) {
-    const uint8_t *data = package->whole.data, *end = data + package->whole.length;
-    struct sha256 hash;
-    char found[SHA256_HEX];
-    (void)unused;
-    sha256_begin(&hash);
-    for (; end - data > CHECKED_AT_ONCE; data += CHECKED_AT_ONCE) {
-        reader_wait(&run->reader, data + CHECKED_AT_ONCE);
-        sha256_add(&hash, data, CHECKED_AT_ONCE);
-    }
-    reader_wait(&run->reader, end);
-    sha256_end(&hash, data, (size_t)(end - data), found);
-    if (strcmp(found, package->sha256) != 0)
-        fail(EXIT_DAMAGED, "the package %s in this file is damaged (sha256 %s, expected %s)", package->name, found,
-             package->sha256);
-}
 
 /* Decodes a zstd frame and hands its bytes to the archive reader, or writes them to standard output. */
 static void decode(struct scratch *scratch, struct piece compressed, const char *name) {
@@ -353,29 +313,26 @@ static void print_sha256(const char *path) {
     puts(hex);
 }
 
-static void for_packages(const char *command, char *const arguments[], const char *directory, const char *title) {
+static void verify(char *const arguments[]) {
     struct piece file = map_file(arguments[0]);
     struct package_list list = read_package_list(arguments[1], file, count(arguments[2]));
-    struct run run = {.list = &list, .directory = -1};
-    progress_begin(&run.progress, title, list.bytes);
-    bool verifies = strcmp(command, "verify") == 0;
-    if (verifies) {
-        run.job = verify;
-        reader_begin(&run.reader, arguments[0], file);
-    } else if (strcmp(command, "channel") == 0) {
-        run.job = lay_down;
-    } else {
-        run.job = unpack;
-        run.trust = strcmp(command, "unpack") == 0;
-    }
-    if (directory != NULL)
-        run.directory = open_directory(AT_FDCWD, directory);
+    verify_packages(arguments[0], file, &list, arguments[3]);
+}
+
+static void write_packages(const char *command, char *const arguments[]) {
+    struct piece file = map_file(arguments[0]);
+    struct package_list list = read_package_list(arguments[1], file, count(arguments[2]));
+    struct run run = {
+        .list = &list,
+        .job = strcmp(command, "channel") == 0 ? lay_down : unpack,
+        .directory = open_directory(AT_FDCWD, arguments[3]),
+        .trust = strcmp(command, "unpack") == 0,
+    };
+    progress_begin(&run.progress, arguments[4], list.bytes);
     pthread_t writer;
-    if (directory != NULL && pthread_create(&writer, NULL, keep_writing_out, &run.directory) == 0)
+    if (pthread_create(&writer, NULL, keep_writing_out, &run.directory) == 0)
         pthread_detach(writer);
     for_each_package(&run);
-    if (verifies)
-        reader_end(&run.reader);
 }
 
 int main(int argc, char **argv) {
@@ -383,9 +340,11 @@ int main(int argc, char **argv) {
     bool writes = strcmp(command, "unpack") == 0 || strcmp(command, "afresh") == 0 || strcmp(command, "channel") == 0;
     umask(022);
     if (writes && argc == 7) {
-        for_packages(command, argv + 2, argv[5], argv[6]);
-    } else if (strcmp(command, "verify") == 0 && argc == 6) {
-        for_packages(command, argv + 2, NULL, argv[5]);
+        write_packages(command, argv + 2);
+    } else if (strcmp(command, "verify") == 0 && (argc == 6 || argc == 7)) {
+        if (argc == 7)
+            sha256_portable_only();
+        verify(argv + 2);
     } else if (strcmp(command, "link") == 0 && argc >= 6 && (argc - 6) % 3 == 0) {
         link_environments(argv[2], argv[3], argv[4], argv[5], argv + 6, (size_t)(argc - 6) / 3);
     } else if (strcmp(command, "sync") == 0 && argc == 3) {

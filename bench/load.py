@@ -27,12 +27,13 @@ def measure(server: RealmServer, watcher: str, crowd: Sequence[str]) -> list[Fig
     session = Session(server.address)
     session.log_in(watcher, PASSWORD)
     before = resident(server.hub_process)
-    since, began = time.time(), time.monotonic()
-    with _watching(session) as waits:
-        visits = come_at_once(server, crowd)
-    seconds = time.monotonic() - began
+    with containers_made(crowd) as made:
+        began = time.monotonic()
+        with _watching(session) as waits:
+            visits = come_at_once(server, crowd)
+        seconds = time.monotonic() - began
     grown = resident(server.hub_process) - before
-    assert sorted(containers_made(since, crowd)) == sorted(crowd), "a container each, and no more"
+    assert sorted(made) == sorted(crowd), "a container each, and no more"
     return [
         Figure(f"{len(crowd)} users at once, until each sees JupyterLab", seconds, "s"),
         Figure("their logins, median", statistics.median(visit.login for visit in visits), "s"),

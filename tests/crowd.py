@@ -1,14 +1,17 @@
 """Many users who log in and start their servers at the same moment, each as a browser would do it."""
 
 import html
+import os
 import re
 import subprocess
 import threading
 import time
 import urllib.error
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 
 from tests.login import Session
 from tests.realm_server import PASSWORD, RealmServer
@@ -39,17 +42,34 @@ def come_at_once(server: RealmServer, users: Sequence[str]) -> list[Visit]:
         return list(pool.map(lambda user: _visit(server, user, ready), users))
 
 
-def containers_made(since: float, users: Sequence[str]) -> list[str]:
-    """The users for whom Docker has made a container since then, in that order; one that was replaced counts twice.
+@contextmanager
+def containers_made(users: Sequence[str]) -> Iterator[list[str]]:
+    """A list of those of the users for whom Docker makes a container meanwhile, each as often as it does.
 
-    Args:
-        since: seconds since 1970.
+    It is filled at the end. Docker is listened to from the beginning, as afterwards it knows its last 256 events alone,
+    and each command of anybody else's in a container is one or more.
     """
-    span = [f"--since={since:.3f}", f"--until={time.time():.3f}"]
-    shown = ["--filter=event=create", "--format={{.Actor.Attributes.name}}"]
-    told = subprocess.run(["docker", "events", *span, *shown], check=True, capture_output=True, text=True)
+    made: list[str] = []
     names = {f"jupyter-{user}": user for user in users}
-    return [names[name] for name in told.stdout.split() if name in names]
+    shown = '{{if eq .Type "volume"}}{{.Actor.ID}}{{else}}{{.Actor.Attributes.name}}{{end}}'
+    listen = ["docker", "events", f"--since={time.time():.3f}", "--filter=event=create", f"--format={shown}"]
+    with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as listening:
+        try:
+            yield made
+            made += [names[name] for name in _created_until_now(listening) if name in names]
+        finally:
+            listening.terminate()
+
+
+def _created_until_now(listening: subprocess.Popen[str]) -> Iterator[str]:
+    """The names that it has told: a volume of our own is the last of them."""
+    last = f"hubforge-heard-{os.getpid()}"
+    assert listening.stdout is not None
+    subprocess.run(["docker", "volume", "create", last], check=True, stdout=subprocess.DEVNULL)
+    try:
+        yield from takewhile(lambda name: name != last, map(str.strip, listening.stdout))
+    finally:
+        subprocess.run(["docker", "volume", "rm", last], check=True, stdout=subprocess.DEVNULL)
 
 
 def _visit(server: RealmServer, user: str, ready: threading.Barrier) -> Visit:

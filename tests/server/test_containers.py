@@ -4,6 +4,7 @@ import logging
 import os
 import pwd
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -189,6 +190,15 @@ def test_a_missing_home_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     homes.ensure(account)
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o700
     assert stat.S_IMODE(account.folder.stat().st_mode) == 0o700
+
+
+def test_a_domains_first_users_may_come_at_once(tmp_path: Path) -> None:
+    for domain in range(50):
+        paths = [tmp_path / str(domain) / "EXAMPLE.ORG" / f"user{number}" for number in range(10)]
+        accounts = [homes.Account(path.name, os.geteuid(), os.getegid(), (), "/home/x", path, path) for path in paths]
+        with ThreadPoolExecutor(len(accounts)) as pool:
+            list(pool.map(homes.ensure, accounts))
+        assert all(path.is_dir() for path in paths)
 
 
 def test_a_home_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,24 @@ def test_rendering_again_changes_nothing_and_a_size_that_goes_takes_its_kernel_a
         "kernelspec pyspark-1g: no longer wanted"
     ]
     assert list(specs(layout)) == ["pyspark-2g"]
+
+
+def test_servers_that_start_at_once_after_a_change_of_the_sizes_all_find_their_kernels(layout: Layout) -> None:
+    for sizes in ("1g, 2g", "2g, 3g", "1g, 3g") * 10:
+        wanted = settings(layout, f"pyspark: {{driver_memory: [{sizes}]}}")
+        with ThreadPoolExecutor(20) as pool:
+            for rendered in [pool.submit(kernels.render, wanted, layout) for _ in range(20)]:
+                rendered.result()
+        assert sorted(specs(layout)) == [f"pyspark-{size}" for size in sizes.split(", ")]
+
+
+def test_what_a_kill_left_in_a_kernelspec_goes(layout: Layout) -> None:
+    kernels.render(settings(layout), layout)
+    left = kernels.folder(layout) / "pyspark-1g/.kernel.json.0123abcd"
+    left.touch()
+    assert kernels.render(settings(layout), layout) == ["kernelspec pyspark-1g: changed"]
+    assert not left.exists()
+    assert kernels.render(settings(layout), layout) == []
 
 
 def test_every_user_can_read_a_kernelspec_whatever_the_umask(layout: Layout) -> None:

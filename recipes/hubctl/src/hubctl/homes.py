@@ -158,7 +158,7 @@ def _make_parents(home: Path) -> None:
     """Those above a home that belong to the system, as ``/home/EXAMPLE.ORG`` of a domain's first user."""
     for parent in reversed(home.parents):
         if not parent.exists():
-            parent.mkdir(mode=0o755)
+            parent.mkdir(mode=0o755, exist_ok=True)  # the domain's second user may come at the same moment
             parent.chmod(0o755)
 
 

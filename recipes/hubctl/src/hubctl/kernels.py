@@ -4,9 +4,13 @@ The kernel ``python3`` is the image's own: whatever has ipykernel has it. A kern
 (jupyter_client, "Making kernels for Jupyter").
 """
 
+import contextlib
+import fcntl
 import json
+import os
 import shlex
 import shutil
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
@@ -83,22 +87,55 @@ def render(settings: Settings, layout: Layout, check: bool = False) -> list[str]
     """
     wanted = {_name(size): _files(settings, size) for size in settings.driver_sizes}
     place = folder(layout)
+    if not check:
+        _folder(place)
+    with _alone(place):
+        changes = _changes(place, wanted)
+        if changes and not check:
+            _write(place, wanted)
+    return changes
+
+
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """One at a time (flock(2) of the folder): servers that start at once would find each other's unfinished files.
+
+    Only root can open the folder, which lies in the hub's state.
+    """
+    try:
+        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:  # nothing was ever rendered
+        yield
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _changes(place: Path, wanted: dict[str, dict[str, str]]) -> list[str]:
     present = {path.name for path in place.iterdir()} if place.is_dir() else set()
     changes = [f"kernelspec {name}: no longer wanted" for name in sorted(present - wanted.keys())]
-    changes += [
+    return changes + [
         f"kernelspec {name}: {'changed' if name in present else 'new'}"
         for name, files in wanted.items()
         if {path.name: path.read_text() for path in (place / name).glob("*")} != files
     ]
-    if changes and not check:
-        _folder(place)
-        for name, files in wanted.items():
-            _folder(place / name)
-            for file, text in files.items():
-                wholefile.write(place / name / file, text)
-        for name in present - wanted.keys():
-            shutil.rmtree(place / name)
-    return changes
+
+
+def _write(place: Path, wanted: dict[str, dict[str, str]]) -> None:
+    """The folders of the kernelspecs stay the same ones: servers that run have them mounted."""
+    for name, files in wanted.items():
+        _folder(place / name)
+        for file, text in files.items():
+            wholefile.write(place / name / file, text)
+        for path in (place / name).iterdir():
+            if path.name not in files:
+                path.unlink()
+    for path in place.iterdir():
+        if path.name not in wanted:
+            shutil.rmtree(path)
 
 
 def runs_spark(facts: images.Facts | None, settings: Settings) -> bool:

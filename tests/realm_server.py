@@ -227,6 +227,7 @@ def realm_server(
             try:
                 yield server
             finally:
+                print(server.log())  # pytest shows it where a test has failed
                 server.hubctl("stop")
                 remove_containers(server.containers())
     finally:

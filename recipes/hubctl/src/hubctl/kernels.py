@@ -4,17 +4,14 @@ The kernel ``python3`` is the image's own: whatever has ipykernel has it. A kern
 (jupyter_client, "Making kernels for Jupyter").
 """
 
-import contextlib
-import fcntl
 import json
-import os
 import shlex
 import shutil
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from hubctl import images, wholefile
+from hubctl.folderlock import locked
 from hubctl.layout import Layout
 from hubctl.settings import Settings
 from hubctl.settings_sections import Image
@@ -89,29 +86,13 @@ def render(settings: Settings, layout: Layout, check: bool = False) -> list[str]
     place = folder(layout)
     if not check:
         _folder(place)
-    with _alone(place):
+    elif not place.is_dir():
+        return _changes(place, wanted)
+    with locked(place):  # servers that start at once would find each other's unfinished files
         changes = _changes(place, wanted)
         if changes and not check:
             _write(place, wanted)
     return changes
-
-
-@contextlib.contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """One at a time (flock(2) of the folder): servers that start at once would find each other's unfinished files.
-
-    Only root can open the folder, which lies in the hub's state.
-    """
-    try:
-        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:  # nothing was ever rendered
-        yield
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _changes(place: Path, wanted: dict[str, dict[str, str]]) -> list[str]:

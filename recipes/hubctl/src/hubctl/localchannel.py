@@ -1,6 +1,5 @@
 """The server's own channel: what is added to it, and how. Nothing that is in it is ever rewritten or taken out."""
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from hubctl import checksum, condapackages, installerfile
 from hubctl import layout as places
 from hubctl.condapackages import SUBDIRS, SUFFIXES, Package
 from hubctl.errors import HubError
+from hubctl.folderlock import locked
 from hubctl.fulldisk import is_full, no_space, says_full
 
 INDEXER = Path(__file__).with_name("index_channel.py")
@@ -158,20 +158,13 @@ def _unpack_tar(file: Path, folder: Path) -> None:
 
 @contextmanager
 def _alone(channel: Path) -> Iterator[None]:
-    """One addition at a time (flock(2) of the folder itself, which ends with the process).
-
-    So what is there of another one was left by a kill.
-    """
-    folder = os.open(channel, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    """One addition at a time: what is there of another one was left by a kill."""
+    with locked(channel):
         for left in channel.glob(f"{STAGING}*"):
             shutil.rmtree(left)
         for left in channel.rglob(".*.partial"):
             left.unlink()
         yield
-    finally:
-        os.close(folder)
 
 
 def _merge(packages: list[Package], locks: list[Package], channel: Path) -> Added:

@@ -11,7 +11,6 @@ undo what somebody has done since.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hubctl import wholefile
+from hubctl.folderlock import locked
 from hubctl.layout import Layout
 from hubctl.upgrading.disk import names_to_disk
 
@@ -125,10 +125,6 @@ def _note(layout: Layout, todo: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def alone(layout: Layout) -> Iterator[None]:
-    """One change or backup at a time (flock(2) of the state folder, which ends with the process)."""
-    handle = os.open(layout.state, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    """One change or backup at a time."""
+    with locked(layout.state):
         yield
-    finally:
-        os.close(handle)

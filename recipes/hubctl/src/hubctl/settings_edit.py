@@ -1,10 +1,8 @@
 """Changes of ``hub.yaml`` from the command line: made with all comments kept, checked, and only then written."""
 
-import fcntl
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from hubctl import settings, wholefile, yamledit, yamlfile
 from hubctl.errors import HubError
+from hubctl.folderlock import locked
 from hubctl.fulldisk import is_full, no_space
 from hubctl.settings import Settings
 from hubctl.settings_errors import dotted, unknown_key
@@ -257,15 +256,12 @@ def _write(path: Path, text: str) -> None:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """One at a time: of two, the later would write what it had read before the earlier one wrote."""
-    try:
-        folder = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise HubError(f"{path} can't be read: {error.strerror}", "`hubctl setup` writes it") from None
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(path.resolve().parent))
+        except OSError as error:
+            raise HubError(f"{path} can't be read: {error.strerror}", "`hubctl setup` writes it") from None
         yield
-    finally:
-        os.close(folder)
 
 
 def _section(tree: CommentedMap, where: KeyPath) -> Any:

@@ -19,6 +19,8 @@ pytest_plugins = ["tests.unit.helper_program"]
 LENGTHS = (1_000_003, 700_000, 300_000, 65_537, 65_536, 64, 63, 1)
 """Of packages: with and without whole pieces, with and without whole blocks."""
 
+ON_ONE = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0)))]
+
 
 def test_verify_names_the_damaged_package(helper: Path, tmp_path: Path) -> None:
     made = carrier(tmp_path, INFO, INFO)
@@ -46,7 +48,7 @@ def test_a_package_is_checked_to_its_last_byte_however_it_is_cut_into_pieces(
 
 
 @pytest.mark.parametrize("how", [[], ["portable"]], ids=["as the processor can", "portable"])
-@pytest.mark.parametrize("processors", [[], ["taskset", "--cpu-list", "0"]], ids=["all processors", "one"])
+@pytest.mark.parametrize("processors", [[], ON_ONE], ids=["all processors", "one"])
 @pytest.mark.parametrize("number", range(1, len(LENGTHS) + 1))
 def test_each_of_several_packages_is_checked(
     helper: Path, tmp_path: Path, number: int, processors: list[str], how: list[str]
